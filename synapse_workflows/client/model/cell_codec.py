@@ -20,6 +20,8 @@ CellWriter = Callable[[Any], str | None]
 #: Decodes the text of a cell; None is null.
 CellReader = Callable[[str | None], Any]
 
+#: Numbers below fit into 64 bits.
+_SAFE_INTEGER: Final = 2**63
 TEXT_TYPES: Final = frozenset(
     {ColumnType.STRING, ColumnType.LINK, ColumnType.MEDIUMTEXT, ColumnType.LARGETEXT}
 )
@@ -55,19 +57,42 @@ def create_writer(column: Mapping[str, Any]) -> CellWriter:
         return _create_list_writer(column_type, column)
     write = _WRITERS[column_type]
     limit = _get_size_limit(column_type, column)
-    is_text, is_nullable = column_type in TEXT_TYPES, column_type is not ColumnType.DOUBLE
+    if column_type in TEXT_TYPES:
+        return _create_text_writer(column_type, limit)
+    exact_type, write_exact = _EXACT_WRITERS.get(column_type, (None, write))
+    is_nullable = column_type is not ColumnType.DOUBLE
 
     def checked(value: Any) -> str | None:
+        if type(value) is exact_type:
+            return write_exact(value)
         if value is None or (is_nullable and cell_values.is_missing(value)):
             return None
-        text: str | None = value if is_text and type(value) is str else write(value)
-        if limit is not None and text is not None:
-            length = cell_values.utf16_length(text)
-            if length > limit:
-                raise ValueError(_format_size_error(column_type, length, limit))
-        return text
+        return _check_size(column_type, write(value), limit)
 
     return checked
+
+
+def _create_text_writer(column_type: ColumnType, limit: int | None) -> CellWriter:
+    def write(value: Any) -> str | None:
+        if type(value) is not str:
+            if cell_values.is_missing(value):
+                return None
+            value = cell_values.to_text(value)
+        # A character has at most two UTF-16 code units.
+        if limit is None or 2 * len(value) <= limit:
+            return str(value)
+        return _check_size(column_type, value, limit)
+
+    return write
+
+
+def _check_size(column_type: ColumnType, text: str | None, limit: int | None) -> str | None:
+    """Return the text of a cell; raise ValueError if the text is too long."""
+    if limit is not None and text is not None:
+        length = cell_values.utf16_length(text)
+        if length > limit:
+            raise ValueError(_format_size_error(column_type, length, limit))
+    return text
 
 
 def create_reader(column: Mapping[str, Any]) -> CellReader:
@@ -138,6 +163,15 @@ def _create_list_writer(column_type: ColumnType, column: Mapping[str, Any]) -> C
     return write
 
 
+def _write_integer(value: int) -> str:
+    return str(value if -_SAFE_INTEGER < value < _SAFE_INTEGER else cell_values.to_integer(value))
+
+
+def _write_date(value: int) -> str:
+    is_safe = -_SAFE_INTEGER < value < _SAFE_INTEGER
+    return str(value if is_safe else cell_values.to_timestamp(value))
+
+
 def _read_boolean(text: str) -> bool:
     try:
         return cell_values.BOOLEAN_WORDS[text.lower()]
@@ -162,6 +196,15 @@ _WRITERS: Final[Mapping[ColumnType, CellWriter]] = MappingProxyType(
         ColumnType.SUBMISSIONID: lambda value: str(cell_values.to_numeric_id(value)),
         ColumnType.EVALUATIONID: lambda value: str(cell_values.to_numeric_id(value)),
         ColumnType.JSON: cell_values.to_json_document,
+    }
+)
+#: Column type -> Python type that needs no conversion, and the writer of its values.
+_EXACT_WRITERS: Final[Mapping[ColumnType, tuple[type, CellWriter]]] = MappingProxyType(
+    {
+        ColumnType.INTEGER: (int, _write_integer),
+        ColumnType.DATE: (int, _write_date),
+        ColumnType.DOUBLE: (float, cell_values.to_double_text),
+        ColumnType.BOOLEAN: (bool, {True: "true", False: "false"}.__getitem__),
     }
 )
 _ITEM_CONVERTERS: Final[Mapping[ColumnType, Callable[[Any], Any]]] = MappingProxyType(

@@ -115,7 +115,7 @@ class RowSerializer:
 
     def _to_values(self, number: int, row: Any) -> list[Any]:
         """Return the values of a row in the order of the columns."""
-        values = to_row_values(number, row)
+        values = row if type(row) is list else to_row_values(number, row)
         if isinstance(values, list):
             return values
         names = self.names or []

@@ -169,6 +169,9 @@ class CsvDialect:
 
     def _replace_nulls(self, row: list[str], record: str) -> CsvRow:
         """Replace empty unquoted cells by None."""
+        empty_text = f"{self.separator}{self.quote}{self.quote}{self.separator}"
+        if empty_text not in f"{self.separator}{record}{self.separator}":
+            return [cell or None for cell in row]
         cells = zip(row, self._cell.findall(record), strict=True)
         return [cell if cell or text else None for cell, text in cells]
 
@@ -182,10 +185,10 @@ class CsvDialect:
         """Pattern of a separator and the cell after it; the group is the text of the cell."""
         quote, separator = re.escape(self.quote), re.escape(self.separator)
         if self.escape == self.quote:
-            quoted, bare = f"[^{quote}]|{quote}{quote}", f"[^{separator}]"
+            quoted, bare = f"[^{quote}]++|{quote}{quote}", f"[^{separator}]++"
         else:
             escape = re.escape(self.escape)
-            quoted = f"[^{quote}{escape}]|{quote}{quote}|{escape}."
-            bare = f"[^{separator}{escape}]|{escape}."
+            quoted = f"[^{quote}{escape}]++|{quote}{quote}|{escape}."
+            bare = f"[^{separator}{escape}]++|{escape}."
         cell = f"(?:{quote}(?:{quoted})*+{quote})?+(?:{bare})*+"
         return re.compile(rf"(?:\A|{separator})({cell})", re.DOTALL)

@@ -332,15 +332,16 @@ def serialize_cells(
     Raises:
         ValueError: A value does not match its column; the message contains row and column.
     """
-    cells: list[str | None] = []
     try:
-        for value, write in zip(values, writers, strict=True):
-            cells.append(write(value))
-    except ValueError as error:
-        index = len(cells)
-        value = _truncate(list(values)[index])
-        raise ValueError(f"Row {row}, column {names[index]!r}: {value} {error}") from None
-    return cells
+        return [write(value) for value, write in zip(values, writers, strict=True)]
+    except ValueError:
+        for name, value, write in zip(names, values, writers, strict=False):
+            try:
+                write(value)
+            except ValueError as error:
+                text = _truncate(value)
+                raise ValueError(f"Row {row}, column {name!r}: {text} {error}") from None
+        raise
 
 
 def _truncate(value: Any) -> str:

@@ -28,12 +28,13 @@ CellParser = Callable[[str], StoredValue]
 NAN: Final = "NaN"
 _INT64_LIMIT: Final = 2**63
 #: Maximum number of digits with which every number fits into 64 bits.
-_SAFE_DIGITS: Final = 18
+SAFE_DIGITS: Final = 18
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}")
 _DOUBLE: Final = re.compile(
     r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{1,9})?|inf(?:inity)?|nan)",
     re.IGNORECASE,
 )
+_BOOLEANS: Final = {"true": 1, "false": 0}
 _ENTITY_ID: Final = re.compile(r"(?:syn)?([0-9]{1,18})", re.IGNORECASE)
 
 
@@ -42,7 +43,7 @@ class CellError(ValueError):
 
 
 def _parse_integer(text: str) -> int:
-    if len(text) <= _SAFE_DIGITS and text.isascii() and text.isdigit():
+    if len(text) <= SAFE_DIGITS and text.isascii() and text.isdigit():
         return int(text)
     trimmed = text.strip()
     if _INTEGER.fullmatch(trimmed) is None or not -_INT64_LIMIT <= int(trimmed) < _INT64_LIMIT:
@@ -60,7 +61,7 @@ def _parse_double(text: str) -> float | str:
 
 def _parse_boolean(text: str) -> int:
     try:
-        return {"true": 1, "false": 0}[text.strip().lower()]
+        return _BOOLEANS[text.strip().lower()]
     except KeyError:
         raise CellError(f"'{text[:100]}' is not a boolean: expected true or false.") from None
 
@@ -107,6 +108,17 @@ def _create_text_parser(max_size: int) -> CellParser:
     return parse
 
 
+def _reject_constant(constant: str) -> None:
+    raise CellError(f"{constant} is not valid JSON.")
+
+
+# Reused: json.loads and json.dumps create an object for each call with options.
+_decode_strict: Final = json.JSONDecoder(parse_constant=_reject_constant).decode
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
+#: A list without nested values, escapes and unpaired surrogates.
+_SIMPLE_LIST: Final = re.compile(r"\[[^\[{\\\ud800-\udfff]*")
+
+
 def _load_lenient(text: str) -> tuple[Any, bool]:
     """Parse text as strict JSON or, if that fails, as lenient JSON.
 
@@ -114,21 +126,19 @@ def _load_lenient(text: str) -> tuple[Any, bool]:
         The value, and whether the text is strict JSON.
     """
     try:
-        value, is_strict = json.loads(text, parse_constant=_reject_constant), True
+        value, is_strict = _decode_strict(text), True
     except (ValueError, RecursionError) as error:
         try:
             value, is_strict = lenient_json.parse(text), False
         except ValueError:
             raise CellError(f"It is not valid JSON: {error}"[:200]) from None
+    if is_strict and _SIMPLE_LIST.fullmatch(text):
+        return value, is_strict
     try:
-        json.dumps(value, ensure_ascii=False).encode()
+        _encode(value).encode()
     except (ValueError, RecursionError) as error:  # unpaired surrogates, or too deeply nested
         raise CellError(f"It is not valid JSON: {error}"[:200]) from None
     return value, is_strict
-
-
-def _reject_constant(constant: str) -> None:
-    raise CellError(f"{constant} is not valid JSON.")
 
 
 def _parse_json(text: str) -> str:
@@ -147,6 +157,7 @@ def _create_item_parser(column: Column) -> Callable[[Any], Any]:
     """Return a function that converts an item of a JSON array to an item of a list column."""
     kind = ITEM_TYPES[column.type]
     parse_text = _create_text_parser(column.max_cell_size)
+    is_integer = kind not in {ColumnType.BOOLEAN, ColumnType.ENTITYID}
 
     def parse_string(item: Any) -> Any:
         if not isinstance(item, str):
@@ -154,6 +165,8 @@ def _create_item_parser(column: Column) -> Callable[[Any], Any]:
         return parse_text(item)
 
     def parse_scalar(item: Any) -> Any:
+        if type(item) is int and is_integer and 0 <= item < _INT64_LIMIT:
+            return item
         if isinstance(item, bool):
             item = "true" if item else "false"
         if not isinstance(item, str | int):
@@ -179,7 +192,7 @@ def _create_list_parser(column: Column) -> Callable[[str], str | None]:
             raise CellError(f"It exceeds the maximum of {column.maximum_length} items.")
         if not items:
             return None
-        return json.dumps([parse_item(item) for item in items], ensure_ascii=False)
+        return _encode([parse_item(item) for item in items])
 
     return parse
 

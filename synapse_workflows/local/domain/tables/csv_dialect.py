@@ -1,6 +1,7 @@
 """CSV dialects: parsing a CsvTableDescriptor, reading and writing records (semantics 9.6)."""
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
@@ -125,7 +126,7 @@ def read_records(stream: TextIO, dialect: CsvDialect, *, skip: int = 0) -> Itera
         escapechar=None if dialect.escape == dialect.quote else dialect.escape,
         doublequote=True,
     )
-    empty_text = dialect.quote * 2
+    empty_text, field = dialect.quote * 2, _compile_field(dialect)
     try:
         for _ in range(skip):
             if next(lines, None) is None:
@@ -139,7 +140,7 @@ def read_records(stream: TextIO, dialect: CsvDialect, *, skip: int = 0) -> Itera
                     "Check that the file is complete."
                 )
             if "" in row and any(empty_text in line for line in lines.raw):
-                yield _replace_nulls(row, "".join(lines.raw), dialect)
+                yield _replace_nulls(row, "".join(lines.raw), dialect, field)
             elif row or has_single_field:
                 yield [cell or None for cell in row] or [None]
             has_single_field = has_single_field or len(row) == 1
@@ -150,55 +151,50 @@ def read_records(stream: TextIO, dialect: CsvDialect, *, skip: int = 0) -> Itera
         raise BadRequest(f"The CSV is not UTF-8: {error}") from None
 
 
-def _replace_nulls(row: list[str], raw: str, dialect: CsvDialect) -> CsvRecord:
+def _replace_nulls(
+    row: list[str], raw: str, dialect: CsvDialect, field: re.Pattern[str]
+) -> CsvRecord:
     """Replace the unquoted empty fields of a record by None."""
-    quoted = _find_quoted_fields(raw, dialect)
-    return [
-        cell if cell or (index < len(quoted) and quoted[index]) else None
-        for index, cell in enumerate(row)
-    ]
+    separator, record = dialect.separator, raw.rstrip("\r\n")
+    empty_text = f"{separator}{dialect.quote}{dialect.quote}{separator}"
+    if empty_text not in f"{separator}{record}{separator}":
+        return [cell or None for cell in row]
+    texts = field.findall(record)
+    texts += [""] * (len(row) - len(texts))
+    return [cell if cell or text else None for cell, text in zip(row, texts, strict=False)]
 
 
-def _find_quoted_fields(raw: str, dialect: CsvDialect) -> list[bool]:
-    """Return, for each field of a record, whether it begins with a quote."""
-    is_quoted, inside, at_start, index = [], False, True, 0
-    while index < len(raw):
-        character = raw[index]
-        if at_start and character not in dialect.separator:
-            inside, at_start = character == dialect.quote, False
-            is_quoted.append(inside)
-            index += 1 if inside else 0
-            continue
-        if character == dialect.escape != dialect.quote:
-            index += 1
-        elif inside and character == dialect.quote:
-            if raw[index + 1 : index + 2] == dialect.quote:
-                index += 1
-            else:
-                inside = False
-        elif character == dialect.separator and not inside:
-            if at_start:
-                is_quoted.append(False)
-            at_start = True
-        index += 1
-    return is_quoted
+def _compile_field(dialect: CsvDialect) -> re.Pattern[str]:
+    """Compile the pattern of a separator and a field. Its group is the field with its quotes."""
+    quote, separator = re.escape(dialect.quote), re.escape(dialect.separator)
+    if dialect.escape == dialect.quote:
+        quoted, bare = f"[^{quote}]++|{quote}{quote}", f"[^{separator}]++"
+    else:
+        escape = re.escape(dialect.escape)
+        quoted = f"[^{quote}{escape}]++|{quote}{quote}|{escape}."
+        bare = f"[^{separator}{escape}]++|{escape}."
+    field = f"(?:{quote}(?:{quoted})*+{quote})?+(?:{bare})*+"
+    return re.compile(rf"(?:\A|{separator})({field})", re.DOTALL)
 
 
-def get_record_writer(dialect: CsvDialect) -> Callable[[Iterable[str | None]], str]:
-    """Return a function that formats a record: every field quoted, null as an empty field."""
+def get_field_writer(dialect: CsvDialect) -> Callable[[Iterable[str | None]], list[str]]:
+    """Return a function that formats fields: quoted, null as an empty field."""
     quote, escape = dialect.quote, dialect.escape
-    separator, line_end = dialect.separator, dialect.line_end
 
-    def format_cell(cell: str | None) -> str:
-        if cell is None:
-            return ""
-        if escape in cell:
-            cell = cell.replace(escape, escape * 2)
-        if quote != escape and quote in cell:
+    def format_field(cell: str) -> str:
+        cell = cell.replace(escape, escape * 2)
+        if quote != escape:
             cell = cell.replace(quote, quote * 2)
         return f"{quote}{cell}{quote}"
 
-    def format_record(cells: Iterable[str | None]) -> str:
-        return separator.join([format_cell(cell) for cell in cells]) + line_end
+    def format_fields(cells: Iterable[str | None]) -> list[str]:
+        return [
+            ""
+            if cell is None
+            else format_field(cell)
+            if quote in cell or escape in cell
+            else f"{quote}{cell}{quote}"
+            for cell in cells
+        ]
 
-    return format_record
+    return format_fields

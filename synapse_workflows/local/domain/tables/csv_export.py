@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import MODEL, ROW_ETAG, ROW_ID, ROW_VERSION
 from synapse_workflows.local.domain import async_jobs, generated_files, request_fields
 from synapse_workflows.local.domain.async_jobs import JobRun
-from synapse_workflows.local.domain.tables import csv_dialect
+from synapse_workflows.local.domain.tables import column_cells, csv_dialect
 from synapse_workflows.local.domain.tables.queries import QueryExecution, open_query
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.blobs import FileWriter
@@ -82,26 +82,25 @@ def _create_result(execution: QueryExecution, key: str) -> int:
 def _write(execution: QueryExecution, draft: FileWriter) -> None:
     request = execution.run.request
     dialect = csv_dialect.parse_dialect(request_fields.get_object(request, "csvTableDescriptor"))
-    write_record = csv_dialect.get_record_writer(dialect)
+    format_fields = csv_dialect.get_field_writer(dialect)
     metadata = _get_metadata_names(execution)
     columns = execution.statement.columns if execution.statement else ()
     if request_fields.get_boolean(request, "writeHeader", default=True):
-        draft.write(write_record([*metadata, *(each.name for each in columns)]).encode())
-    skipped = slice(len(metadata), execution.metadata_width)
-    serializers = [str] * len(metadata) + execution.get_serializers()
+        names = format_fields([*metadata, *(each.name for each in columns)])
+        draft.write((dialect.separator.join(names) + dialect.line_end).encode())
+    serializers = [column_cells.get_column_serializer(each.type) for each in columns]
+    serializers = [column_cells.serialize_integers_and_text] * len(metadata) + serializers
     rows = execution.iter_rows(execution.query.limit, execution.query.offset)
     written = 0
     while batch := list(islice(rows, _BATCH_ROWS)):
-        lines = [
-            write_record(
-                [
-                    None if cell is None else serialize(cell)
-                    for serialize, cell in zip(serializers, _drop(row, skipped), strict=True)
-                ]
-            )
-            for row in batch
+        cells = list(zip(*batch, strict=True))
+        del cells[len(metadata) : execution.metadata_width]
+        fields = [
+            format_fields(serialize(values))
+            for serialize, values in zip(serializers, cells, strict=True)
         ]
-        draft.write("".join(lines).encode())
+        lines = map(dialect.separator.join, zip(*fields, strict=True))
+        draft.write("".join(line + dialect.line_end for line in lines).encode())
         written += len(batch)
         execution.run.progress.report(written, 0, f"Wrote {written} rows")
 
@@ -116,10 +115,6 @@ def _get_metadata_names(execution: QueryExecution) -> list[str]:
     names = [ROW_ID, ROW_VERSION]
     has_etags = execution.metadata_width > len(names) and execution.includes_etags
     return [*names, ROW_ETAG] if has_etags else names
-
-
-def _drop(row: tuple[Any, ...], skipped: slice) -> tuple[Any, ...]:
-    return row[: skipped.start] + row[skipped.stop :]
 
 
 DOWNLOAD: Final = async_jobs.JobType(f"{_M}.DownloadFromTableRequest", export_csv)

@@ -11,7 +11,7 @@ from synapse_workflows.constants import MODEL, ROW_ID, ROW_METADATA, ROW_VERSION
 from synapse_workflows.local.domain import file_handles, request_fields
 from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.ids import parse_id
-from synapse_workflows.local.domain.tables import cell_values, csv_dialect
+from synapse_workflows.local.domain.tables import cell_values, column_cells, csv_dialect
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn
 from synapse_workflows.local.domain.tables.columns import parse_ids
 from synapse_workflows.local.domain.tables.csv_dialect import CsvDialect, CsvRecord
@@ -26,7 +26,7 @@ _BATCH_ROWS: Final = 1000
 _MAX_DIGITS: Final = 18
 
 #: Row ID, version, and the values of the columns.
-_RowUpdate = tuple[int, int | None, list[cell_values.StoredValue]]
+_RowUpdate = tuple[int, int | None, Sequence[cell_values.StoredValue]]
 
 
 class ByteStream(io.RawIOBase):
@@ -249,6 +249,9 @@ class _RowLoader:
         self._changes = changes
         self._fields = fields
         self._parsers = [cell_values.get_cell_parser(each.column) for each in fields.columns]
+        self._column_parsers = [
+            column_cells.get_column_parser(each.column) for each in fields.columns
+        ]
         self._defaults = [parse(None) for parse in self._parsers]
         is_new_content = bool(fields.columns) and changes.rows.is_empty()
         self._ignores_ids = fields.row_id is None or is_new_content
@@ -260,27 +263,39 @@ class _RowLoader:
         Raises:
             BadRequest: A record has too many fields, or a value is invalid.
         """
-        inserts: list[list[cell_values.StoredValue]] = []
+        inserts: list[Sequence[cell_values.StoredValue]] = []
         updates: list[_RowUpdate] = []
-        for record in records:
-            if len(record) > self._fields.width:
-                raise BadRequest(
-                    f"Row {self.count} has {len(record)} fields, "
-                    f"but the first line has {self._fields.width}."
-                )
-            cells = self._parse_cells(record)
+        parsed = self._parse_columns(records)
+        for index, record in enumerate(records):
+            cells = self._parse_cells(record) if parsed is None else parsed[index]
             ignores_id = self._ignores_ids and bool(cells)
             row_id = None if ignores_id else self._parse_id(record, self._fields.row_id)
             if row_id is None:
-                inserts.append(cells + self._defaults[len(cells) :])
+                inserts.append([*cells, *self._defaults[len(cells) :]])
             else:
                 version = self._parse_id(record, self._fields.row_version)
                 updates.append((row_id, version, cells))
             self.count += 1
         self._apply(inserts, updates)
 
+    def _parse_columns(
+        self, records: Sequence[CsvRecord]
+    ) -> list[tuple[cell_values.StoredValue, ...]] | None:
+        """Return the values of each record; None if the records have to be parsed one by one."""
+        if not self._fields.columns or {*map(len, records)} != {self._fields.width}:
+            return None
+        texts = list(zip(*records, strict=True))
+        try:
+            columns = [
+                parse(texts[index])
+                for parse, index in zip(self._column_parsers, self._fields.indexes, strict=True)
+            ]
+        except cell_values.CellError:
+            return None
+        return list(zip(*columns, strict=True))
+
     def _apply(
-        self, inserts: list[list[cell_values.StoredValue]], updates: list[_RowUpdate]
+        self, inserts: list[Sequence[cell_values.StoredValue]], updates: list[_RowUpdate]
     ) -> None:
         columns = self._fields.columns
         if inserts and not columns:
@@ -295,6 +310,11 @@ class _RowLoader:
 
     def _parse_cells(self, record: CsvRecord) -> list[cell_values.StoredValue]:
         """Return the values of a record. A short record has values for the first columns only."""
+        if len(record) > self._fields.width:
+            raise BadRequest(
+                f"Row {self.count} has {len(record)} fields, "
+                f"but the first line has {self._fields.width}."
+            )
         values: list[cell_values.StoredValue] = []
         size = len(record)
         for parse, index in zip(self._parsers, self._fields.indexes, strict=True):
