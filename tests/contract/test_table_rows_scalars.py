@@ -20,7 +20,7 @@ from synapse_workflows import (
     Schema,
     Table,
 )
-from synapse_workflows.client.errors import SynapseMalformedEntityError
+from synapse_workflows.client.errors import SynapseBadRequestError, SynapseMalformedEntityError
 from synapse_workflows.client.model.columns import SelectColumn
 
 COLUMNS = [
@@ -124,6 +124,22 @@ def test_row_sets_and_partial_rows_are_serialized_by_column_type(syn, schema, na
 def test_rows_by_id_that_do_not_match_are_rejected(syn, schema, rows, message):
     with pytest.raises(ValueError, match=message):
         syn.store(Table(schema.id, rows))
+    assert read_column(syn, schema.id, "s") == []
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("S,i", "'S' differs from 's' in upper and lower case"),
+        (",s", "'' is the index of a DataFrame"),
+        ("__index_level_0__,s", "'__index_level_0__' is the index of a DataFrame"),
+        ("other,s", r"The columns of the table are 's', 'i'"),
+    ],
+)
+def test_header_of_a_rejected_file_by_id_is_explained(syn, schema, make_file, header, message):
+    file = make_file("rows.csv", f"{header}\n1,2\n")
+    with pytest.raises(SynapseBadRequestError, match=message):
+        syn.store(Table(schema.id, str(file)))
     assert read_column(syn, schema.id, "s") == []
 
 

@@ -9,8 +9,9 @@ from synapse_workflows.client.api import columns, provenance, table_transactions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.client.errors import SynapseBadRequestError, SynapseError, SynapseHTTPError
 from synapse_workflows.client.model import entity_names
+from synapse_workflows.client.model.column_mapping import suggest_names
 from synapse_workflows.client.model.columns import SelectColumn
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.dict_object import DictObject
@@ -211,7 +212,33 @@ def _upload_csv(syn: Session, table: CsvFileTable) -> str | None:
         lines_to_skip=table.linesToSkip,
         etag=table.etag,
     )
-    return _run_change(syn, table_id, change).get("etag")
+    try:
+        return _run_change(syn, table_id, change).get("etag")
+    except SynapseBadRequestError as error:
+        advice = _explain_header(syn, table)
+        if advice is None:
+            raise
+        details = {"error_code": error.error_code, "advice": advice}
+        raise SynapseHTTPError.of(
+            error.status, error.reason, error.call, error.response, **details
+        ) from error
+
+
+def _explain_header(syn: Session, table: CsvFileTable) -> str | None:
+    """Return why the header of a rejected file, whose columns were unknown, may be invalid."""
+    if not table.header or table.known_columns() is not None:
+        return None
+    known = list(columns.getTableColumns(syn, _table_id(table)))
+    names = [str(one["name"]) for one in known]
+    header = [str(one.get("name")) for one in table.columns()]
+    valid = {*names, *ROW_METADATA, *(str(one["id"]) for one in known)}
+    unknown = [name for name in header if name not in valid]
+    if not unknown:
+        return None
+    return (
+        f"The columns of the table are {', '.join(map(repr, names)):.200}"
+        f"{suggest_names(unknown, names)}"
+    )
 
 
 def _append_rows(syn: Session, rows: RowSet | PartialRowset) -> dict[str, Any]:

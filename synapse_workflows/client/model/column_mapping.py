@@ -221,8 +221,8 @@ def match_by_name(
     """
     metadata = {str(column["name"]): column for column in METADATA_COLUMNS}
     data_columns = [column for column in known if column.get("name") not in metadata]
-    by_name = {str(column.get("name")): column for column in data_columns}
-    header = [str(name) for name in names]
+    by_name = {str(column.get("name") or ""): column for column in data_columns}
+    header = [name or "" for name in names]
     data_names = [name for name in header if name not in metadata]
     is_unique = len(set(data_names)) == len(data_names)
     is_known = by_name.keys() >= set(data_names)
