@@ -1,11 +1,16 @@
-"""Concurrent runs of one DAG, under Airflow's scheduler, that store one file."""
+"""DAGs under Airflow's scheduler: concurrent runs that store one file, and asset events."""
 
 import hashlib
+import json
+import time
 from datetime import date, timedelta
+from pathlib import Path
 from string import Template
 
 import pytest
 from support.airflow_scheduler import Backfill, run_scheduler
+
+from synapse_workflows import File
 
 FIRST = date(2026, 1, 1)
 DAG_FILE = """
@@ -32,6 +37,63 @@ for number in range($dags):
         )
     globals()[dag.dag_id] = dag
 """
+#: Two DAGs that declare one new asset, and a DAG that one of them triggers through an alias. None
+#: of the tasks that store without outlets triggers a DAG.
+ASSETS_FILE = """
+from datetime import datetime
+from airflow.sdk import DAG, AssetAlias
+from synapse_workflows import SynapseStoreOperator, synapse_asset
+
+START = datetime(2026, 1, 1)
+for name, more in (("left", [AssetAlias("synapse")]), ("right", [])):
+    with DAG(f"declare_{name}", schedule="@once", start_date=START) as dag:
+        SynapseStoreOperator(
+            task_id="declare",
+            path=f"$files/{name}.txt",
+            name="shared.txt",
+            parent_id="$project",
+            outlets=[synapse_asset("$shared"), *more],
+        )
+    globals()[dag.dag_id] = dag
+with DAG("on_alias", schedule=AssetAlias("synapse"), start_date=START) as dag:
+    SynapseStoreOperator(task_id="react", path="$files/right.txt", parent_id="$project")
+"""
+#: Time in seconds in which the scheduler would start another run.
+QUIET_SECONDS = 5
+
+
+def write_asset_dags(folder, alice, project):
+    """Write the DAGs with assets and their files; return the ID of the declared entity."""
+    for name in ("left", "right", "shared"):
+        (folder / "files" / f"{name}.txt").write_text(f"{name} in {project}")
+    shared = alice.store(File(str(folder / "files" / "shared.txt"), parent=project)).id
+    source = Template(ASSETS_FILE).substitute(
+        files=folder / "files", project=project, shared=shared
+    )
+    (folder / "dags" / "assets.py").write_text(source)
+    return shared
+
+
+def check_asset_runs(scheduler, alice, shared, references):
+    """Check the runs and the events of the DAGs with assets."""
+    time.sleep(QUIET_SECONDS)
+    runs = dict(
+        scheduler.query(
+            "select dag_id, count(*) from dag_run where dag_id like 'declare%' or dag_id = "
+            "'on_alias' group by dag_id"
+        )
+    )
+    assert runs == {"declare_left": 1, "declare_right": 1, "on_alias": 1}
+    events = scheduler.query("select source_dag_id, extra from asset_event")
+    versions = {dag_id: set() for dag_id in ("declare_left", "declare_right")}
+    for dag_id, extra in events:
+        versions[dag_id].add(json.loads(extra)["version"])
+    assert {dag_id: {one["version"]} for (dag_id, _), one in references.items()} == versions
+    assert {one["id"] for one in references.values()} == {shared}
+    for name in ("left", "right"):
+        (version,) = versions[f"declare_{name}"]
+        stored = alice.get(shared, version=version)
+        assert Path(stored.path).read_text().startswith(name)
 
 
 def write_inputs(folder, project, dags, days):
@@ -50,14 +112,26 @@ def write_inputs(folder, project, dags, days):
     return texts
 
 
-def backfill(folder, connection, texts, at_once=8, timeout=100):
-    """Run the backfills; return the states of the runs and the references by DAG and day."""
+def backfill(folder, connection, texts, at_once=8, timeout=150, other_runs=0, check=None):
+    """Run the backfills; return the states of the runs and the references by DAG and day.
+
+    Args:
+        folder: working directory with the DAGs.
+        connection: the connection, as JSON text.
+        texts: text of each run's file.
+        at_once: maximum number of concurrent runs.
+        timeout: maximum time in seconds.
+        other_runs: number of runs of other DAGs in the folder.
+        check: function to call with the scheduler after all runs have ended.
+    """
     days = sorted({day for _, day in texts})
     dags = sorted({dag_id for dag_id, _ in texts})
     backfills = [Backfill(dag_id, days[0], days[-1]) for dag_id in dags]
     with run_scheduler(folder, folder / "dags", connection, at_once, backfills) as scheduler:
-        states = scheduler.wait_for_runs(len(texts), timeout)
+        states = scheduler.wait_for_runs(len(texts) + other_runs, timeout)
         results = scheduler.results("store")
+        if check is not None:
+            check(scheduler)
     return states, {
         (dag_id, run_id.partition("__")[2][:10]): reference
         for (dag_id, run_id), reference in results.items()
@@ -84,8 +158,15 @@ def check_versions(alice, texts, references):
 
 
 @pytest.mark.timeout(300)
-def test_runs_at_once_store_their_own_versions(tmp_path, alice, project, connection):
+def test_runs_at_once_store_their_own_versions_and_trigger_declared_assets_only(
+    tmp_path, alice, project, connection
+):
     texts = write_inputs(tmp_path, project, dags=1, days=6)
-    states, references = backfill(tmp_path, connection, texts)
-    assert states == ["success"] * len(texts)
+    shared = write_asset_dags(tmp_path, alice, project)
+
+    def check(scheduler):
+        check_asset_runs(scheduler, alice, shared, scheduler.results("declare"))
+
+    states, references = backfill(tmp_path, connection, texts, other_runs=3, check=check)
+    assert states == ["success"] * (len(texts) + 3)
     check_versions(alice, texts, references)
