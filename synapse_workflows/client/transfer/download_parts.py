@@ -1,6 +1,7 @@
 """Download of a file in parts, with parallel range requests and retries."""
 
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -54,17 +55,27 @@ class PartDownloader:
         self._cancel_token = CancelToken()
         self._limit: int | None = None
 
-    def download_parts(self, parts: tuple[Part, ...]) -> None:
+    def download_parts(
+        self, parts: tuple[Part, ...], on_complete: Callable[[Part], object]
+    ) -> None:
         """Download parts in parallel, in the threads of the client.
+
+        Args:
+            parts: The parts.
+            on_complete: Called with each complete part, in the thread that downloaded it.
 
         Raises:
             SynapseDownloadError: A part could not be downloaded, or the disk is full.
             RangesNotSupportedError: The server ignores ranges; download the whole file instead.
         """
         threads = self._syn.max_threads if self._syn.multi_threaded else 1
-        executor.get_executor(self._syn).run(
-            parts, self._download_range, self._cancel_token, threads=threads
-        )
+
+        def download(part: Part) -> None:
+            self._download(part, is_range=True)
+            self._partial.mark_complete(part.number)
+            on_complete(part)
+
+        executor.get_executor(self._syn).run(parts, download, self._cancel_token, threads=threads)
 
     def download_whole(self, size: int | None, limit: int | None = None) -> None:
         """Download the file in one stream; resume it where possible after an interruption.
@@ -80,10 +91,6 @@ class PartDownloader:
         end = size if size is not None else -1
         self._limit = limit
         self._download(Part(1, 0, end), is_range=False)
-
-    def _download_range(self, part: Part) -> None:
-        self._download(part, is_range=True)
-        self._partial.mark_complete(part.number)
 
     def _download(self, part: Part, *, is_range: bool) -> None:
         """Download one part, retrying as long as progress is made."""

@@ -12,6 +12,7 @@ from synapse_workflows.client.transfer.download_parts import (
 from synapse_workflows.client.transfer.download_request import DownloadRequest, DownloadUrl
 from synapse_workflows.client.transfer.executor import REQUEST_ERRORS
 from synapse_workflows.client.transfer.partial_file import ExpectedContent, PartialFile
+from synapse_workflows.client.transfer.prefix_md5 import PrefixMd5
 from synapse_workflows.client.transfer.presigned_urls import RenewableUrl
 from synapse_workflows.client.transfer.progress import Progress
 
@@ -74,7 +75,7 @@ def _download(
             partial.open(None)
             PartDownloader(syn, url, partial, shown).download_whole(source.size)
         else:
-            _download_parts(syn, url, source.size, source.md5, partial, shown)
+            return _download_parts(syn, url, source.size, source.md5, partial, shown)
     except REQUEST_ERRORS as error:
         raise SynapseDownloadError(f"Could not download {partial.target.name}: {error}") from error
     return partial.md5()
@@ -87,13 +88,17 @@ def _download_parts(
     md5: str | None,
     partial: PartialFile,
     shown: Progress,
-) -> None:
+) -> str:
+    """Download a file in parts, and return its MD5 in hex."""
     part_size = part_plan.choose_part_size(size)
     complete = partial.open(ExpectedContent(size, md5, part_size) if md5 else None)
     parts = part_plan.split_into_parts(size, part_size)
     missing = tuple(part for part in parts if part.number not in complete)
     shown.advance(size - sum(part.size for part in missing))
+    md5_so_far = PrefixMd5(partial.path, (part for part in parts if part.number in complete))
     try:
-        PartDownloader(syn, url, partial, shown).download_parts(missing)
+        PartDownloader(syn, url, partial, shown).download_parts(missing, md5_so_far.add)
     except RangesNotSupportedError:
         PartDownloader(syn, url, partial, shown).download_whole(size)
+        return partial.md5()
+    return md5_so_far.hexdigest()
