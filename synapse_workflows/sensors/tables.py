@@ -56,8 +56,9 @@ class _TableSensor(TemplateValues, BaseSensorOperator):
     """Base class of sensors that poll a table, in a worker or in the triggerer.
 
     While Synapse is unavailable, the sensor keeps polling until its timeout. Permanent errors fail
-    the task without a retry, even with `soft_fail`. `execution_timeout` includes the time in the
-    triggerer. `execution_timeout` allows retries of the task; `timeout` does not.
+    the task without a retry, even with `soft_fail`. `timeout` is the maximum time to wait for the
+    condition, in seconds, in a worker or in the triggerer. `execution_timeout` includes the time
+    in the triggerer; it allows retries of the task, `timeout` of a sensor does not.
 
     Args:
         synapse_conn_id: The Airflow connection (templated).

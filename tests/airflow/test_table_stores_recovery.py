@@ -4,10 +4,12 @@ import threading
 from time import monotonic, sleep
 
 import pytest
+from airflow.sdk import DAG
+from support.execution_api import Run, fire_trigger
 from support.fault_injection import FaultInjector
 from support.killable_worker import Worker
 
-from synapse_workflows import File, Row, RowSet, Table
+from synapse_workflows import File, Row, RowSet, SynapseTableStoreOperator, Table
 from synapse_workflows.local.settings import utc_now
 from synapse_workflows.testing import over_socket
 
@@ -415,3 +417,42 @@ class TestKilledWorkers(WithSlowService):
         assert rows_of(filled) == expected
         value = result["value"]
         assert (value["added"], value["changed"], value["deleted"]) == counts
+
+
+class TestTimeout(WithSlowService):
+    """`timeout` limits the wait for a job; a retry waits for the same job."""
+
+    @pytest.mark.parametrize("deferrable", [False, True])
+    def test_timeout_ends_the_wait_and_not_the_job(
+        self, api, filled, rows_of, injector, clock, connection, monkeypatch, deferrable
+    ):
+        monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", connection)
+        with DAG("store_slowly", schedule=None) as dag:
+            SynapseTableStoreOperator(
+                task_id="store",
+                table_id=filled,
+                rows=[{"a name": "d", "n": 4}],
+                timeout=1.5,
+                deferrable=deferrable,
+                poll_interval=0.2,
+                retries=5,
+            )
+        run = Run(api, dag, "run_1")
+        injector.at("transaction/async/start", lambda: clock.block(1))
+        begin = monotonic()
+        result = run.task("store", max_tries=5)
+        if deferrable:
+            event = fire_trigger(result)
+            assert "Increase timeout" in event["error"]
+            result = run.task("store", max_tries=5, event=event)
+        assert monotonic() - begin < 20
+        assert result.state == "up_for_retry"
+        assert "Increase timeout" in str(result.error)
+        assert len(rows_of(filled)) == 3
+        clock.released.set()
+        result = run.task("store", max_tries=5)
+        if result.state == "deferred":
+            result = run.task("store", max_tries=5, event=fire_trigger(result))
+        assert result.state == "success", result.error
+        assert rows_of(filled)[3:] == [["d", 4]]
+        assert run.value("store")["added"] == 1

@@ -50,7 +50,9 @@ def run(
         return syn.run(async_job_flow.run(job, polling_settings(syn), report_progress))
 
 
-def start(syn: Session, path: str, body: Any, *, endpoint: str = "repo") -> str:
+def start(
+    syn: Session, path: str, body: Any, *, endpoint: str = "repo", repeatable: bool = False
+) -> str:
     """Start a job and return its token; arguments as for `run`.
 
     Raises:
@@ -60,7 +62,7 @@ def start(syn: Session, path: str, body: Any, *, endpoint: str = "repo") -> str:
         POST <path>/start
         https://rest-docs.synapse.org/rest/org/sagebionetworks/repo/model/asynch/AsyncJobId.html
     """
-    return syn.run(async_job_flow.start(Job(path, body, endpoint)))
+    return syn.run(async_job_flow.start(Job(path, body, endpoint, repeatable)))
 
 
 def wait(syn: Session, path: str, token: str, *, endpoint: str = "repo") -> Any:

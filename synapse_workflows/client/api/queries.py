@@ -160,7 +160,7 @@ def start_csv_query(syn: Session, query: CsvQuery) -> str:
         POST /entity/{id}/table/download/csv/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/download/csv/async/start.html
     """
-    return async_jobs.start(syn, query.path, query.to_request())
+    return async_jobs.start(syn, query.path, query.to_request(), repeatable=True)
 
 
 def fetch_csv_query(

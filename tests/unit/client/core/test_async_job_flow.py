@@ -162,6 +162,22 @@ def test_job_that_never_ends_raises_timeout(change, sleep):
         poll()
 
 
+@pytest.mark.parametrize("limit", [7, 1000])
+def test_limit_of_the_whole_job_replaces_the_default(limit):
+    """Each status has new progress, so the job is never idle."""
+    steps = []
+
+    def poll():
+        flow, reply = async_job_flow.wait(JOB, "7", Polling(4, 1, 4, 5, 4, limit)), None
+        while True:
+            steps.append(flow.send(reply))
+            reply = processing(f"message {len(steps)}") if isinstance(steps[-1], Call) else None
+
+    with pytest.raises(SynapseTimeoutError, match=rf"complete after {limit} s\..* timeout to"):
+        poll()
+    assert sum(pauses(steps)) == limit
+
+
 def test_failed_job_raises_with_message_and_details():
     failed = {"jobState": "FAILED", "errorMessage": "No such column", "errorDetails": "at line 1"}
     with pytest.raises(SynapseJobError, match="No such column\nat line 1") as caught:
