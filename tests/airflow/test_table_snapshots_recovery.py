@@ -244,19 +244,21 @@ def test_conflict_with_a_free_label_is_retried(run_of, delay, table, client, lab
     assert labels(client, table) == [label or "1", "in progress"]
 
 
+@pytest.mark.parametrize("policy", ["snapshot", "reuse", "skip"])
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("nth", range(1, 4))
 def test_worker_stopped_at_any_save_creates_one_snapshot(
-    run_of, airflow, view, client, deferrable, nth
+    run_of, airflow, view, client, deferrable, nth, policy
 ):
     """The task saves its Activity, its plan and the job's token."""
     saves = iter(range(1, 10))
-    run = run_of(table_id=view, deferrable=deferrable)
+    run = run_of(table_id=view, deferrable=deferrable, version_label="1", if_unchanged=policy)
     stop_at_save(airflow, lambda _key, _value: next(saves) == nth)
     assert run.task("freeze", max_tries=5).state == "up_for_retry"
     result = run_to_end(run)
     assert result.state == "success", result.error
     assert labels(client, view) == ["1", "in progress"]
+    assert run.value("freeze")["created"] is True
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
