@@ -114,7 +114,9 @@ def _flatten(rows: Iterable[Any], columns: Sequence[str] | None) -> Iterator[Any
     """Yield the items of a list, and the items of the lists that mapped tasks returned."""
     is_mapped = isinstance(rows, LazyXComSequence)
     for item in rows:
-        if is_list(item) and _is_nested(item, columns, is_mapped=is_mapped):
+        if isinstance(item, LazyXComSequence):
+            yield from _flatten(item, columns)
+        elif is_list(item) and _is_nested(item, columns, is_mapped=is_mapped):
             yield from item
         else:
             yield item

@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from support.execution_api import Run
 from support.row_forms import COLUMNS, FORMS, KINDS, ROWS, read_rows, write
 
-from synapse_workflows import Column, Schema, SynapseHook, SynapseTableStoreOperator
+from synapse_workflows import (
+    Column,
+    Schema,
+    SynapseGetOperator,
+    SynapseHook,
+    SynapseTableQueryOperator,
+    SynapseTableStoreOperator,
+)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -225,3 +232,30 @@ def test_upsert_keeps_the_cells_of_absent_fields(
         assert run.value("store")["added"] == added
     assert rows_of(table) == stored
     assert run.value("store")["changed"] == 0
+
+
+def test_references_of_files_and_queries_are_stored_together(
+    api, filled, put, alice, project, rows_of, sources_of
+):
+    copy = alice.store(Schema("Copy", list(alice.getColumns(filled)), parent=project)).id
+    files = [put("1.tsv", "n\ta name\n7\tx\n"), put("2.csv", "a name,n\ny,8\n")]
+    with DAG("references", schedule=None) as dag:
+        get = SynapseGetOperator.partial(task_id="get").expand(entity_id=files)
+        SynapseTableStoreOperator(task_id="store", table_id=copy, rows=get.output)
+        query = SynapseTableQueryOperator(
+            task_id="query", sql=f"select * from {filled} where n < 3", output_format="parquet"
+        )
+        SynapseTableStoreOperator(
+            task_id="both", table_id=copy, mode="replace", rows=[query.output, get.output]
+        )
+    run = Run(api, dag)
+    for index in range(2):
+        run.task("get", index)
+    for task_id in ("store", "query"):
+        assert run.task(task_id).state == "success"
+    assert rows_of(copy) == [["x", 7], ["y", 8]]
+    assert sorted(sources_of(copy)[0]) == sorted(files)
+    result = run.task("both")
+    assert result.state == "success", result.error
+    assert rows_of(copy) == [["a", 1], ["b", 2], ["x", 7], ["y", 8]]
+    assert sorted(sources_of(copy)[0]) == sorted([f"{filled}.1", *files])

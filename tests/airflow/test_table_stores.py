@@ -228,6 +228,8 @@ def test_file_with_another_encoding_fails(store_rows, filled, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
+        (None, "Invalid rows: expected a file"),
+        (7, "Invalid rows of type int"),
         ([{"m": 1}], "'m'"),
         ([{"a name": "x", "n": "many"}], "is not an integer"),
         ([["a", 1]], "columns=["),
