@@ -245,6 +245,9 @@ def test_query_needs_access_to_the_sources(views, ben):
         assert len(bobs.query(f"select * from {source}")) == 3
     ann.delete(f"{REPO}/entity/{views.samples}")
     assert_error(views.tables.try_query(f"select * from {view}"), 404)
+    assert ann.change(view, description="kept")["definingSQL"] == sql
+    changed = {**ann.entity(view), "definingSQL": f"select mass from {views.samples}"}
+    assert_error(ann.save(changed), 404)
 
 
 def test_rows_of_views_are_visible_to_readers_of_the_entities(views, ben):
@@ -285,11 +288,13 @@ def test_rows_of_views_are_visible_to_readers_of_the_entities(views, ben):
 
 
 def test_files_in_cells_are_readable_by_readers_of_the_source(views, ben):
-    ann, tables = views.ann, views.tables
+    ann = views.ann
+    tables = TableClient(ann)  # in a project of its own, which is shared
     table = tables.create_table(("file", "FILEHANDLEID"))["id"]
     handle = ann.handle("content of a cell")
     tables.append(table, [handle])
-    view = views.create(f"select file from {table}")
+    sql = f"select file from {table}"
+    view = ok(ann.try_make(MATERIALIZED_VIEW, tables.project, definingSQL=sql))["id"]
     assert views.query(view) == [[handle]]
     assert read_file(ann, view, handle) is None
     ann.share(tables.project, {ben.id: ["READ", "DOWNLOAD"]})

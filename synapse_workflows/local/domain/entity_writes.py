@@ -67,7 +67,7 @@ def create(
     hierarchy.check_name_available(session, parent.id, name)
     aliases.check_alias(session, request, entity_id)
     request = entity_types.complete_properties(session, request, {})
-    request = _complete_view(session, caller, entity_id, request)
+    request = _complete_view(session, caller, entity_id, request, {})
     entity, version = _build_rows(caller, request, entity_id, parent)
     entity.name = name
     version.activity_id = activity_id
@@ -83,11 +83,16 @@ def create(
 
 
 def _complete_view(
-    session: Session, caller: Caller, entity_id: int, request: EntityRequest
+    session: Session,
+    caller: Caller,
+    entity_id: int,
+    request: EntityRequest,
+    previous: Mapping[str, Any],
 ) -> EntityRequest:
+    """Add the columns of a materialized view. Return other entities unchanged."""
     if request.type.concrete_type != MATERIALIZED_VIEW:
         return request
-    return materialized_views.complete_definition(session, caller, entity_id, request)
+    return materialized_views.complete_definition(session, caller, entity_id, request, previous)
 
 
 def _build_rows(
@@ -167,7 +172,7 @@ def update(
     request = entity_types.complete_properties(
         session, _check_file(session, caller, request, current), current.properties
     )
-    request = _complete_view(session, caller, entity_id, request)
+    request = _complete_view(session, caller, entity_id, request, current.properties)
     if activity_id is not None:
         activities.require_access(session, caller, activity_id)
     aliases.check_alias(session, request, entity_id)

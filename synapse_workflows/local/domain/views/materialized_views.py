@@ -77,15 +77,28 @@ def require_access(session: Session, caller: Caller, properties: Mapping[str, An
 
 
 def complete_definition(
-    session: Session, caller: Caller, entity_id: int, request: EntityRequest
+    session: Session,
+    caller: Caller,
+    entity_id: int,
+    request: EntityRequest,
+    previous: Mapping[str, Any],
 ) -> EntityRequest:
-    """Check the definition of a materialized view, and add the columns of its definingSQL.
+    """Check a new definition of a materialized view, and add the columns of its definingSQL.
+
+    Args:
+        session: Database session.
+        caller: The caller.
+        entity_id: Entity ID of the view.
+        request: The view.
+        previous: Previous properties; empty for a new view.
 
     Raises:
         BadRequest: The definingSQL is invalid, or the view would depend on itself.
         Forbidden: The caller lacks READ on a source.
         NotFound: A source does not exist or is in the trash can.
     """
+    if previous.get("definingSQL") == request.properties["definingSQL"]:
+        return replace(request, properties=previous)
     for _, entity, _ in iter_sources(session, request.properties):
         access.require(session, caller, entity.id, AccessType.READ)
     _check_dependencies(session, entity_id, request.properties, 1)
