@@ -103,6 +103,17 @@ def test_queries(run, sql, names, rows):
         assert found == rows
 
 
+def test_column_names_that_look_qualified_are_kept_apart():
+    schema = [create_column(0, "k", "STRING"), create_column(1, "B.k", "STRING")]
+    sources = {name: SourceTable(name, schema, has_etags=False) for name in ("syn1", "syn2")}
+    sources["syn2"] = SourceTable("syn2", schema[:1], has_etags=False)
+    sql = 'select A.k, "B.k" as other, B.k as third from syn1 A join syn2 B on A.k = B.k'
+    statement = defining_sql.compile_sql(defining_sql.parse(sql), sources, 0)
+    assert [each.source.name for each in statement.columns] == ["k", "B.k", "k"]
+    cells = [each.result.column_id for each in statement.columns]
+    assert len(set(cells)) == 3
+
+
 def test_unions_remove_duplicates_as_text_is_compared(run):
     assert len(run("select k from syn1 where n < 3 union select k from syn2.3")[1]) == 2
     assert len(run("select k from syn1 where n < 3 union all select k from syn2.3")[1]) == 4

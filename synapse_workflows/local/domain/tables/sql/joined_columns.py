@@ -86,13 +86,7 @@ class JoinedColumns:
 
     def __init__(self, sources: Sequence[tuple[frozenset[str], SourceTable]]) -> None:
         self._all = _list_columns(sources)
-        counts = Counter(each.column.name for each in self._all)
-        self._unique_names = [
-            each.column.name
-            if counts[each.column.name] == 1
-            else f"{min(each.names)}.{each.column.name}"
-            for each in self._all
-        ]
+        self._unique_names = _create_unique_names(self._all)
         self.columns = {
             name: replace(each.column, id=each.key, name=name)
             for name, each in zip(self._unique_names, self._all, strict=True)
@@ -164,6 +158,22 @@ def _list_columns(
             found.append(
                 _JoinedColumn(names, column, f"a{number}.{cell}", len(found), is_metadata)
             )
+    return found
+
+
+def _create_unique_names(joined: Sequence[_JoinedColumn]) -> list[str]:
+    """Return a unique name for each column, which error messages can show."""
+    counts = Counter(each.column.name for each in joined)
+    names = {name for name, count in counts.items() if count == 1}
+    found: list[str] = []
+    for each in joined:
+        name = each.column.name
+        if counts[name] > 1:
+            name = f"{min(each.names)}.{name}"
+            while name in names:
+                name += "'"
+            names.add(name)
+        found.append(name)
     return found
 
 
