@@ -110,7 +110,7 @@ def get_provider_info() -> dict[str, Any]:
         "connection-types": [
             {
                 "connection-type": "synapse",
-                "hook-class-name": "synapse_workflows.hooks.synapse.SynapseHook",
+                "hook-class-name": "synapse_workflows.hooks.sql.SynapseSqlHook",
                 "hook-name": "Synapse (synapse.org)",
                 **_FORM,
             },

@@ -1,11 +1,16 @@
 """Airflow hook for Synapse."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
+from synapse_workflows.client.model.argument_types import CollisionPolicy
+from synapse_workflows.client.model.ids import VersionedId
+from synapse_workflows.hooks import query_reads
 from synapse_workflows.hooks.base import SynapseBaseHook
-from synapse_workflows.hooks.entity_ids import parse_unversioned_id
-from synapse_workflows.hooks.file_references import local_path
+from synapse_workflows.hooks.entity_ids import parse_entity_id, parse_unversioned_id
+from synapse_workflows.hooks.file_references import SynapseFile, local_path
+from synapse_workflows.hooks.files import DownloadOptions, FileUpload, UploadOptions, download
+from synapse_workflows.hooks.sql_parameters import bind_parameters
 from synapse_workflows.idempotency.table_store import (
     StoreMode,
     StoreOptions,
@@ -13,7 +18,13 @@ from synapse_workflows.idempotency.table_store import (
     store_rows,
 )
 from synapse_workflows.idempotency.transaction import Deferral
-from synapse_workflows.operator_arguments import check_provenance, optional_text
+from synapse_workflows.lineage.store_provenance import IfUnchanged, check_if_unchanged
+from synapse_workflows.operator_arguments import (
+    check_provenance,
+    optional_mapping,
+    optional_text,
+    parse_version,
+)
 
 
 class SynapseHook(SynapseBaseHook):
@@ -100,13 +111,9 @@ class SynapseHook(SynapseBaseHook):
             allow_empty=allow_empty,
             columns=columns,
             match_case=match_case,
-            provenance={
-                "used": used,
-                "executed": executed,
-                "activity": check_provenance(used, executed, activity),
-                "activityName": optional_text(activity_name, "activity_name"),
-                "activityDescription": optional_text(activity_description, "activity_description"),
-            },
+            provenance=_parse_provenance(
+                used, executed, activity, activity_name, activity_description
+            ),
         )
         table_id = parse_unversioned_id(table_id, "table_id")
         result = store_rows(self.client, table_id, rows, options, local_path, deferral)
@@ -118,6 +125,173 @@ class SynapseHook(SynapseBaseHook):
             result["deleted"],
         )
         return result
+
+    def get_records(
+        self, sql: str, parameters: Iterable[Any] | Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Run a query and return its rows, with values of the columns' types.
+
+        The queried version of the table is recorded as used.
+
+        Args:
+            sql: The query, for example `select name from syn123 where age > 5`.
+            parameters: Values for the placeholders `%s`, or `%(name)s` for a mapping.
+
+        Raises:
+            AirflowFailException: The SQL is not a query.
+            ValueError: Placeholders and parameters do not match.
+        """
+        return query_reads.get_records(self.client, bind_parameters(sql, parameters))
+
+    def get_first(
+        self, sql: str, parameters: Iterable[Any] | Mapping[str, Any] | None = None
+    ) -> tuple[Any, ...] | None:
+        """Run a query and return its first row; None without rows. See `get_records`."""
+        return query_reads.get_first(self.client, bind_parameters(sql, parameters))
+
+    def get_df(
+        self,
+        sql: str,
+        parameters: Iterable[Any] | Mapping[str, Any] | None = None,
+        *,
+        df_type: Literal["pandas", "polars"] = "pandas",
+        **kwargs: Any,
+    ) -> Any:
+        """Run a query and return its rows as a DataFrame with the types of the columns.
+
+        The queried version of the table is recorded as used. Dates are timestamps in UTC.
+
+        Args:
+            sql: The query, for example `select name, age from syn123`.
+            parameters: Values for the placeholders `%s`, or `%(name)s` for a mapping.
+            df_type: `pandas`, or `polars`, which also needs pyarrow.
+            kwargs: For pandas, arguments of `asDataFrame`: `convert_to_datetime=False` returns
+                dates as milliseconds since 1970.
+
+        Raises:
+            AirflowFailException: The SQL is not a query.
+            ImportError: The library is not installed.
+            ValueError: Unknown `df_type`, or placeholders and parameters do not match.
+        """
+        if df_type not in ("pandas", "polars"):
+            raise ValueError(f"Invalid df_type {df_type!r}: expected 'pandas' or 'polars'")
+        table = query_reads.query_csv(self.client, bind_parameters(sql, parameters))
+        if df_type == "polars":
+            return query_reads.read_polars(table)
+        return table.asDataFrame(**({"convert_to_datetime": True} | kwargs))
+
+    def get_file(
+        self,
+        entity_id: Any,
+        version: int | str | None = None,
+        *,
+        download_file: bool = True,
+        download_dir: Any = None,
+        if_collision: CollisionPolicy = "keep.both",
+        follow_link: bool = False,
+    ) -> SynapseFile:
+        """Download an entity, as `SynapseGetOperator` does, and return its reference.
+
+        The version is recorded as used. The file is in the cache until the task ends, or in
+        `download_dir`; its path is `reference["path"]`.
+
+        Args:
+            entity_id: `syn123` for the current version, `syn123.4` for version 4, or a reference.
+            version: Version number; overrides the version in `entity_id`.
+            download_file: Whether to download the content.
+            download_dir: Directory for the file, instead of the cache: a local path, the URL of a
+                directory in object storage, or an `ObjectStoragePath`.
+            if_collision: What to do when `download_dir` has a file of the same name: `keep.both`,
+                `overwrite.local` or `keep.local`.
+            follow_link: Whether to download the target of a Link.
+
+        Raises:
+            AirflowFailException: `download_dir` is invalid, or the file may not be downloaded.
+            SynapseNotFoundError: The version does not exist.
+        """
+        parsed = parse_entity_id(entity_id, "entity_id")
+        entity = VersionedId(parsed.id, parse_version(version, "version") or parsed.version)
+        options = DownloadOptions(download_file, download_dir, if_collision, follow_link)
+        return download(self.client, entity, options)
+
+    def store_file(
+        self,
+        path: Any,
+        parent_id: Any,
+        *,
+        folder: str | None = None,
+        name: str | None = None,
+        annotations: Mapping[str, Any] | None = None,
+        version_label: str | None = None,
+        version_comment: str | None = None,
+        used: Any = None,
+        executed: Any = None,
+        activity: Mapping[str, Any] | str | None = None,
+        activity_name: str | None = None,
+        activity_description: str | None = None,
+        force_version: bool = False,
+        if_unchanged: IfUnchanged = "keep",
+    ) -> Any:
+        """Upload files, as `SynapseStoreOperator` does, and return their references.
+
+        Inside a task, the files have the Activity of the task, and a retry creates no second
+        version.
+
+        Args:
+            path: A local path, the URL of an object, an `ObjectStoragePath`, a reference, or a
+                list of these.
+            parent_id: The project or folder.
+            folder: Path of folders below the parent; missing folders are created.
+            name: Name of the entity, for a single path; the default is the file name.
+            annotations: Annotations of each entity.
+            version_label: Label of the version; a new label creates a new version.
+            version_comment: Comment of the version.
+            used: Additional inputs, in any form that the client's Activity accepts.
+            executed: Additional code that was executed.
+            activity: Inputs, code, name and description as one `Activity` or its JSON. An
+                Activity with an ID is linked unchanged.
+            activity_name: Name of the Activity; the default is the name of the task.
+            activity_description: Text before the description of the task.
+            force_version: Whether to create a new version of unchanged content.
+            if_unchanged: `keep` or `new_version`: what to do if another run or a person has
+                already stored the same content; see `SynapseStoreOperator`.
+
+        Returns:
+            The reference (`SynapseFile`); for a list of paths, a list of references.
+
+        Raises:
+            AirflowFailException: An argument is invalid.
+            SynapseFileNotFoundError: A file does not exist.
+            SynapseNotFoundError: The parent or a declared source does not exist.
+        """
+        check_if_unchanged(if_unchanged)
+        options = UploadOptions(
+            folder=optional_text(folder, "folder"),
+            name=optional_text(name, "name"),
+            annotations=optional_mapping(annotations, "annotations"),
+            version_label=optional_text(version_label, "version_label"),
+            version_comment=optional_text(version_comment, "version_comment"),
+            force_version=force_version,
+            if_unchanged=if_unchanged,
+            provenance=_parse_provenance(
+                used, executed, activity, activity_name, activity_description
+            ),
+        )
+        upload = FileUpload(self.client, parse_entity_id(parent_id, "parent_id").id, options)
+        return upload.upload(path, upload.prepare(path))
+
+
+def _parse_provenance(
+    used: Any, executed: Any, activity: Any, name: Any, description: Any
+) -> dict[str, Any]:
+    """Check declared provenance; return arguments of `Synapse.store`."""
+    return {
+        "used": used,
+        "executed": executed,
+        "activity": check_provenance(used, executed, activity),
+        "activityName": optional_text(name, "activity_name"),
+        "activityDescription": optional_text(description, "activity_description"),
+    }
 
 
 class SynHook(SynapseHook):

@@ -1,43 +1,19 @@
 """Operators that download and upload files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from airflow.sdk import ObjectStoragePath
-from airflow.sdk.exceptions import AirflowFailException
-
-from synapse_workflows.client.api.store_request import parse_store_request
 from synapse_workflows.client.model.argument_types import CollisionPolicy
-from synapse_workflows.client.model.entity import File
-from synapse_workflows.client.model.entity_names import is_valid_name
-from synapse_workflows.client.model.paths import get_file_name
-from synapse_workflows.client.transfer.upload_source import UploadSource
-from synapse_workflows.constants import FILE
 from synapse_workflows.hooks.entity_ids import parse_entity_id
-from synapse_workflows.hooks.file_references import SynapseFile, local_path, reference_of
-from synapse_workflows.idempotency.folders import get_or_create_folder
-from synapse_workflows.idempotency.object_storage import ObjectTarget, parse_target
+from synapse_workflows.hooks.file_references import SynapseFile
 from synapse_workflows.idempotency.staging import (
-    LocalFile,
-    as_local_file,
-    flatten,
     is_list,
-    is_remote,
 )
-from synapse_workflows.lineage.collector import current_collector
-from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.lineage.store_provenance import IfUnchanged, check_if_unchanged
 from synapse_workflows.operator_arguments import (
-    check_provenance,
-    optional_mapping,
-    optional_text,
     parse_version,
 )
 from synapse_workflows.operators.base import SynapseOperator
-from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -104,24 +80,17 @@ class SynapseGetOperator(SynapseOperator):
         """Download the entity and return its reference."""
         parsed = parse_entity_id(self.entity_id, "entity_id")
         version = parse_version(self.version, "version") or parsed.version
-        target = self._target()
-        is_local = isinstance(target, Path)
         with self.entity_link(parsed.id, version):
-            entity = self.hook.client.get(
+            reference = self.hook.get_file(
                 parsed.id,
-                **({} if version is None else {"version": version}),
-                downloadFile=self.download_file,
-                downloadLocation=str(target) if is_local else None,
-                ifcollision=self.if_collision if is_local else "keep.both",
-                followLink=self.follow_link,
+                version,
+                download_file=self.download_file,
+                download_dir=self.download_dir,
+                if_collision=self.if_collision,
+                follow_link=self.follow_link,
             )
-        reference = reference_of(entity, self.synapse_conn_id)
         self.set_entity_url(reference["id"], reference["version"])
         self.set_map_index_name(context, reference["name"])
-        self._require_content(reference)
-        if isinstance(target, ObjectTarget) and reference["path"]:
-            file = Path(reference["path"])
-            reference["path"] = target.join(file.name).write(file, self.if_collision)
         self.push_items(context, reference)
         self.log.info(
             "Read %s (%s.%s), the %s version",
@@ -131,23 +100,6 @@ class SynapseGetOperator(SynapseOperator):
             "current" if version is None else "requested",
         )
         return reference
-
-    def _target(self) -> Path | ObjectTarget | None:
-        """Return the directory for the file; None for the cache."""
-        if self.download_dir is None:
-            return None
-        try:
-            return parse_target(self.download_dir, "download_dir")
-        except (TypeError, ValueError) as error:
-            raise AirflowFailException(str(error)) from error
-
-    def _require_content(self, reference: SynapseFile) -> None:
-        expected = self.download_file and self.if_collision != "keep.local"
-        if expected and reference["concrete_type"] == FILE and reference["path"] is None:
-            raise AirflowFailException(
-                f"No permission to download {reference['id']}. Ask its owner for DOWNLOAD access, "
-                "or set download_file=False"
-            )
 
 
 class SynapseStoreOperator(SynapseOperator):
@@ -246,26 +198,25 @@ class SynapseStoreOperator(SynapseOperator):
 
     def execute(self, context: "Context") -> SynapseFile | list[SynapseFile]:
         """Upload the files and return their references."""
-        paths = list(flatten(self.path))
-        self._normalize_arguments()
-        if self.name and len(paths) > 1:
-            raise AirflowFailException(
-                f"Invalid name {self.name!r}: {len(paths)} files cannot have one name. Remove "
-                "name to use the file names"
-            )
         parent_id = parse_entity_id(self.parent_id, "parent_id").id
-        client = self.hook.client
         with self.entity_link(parent_id):
-            try:
-                self._check_files(paths, parent_id)
-            except (TypeError, ValueError) as error:
-                raise AirflowFailException(str(error)) from error
-            client.require_sources(**self._provenance)
-            container = get_or_create_folder(client, parent_id, self.folder)
-        references = []
-        for path in paths:
-            with as_local_file(path, local_path) as file:
-                references.append(self._store(client, file, container))
+            stored = self.hook.store_file(
+                self.path,
+                parent_id,
+                folder=self.folder,
+                name=self.name,
+                annotations=self.annotations,
+                version_label=self.version_label,
+                version_comment=self.version_comment,
+                used=self.used,
+                executed=self.executed,
+                activity=self.activity,
+                activity_name=self.activity_name,
+                activity_description=self.activity_description,
+                force_version=self.force_version,
+                if_unchanged=self.if_unchanged,
+            )
+        references: list[SynapseFile] = stored if is_list(self.path) else [stored]
         if references:
             last = references[-1]
             self.set_entity_url(last["id"], last["version"])
@@ -275,75 +226,3 @@ class SynapseStoreOperator(SynapseOperator):
             return references
         self.push_items(context, references[0])
         return references[0]
-
-    def _normalize_arguments(self) -> None:
-        """Check and normalize the arguments before sending any request."""
-        for argument in _TEXTS:
-            setattr(self, argument, optional_text(getattr(self, argument), argument))
-        self.annotations = optional_mapping(self.annotations, "annotations")
-        self.activity = check_provenance(self.used, self.executed, self.activity)
-
-    @property
-    def _provenance(self) -> dict[str, Any]:
-        """Declared provenance, as arguments of `Synapse.store`."""
-        return {
-            "used": self.used,
-            "executed": self.executed,
-            "activity": self.activity,
-            "activityName": self.activity_name,
-            "activityDescription": self.activity_description,
-        }
-
-    def _check_files(self, paths: Sequence[Any], parent_id: str) -> None:
-        """Check names, annotations and local files before anything is created or downloaded.
-
-        Raises:
-            AirflowFailException: The type of a path is invalid.
-            SynapseFileNotFoundError: A local file does not exist.
-            SynapseMalformedEntityError: A name, or the name of an annotation, is invalid.
-            ValueError: A local file is empty.
-        """
-        for path in paths:
-            if is_remote(path):
-                is_url = isinstance(path, str | ObjectStoragePath) and "://" in str(path)
-                name = self.name or (get_file_name(str(path)) if is_url else None)
-                parse_store_request(self._build_file(None, name, parent_id))
-                continue
-            with as_local_file(path, local_path) as file:
-                parse_store_request(self._build_file(file.path, self.name, parent_id))
-                UploadSource.of(file.path)
-
-    def _build_file(self, path: Path | None, name: str | None, parent_id: str) -> File:
-        file = File(
-            path and str(path),
-            parent=parent_id,
-            name=name or (path and path.name),
-            annotations=dict(self.annotations or {}),
-        )
-        if self.version_comment is not None:
-            file.versionComment = self.version_comment
-        return file
-
-    def _store(self, client: LineageClient, file: LocalFile, parent_id: str) -> SynapseFile:
-        name = self.name or file.stored_name or file.path.name
-        if file.is_temporary and not is_valid_name(file.path.name):
-            file = replace(file, path=file.path.rename(file.path.with_name(name)))
-        entity = self._build_file(file.path, name, parent_id)
-        collector = current_collector()
-        if collector and file.url and client.lineage_mode is LineageMode.AUTO:
-            collector.add(Record.from_refs(Origin.READ, used=[UrlRef(file.url)]))
-        stored = client.store(
-            entity,
-            forceVersion=self.force_version,
-            if_unchanged=self.if_unchanged,
-            versionLabel=self.version_label,
-            **self._provenance,
-        )
-        activity_id = collector.activity_ids.get(stored.id) if collector else None
-        reference = reference_of(stored, self.synapse_conn_id, activity_id)
-        if file.is_temporary:
-            reference["path"] = None
-        self.log.info(
-            "Stored %s (%s.%s)", reference["name"], reference["id"], reference["version"]
-        )
-        return reference

@@ -39,7 +39,7 @@ def test_provider_info_is_json_and_imports_nothing():
 
 def test_the_connection_type_has_its_hook():
     hook = ProvidersManagerTaskRuntime().hooks["synapse"]
-    assert hook.hook_class_name.endswith(".SynapseHook")
+    assert hook.hook_class_name.endswith(".SynapseSqlHook")
     assert "synapse.org" in hook.hook_name
 
 
