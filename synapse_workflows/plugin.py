@@ -1,4 +1,4 @@
-"""Airflow plugin that registers the operator link and the XCom form of entities.
+"""Airflow plugin that registers the operator link and the XCom form of entities and tables.
 
 Airflow imports this module in every process that runs tasks.
 """
@@ -6,11 +6,13 @@ Airflow imports this module in every process that runs tasks.
 from airflow.sdk.plugins_manager import AirflowPlugin
 from airflow.sdk.serde import allow_class
 
+from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import list_entity_classes
+from synapse_workflows.client.model.tables import RowSetTable
 from synapse_workflows.links import SynapseEntityLink
 
-for entity_class in list_entity_classes():
-    allow_class(entity_class)
+for returned_class in (*list_entity_classes(), CsvFileTable, RowSetTable):
+    allow_class(returned_class)
 
 
 class SynapsePlugin(AirflowPlugin):

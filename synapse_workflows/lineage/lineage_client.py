@@ -323,6 +323,17 @@ class LineageClient(Synapse):
         """
         return without_lineage()
 
+    def serialize(self) -> dict[str, Any]:
+        """Raise an error: a client holds a token, which must not be stored in an XCom.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            "A task cannot return a Synapse client. Create the client in each task that needs it: "
+            f"SynapseHook({self.synapse_conn_id!r}).client"
+        )
+
     def _pin_file(self, path: str | None) -> None:
         collector = current_collector()
         if collector is not None and path:

@@ -65,6 +65,7 @@ class CsvFileTable(AbstractTable):
         select_columns = column_mapping.to_select_columns(headers)
         super().__init__(schema, select_columns, etag)
         self.filepath = os.fspath(filepath)
+        self.permanent_path = str(Path(self.filepath).expanduser().absolute())
         self.dialect = CsvDialect(separator, quoteCharacter, escapeCharacter, lineEnd)
         self.quoteCharacter, self.escapeCharacter = quoteCharacter, escapeCharacter
         self.lineEnd, self.separator = lineEnd, separator
@@ -190,7 +191,7 @@ class CsvFileTable(AbstractTable):
             if serializer.names is not None:
                 file.write(self.dialect.format_row(serializer.names))
             csv_io.write_rows(file, self.dialect, serializer.serialize(rows), serializer.names)
-        self._is_generated = True
+        self._is_generated, self.permanent_path = True, None
         self.header = serializer.names is not None
         self.includeRowIdAndRowVersion = (
             serializer.names is not None and ROW_ID in serializer.names

@@ -221,7 +221,15 @@ class Entity(NamespacedMapping):
             A dictionary with `id`, `version`, `name`, `concrete_type`, `parent_id` and `path`, and
             for the file handle `md5`, `size` (bytes), `content_type` and `file_handle_id`. Values
             that the entity does not have are None. `add_to_reference` sets further keys.
+
+        Raises:
+            TypeError: The entity was not stored.
         """
+        if not self.get("id"):
+            raise TypeError(
+                f"A task cannot return the {type(self).__name__} {self.get('name')!r}, because it "
+                "was not stored. Return syn.store(entity)"
+            )
         handle = self.get("_file_handle") or {}
         path, size = self.get("path"), handle.get("contentSize")
         return {

@@ -58,6 +58,18 @@ class TableQueryResult(AbstractTable):
         self.sumFileSizes = bundle.get("sumFileSizes")
         self.lastUpdatedOn = bundle.get("lastUpdatedOn")
 
+    def serialize(self) -> dict[str, Any]:
+        """Raise an error: Airflow cannot store the pages of a result in an XCom.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            f"A task cannot return the {type(self).__name__} of a query with resultsAs='rowset'. "
+            "Return result.asRowSet() or result.asDataFrame(False).to_dict('records') for a few "
+            "rows, the filepath of a query with resultsAs='csv', or use SynapseTableQueryOperator"
+        )
+
     @property
     def has_row_etags(self) -> bool:
         """Whether each row has an etag, as in views."""

@@ -45,6 +45,9 @@ class AbstractTable(ABC):
         self.headers: list[SelectColumn] | None = headers
         self.etag = etag
 
+    #: Path of the file with the rows; None for rows in memory or in a temporary file.
+    permanent_path: str | None = None
+
     def bind_schema(self, schema: SchemaBase) -> None:
         """Set the table that the rows belong to."""
         self.schema = schema
@@ -77,6 +80,31 @@ class AbstractTable(ABC):
             return {}
         metadata = self.iter_row_metadata()
         return {row.row_id: row.row_etag for row in metadata if row.row_etag is not None}
+
+    def serialize(self) -> dict[str, Any]:
+        """Return the JSON that Airflow stores in an XCom, without the rows.
+
+        Returns:
+            `id` and `etag` of the table, the `columns` (names), and the `path` of a CSV file on
+            this worker; None for rows in memory or in a temporary file.
+
+        Raises:
+            TypeError: The rows are not stored in Synapse or in a file, and would be lost.
+        """
+        path = self.permanent_path
+        if path is None and self.etag is None and next(iter(self), None) is not None:
+            raise TypeError(
+                f"A task cannot return a {type(self).__name__} whose rows are not stored. Return "
+                "syn.store(table), or the rows themselves: "
+                "table.asDataFrame(False).to_dict('records')"
+            )
+        columns = [column.get("name") for column in self.headers or self.known_columns() or ()]
+        return {"id": self.tableId, "etag": self.etag, "columns": columns, "path": path}
+
+    @staticmethod
+    def deserialize(data: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG004
+        """Return the result of `serialize` unchanged."""
+        return data
 
     @abstractmethod
     def asRowSet(self) -> RowSet:
