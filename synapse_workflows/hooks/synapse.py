@@ -11,6 +11,7 @@ from synapse_workflows.hooks.entity_ids import parse_entity_id, parse_unversione
 from synapse_workflows.hooks.file_references import SynapseFile, local_path
 from synapse_workflows.hooks.files import DownloadOptions, FileUpload, UploadOptions, download
 from synapse_workflows.hooks.sql_parameters import bind_parameters
+from synapse_workflows.idempotency.table_schema import NewColumns, TableLocation
 from synapse_workflows.idempotency.table_store import (
     StoreMode,
     StoreOptions,
@@ -40,8 +41,8 @@ class SynapseHook(SynapseBaseHook):
 
     def store_rows(
         self,
-        table_id: Any,
-        rows: Any,
+        table_id: Any = None,
+        rows: Any = None,
         mode: StoreMode = "append",
         *,
         key: Sequence[str] | str | None = None,
@@ -52,6 +53,10 @@ class SynapseHook(SynapseBaseHook):
         allow_empty: bool = False,
         columns: Sequence[str] | None = None,
         match_case: bool = True,
+        new_columns: NewColumns = "fail",
+        create: bool = False,
+        parent_id: Any = None,
+        name: str | None = None,
         used: Any = None,
         executed: Any = None,
         activity: Mapping[str, Any] | str | None = None,
@@ -65,7 +70,7 @@ class SynapseHook(SynapseBaseHook):
         row twice, even if the worker stopped at any point.
 
         Args:
-            table_id: The table, or a reference to it.
+            table_id: The table, or a reference to it; None with `create`.
             rows: The rows in any form that `SynapseTableStoreOperator` takes: a DataFrame, a list
                 or generator of dictionaries, or of tuples with `columns`, a file, or a list of
                 files.
@@ -85,6 +90,12 @@ class SynapseHook(SynapseBaseHook):
                 without rows.
             columns: Names of the columns, for rows that are tuples or lists.
             match_case: Whether upper and lower case of column names must match.
+            new_columns: `add` adds columns of the rows that the table does not have, with types
+                that fit the values; `fail` raises an error.
+            create: Whether to create the table `name` in `parent_id` from the rows, unless it
+                exists; for calls without `table_id`. The types of its columns fit the values.
+            parent_id: Project or folder of the table, with `create`.
+            name: Name of the table, with `create`.
             used: Additional inputs, in any form that the client's Activity accepts.
             executed: Additional code that was executed.
             activity: Inputs, code, name and description as one `Activity` or its JSON. An
@@ -101,6 +112,8 @@ class SynapseHook(SynapseBaseHook):
             AirflowFailException: An argument, the rows or the table are invalid.
             SynapseHTTPError: Synapse rejected the rows; none was stored.
         """
+        if parent_id is not None:
+            parent_id = parse_unversioned_id(parent_id, "parent_id")
         options = StoreOptions(
             mode=mode,
             key=key,
@@ -111,15 +124,18 @@ class SynapseHook(SynapseBaseHook):
             allow_empty=allow_empty,
             columns=columns,
             match_case=match_case,
+            new_columns=new_columns,
+            location=TableLocation.from_arguments(parent_id, name, create=create),
             provenance=_parse_provenance(
                 used, executed, activity, activity_name, activity_description
             ),
         )
-        table_id = parse_unversioned_id(table_id, "table_id")
+        if table_id is not None:
+            table_id = parse_unversioned_id(table_id, "table_id")
         result = store_rows(self.client, table_id, rows, options, local_path, deferral)
         self.log.info(
             "%s: %d rows added, %d changed, %d deleted",
-            table_id,
+            result["id"],
             result["added"],
             result["changed"],
             result["deleted"],

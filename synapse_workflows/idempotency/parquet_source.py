@@ -38,7 +38,7 @@ class ParquetRowSource(ValueRowSource):
             names: list[str] = file.schema_arrow.names
             return names
 
-    def _read_values(self) -> Iterator[Sequence[Any]]:
+    def _read_cells(self) -> Iterator[Sequence[Any]]:
         with self._open() as file:
             yield from iter_batch_rows(file.iter_batches(batch_size=BATCH_ROWS))
 

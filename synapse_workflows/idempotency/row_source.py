@@ -12,7 +12,14 @@ from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from synapse_workflows.client.model import cell_values
+from synapse_workflows.client.model.column_inference import (
+    ColumnInference,
+    TextColumnInference,
+    ValueColumnInference,
+)
 from synapse_workflows.client.model.column_mapping import suggest_names
+from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
 from synapse_workflows.client.model.csv_io import open_csv
 from synapse_workflows.constants import ROW_ID, ROW_METADATA, ROW_VERSION
@@ -52,6 +59,8 @@ class RowSource(ABC):
     match_case: bool = True
     #: Whether columns without a value in any row can be missing in the header.
     has_optional_columns: bool = False
+    #: Whether the cells are text of any type, as in a CSV file.
+    has_text_cells: bool = True
 
     def __init__(self, label: str) -> None:
         self.label = label
@@ -64,6 +73,10 @@ class RowSource(ABC):
     @abstractmethod
     def _read_rows(self) -> Iterator[CsvRow]:
         """Yield the rows as text."""
+
+    @abstractmethod
+    def _read_cells(self) -> Iterator[Sequence[Any]]:
+        """Yield the cells of each row before they are converted to the types of the table."""
 
     def read_header(self) -> tuple[str, ...] | None:
         """Return the column names; None if there are neither rows nor column names.
@@ -88,11 +101,7 @@ class RowSource(ABC):
         header = self.read_header()
         if header is None:
             header = tuple(by_name)
-        if any(name.upper() in ROW_METADATA for name in header):
-            raise AirflowFailException(
-                f"{self.label} has row IDs, which cannot be stored: the mode decides which rows "
-                "change. Query without include_row_ids, or remove these columns"
-            )
+        self._check_header(header)
         names = self.match_names(header, by_name)
         if not names:
             raise AirflowFailException(
@@ -109,6 +118,54 @@ class RowSource(ABC):
         self.missing = [name for name in by_name if name not in names]
         self.columns = [by_name[name] for name in names]
         self.normalizer = CellNormalizer(self.columns)
+
+    def find_unknown(self, columns: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Return the names of the columns that are not among the columns of a table.
+
+        Args:
+            columns: Columns of the table.
+
+        Raises:
+            AirflowFailException: The source cannot be read.
+        """
+        known = {str(column["name"]) for column in columns}
+        header = self.read_header() or ()
+        names = self.match_names(header, known)
+        return [given for given, name in zip(header, names, strict=True) if name not in known]
+
+    def infer_columns(self) -> list[Column]:
+        """Infer the columns of a table for the rows; return no columns if there are no rows.
+
+        Raises:
+            AirflowFailException: The source cannot be read, has row IDs or duplicate columns, or
+                the values of a column have no common type.
+        """
+        header = self.read_header() or ()
+        self._check_header(header)
+        self._require_unique(header, header)
+        kind = TextColumnInference if self.has_text_cells else ValueColumnInference
+        inferences = {name: kind(name) for name in header}
+        with self.read_errors():
+            count = self.add_cells(inferences, as_text=self.has_text_cells)
+            if not count:
+                return []
+            return [inference.create_column() for inference in inferences.values()]
+
+    def add_cells(self, inferences: Mapping[str, ColumnInference], *, as_text: bool) -> int:
+        """Add all cells to the inferences of their columns; return the number of rows.
+
+        Args:
+            inferences: The inferences by the names in the header.
+            as_text: Whether the inferences expect text.
+        """
+        targets = [inferences[name] for name in self.read_header() or ()]
+        count = 0
+        for cells in self._read_cells():
+            count += 1
+            for target, cell in zip(targets, cells, strict=False):  # `iter_rows` checks the length
+                is_value = as_text and not self.has_text_cells
+                target.add(_to_text(cell) if is_value else cell)
+        return count
 
     def match_names(self, names: Sequence[str], known: Iterable[str]) -> list[str]:
         """Replace names by known names that differ only in case, unless `match_case` is set.
@@ -163,6 +220,13 @@ class RowSource(ABC):
         except (ValueError, EOFError, zlib.error, BadGzipFile) as error:
             raise AirflowFailException(f"{self.label} cannot be read: {error}") from error
 
+    def _check_header(self, header: Sequence[str]) -> None:
+        if any(name.upper() in ROW_METADATA for name in header):
+            raise AirflowFailException(
+                f"{self.label} has row IDs, which cannot be stored: the mode decides which rows "
+                "change. Query without include_row_ids, or remove these columns"
+            )
+
     def _require_unique(self, header: Sequence[str], names: Sequence[str]) -> None:
         duplicates = sorted(
             {given for given, name in zip(header, names, strict=True) if names.count(name) > 1}
@@ -191,8 +255,11 @@ class CsvRowSource(RowSource):
         with open_csv(self.path) as file:
             return [name or "" for name in next(self.dialect.parse_rows(file), None) or ()]
 
+    def _read_cells(self) -> Iterator[Sequence[Any]]:
+        return self._read_rows()
+
     def _read_rows(self) -> Iterator[CsvRow]:
-        is_single = len(self.names) == 1
+        is_single = len(self.read_header() or ()) == 1
         with open_csv(self.path) as file:
             lines = self.dialect.parse_rows(file)
             next(lines, None)
@@ -211,6 +278,7 @@ class CombinedRowSource(RowSource):
     def __init__(self, sources: Sequence[RowSource], label: str = "rows") -> None:
         super().__init__(label)
         self.sources = sources
+        self.has_text_cells = any(source.has_text_cells for source in sources)
 
     def bind_columns(self, columns: Sequence[Mapping[str, Any]]) -> None:
         """Set the columns of the table.
@@ -228,9 +296,15 @@ class CombinedRowSource(RowSource):
         """Yield the rows of all sources as text."""
         return self._read_rows()  # the sources check their rows
 
+    def add_cells(self, inferences: Mapping[str, ColumnInference], *, as_text: bool) -> int:
+        """Add the cells of all sources to the inferences of their columns; return their number."""
+        return sum(source.add_cells(inferences, as_text=as_text) for source in self.sources)
+
     def _read_header(self) -> Sequence[str] | None:
-        names = [source.names for source in self.sources if source.read_header() is not None]
-        return list(dict.fromkeys(chain.from_iterable(names))) if names else None
+        headers = [
+            header for source in self.sources if (header := source.read_header()) is not None
+        ]
+        return list(dict.fromkeys(chain.from_iterable(headers))) if headers else None
 
     def _order(self, source: RowSource) -> list[int | None]:
         """Return the positions of the cells in the rows of a source; None for a missing column.
@@ -248,6 +322,9 @@ class CombinedRowSource(RowSource):
         positions = {name: index for index, name in enumerate(source.names)}
         return [positions.get(name) for name in self.names]
 
+    def _read_cells(self) -> Iterator[Sequence[Any]]:
+        return self._read_rows()
+
     def _read_rows(self) -> Iterator[CsvRow]:
         for source, order in zip(self.sources, self._orders, strict=True):
             if order == list(range(len(source.names))):
@@ -263,6 +340,10 @@ def _reorder(line: CsvRow, order: Sequence[int | None]) -> CsvRow:
     without = line.absent if isinstance(line, IncompleteRow) else ()
     absent = [at for at, index in enumerate(order) if index is None or index in without]
     return IncompleteRow(cells, absent) if absent else cells
+
+
+def _to_text(value: Any) -> str | None:
+    return None if cell_values.is_missing(value) else cell_values.to_text(value)
 
 
 def row_serializer(names: Sequence[str]) -> tuple[bytes, Callable[[CsvRow], bytes]]:

@@ -7,14 +7,21 @@ from typing import Any, Literal, TypedDict, get_args
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from synapse_workflows.client.api import columns as table_columns
-from synapse_workflows.constants import TABLE
 from synapse_workflows.idempotency.row_formats import open_rows
 from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.row_writer import RowWriter
 from synapse_workflows.idempotency.staging import LocalFile, ResolveReference, as_local_file
 from synapse_workflows.idempotency.store_calls import StoreCall, StoreCalls
-from synapse_workflows.idempotency.transaction import Deferral
+from synapse_workflows.idempotency.table_schema import (
+    CreatedTable,
+    NewColumns,
+    TableLocation,
+    add_new_columns,
+    get_or_create_table,
+    removed_on_refusal,
+    require_columns,
+)
+from synapse_workflows.idempotency.transaction import Deferral, TableTransaction
 from synapse_workflows.idempotency.upsert_comparison import UpsertOptions
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
@@ -60,6 +67,9 @@ class StoreOptions:
             without rows.
         columns: Names of the columns, for rows that are tuples or lists.
         match_case: Whether upper and lower case of column names must match.
+        new_columns: Whether to `add` columns of the rows that the table does not have, or `fail`.
+        location: Parent and name of a table that is created unless it exists; None to store the
+            rows in the table with a given ID.
         provenance: `used`, `executed`, `activity`, `activityName` and `activityDescription`, as
             `Synapse.store` takes them.
 
@@ -76,14 +86,17 @@ class StoreOptions:
     allow_empty: bool = False
     columns: Sequence[str] | None = None
     match_case: bool = True
+    new_columns: NewColumns = "fail"
+    location: TableLocation | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        modes = get_args(StoreMode)
-        if self.mode not in modes:
-            raise AirflowFailException(
-                f"Invalid mode {self.mode!r}: expected one of {', '.join(modes)}"
-            )
+        for name, choices in (("mode", StoreMode), ("new_columns", NewColumns)):
+            if getattr(self, name) not in get_args(choices):
+                raise AirflowFailException(
+                    f"Invalid {name} {getattr(self, name)!r}: expected one of "
+                    f"{', '.join(get_args(choices))}"
+                )
         if self.mode == "upsert" and not self.key:
             raise AirflowFailException(
                 "mode='upsert' requires key=...: the columns that identify a row"
@@ -104,7 +117,7 @@ class StoreOptions:
 
 def store_rows(
     client: LineageClient,
-    table_id: str,
+    table_id: str | None,
     rows: Any,
     options: StoreOptions,
     resolve_reference: ResolveReference,
@@ -114,7 +127,7 @@ def store_rows(
 
     Args:
         client: Sends the requests.
-        table_id: `syn123`.
+        table_id: `syn123`; None to create the table at `options.location`, unless it exists.
         rows: The rows in any form that `row_formats.open_rows` takes.
         options: Mode, key and limits.
         resolve_reference: Returns the local path of a reference in `rows`.
@@ -124,27 +137,49 @@ def store_rows(
         AirflowFailException: The rows or the table are invalid.
         SynapseHTTPError: Synapse rejected the rows; none was stored.
     """
-    columns = _require_columns(client, table_id)
+    columns = None if table_id is None else require_columns(client, table_id)
     client.require_sources(**options.provenance)
-    calls = StoreCalls.of(client, table_id)
-    with (
-        open_rows(
-            rows, options.columns, lambda file: _open_file(client, file, resolve_reference)
-        ) as source,
-        calls.begin(_create_call(source, columns, options)) as transaction,
-    ):
-        transaction.deferral = deferral
-        if not transaction.is_done:
-            _write(RowWriter(client, transaction, source, options.chunk_rows), options)
-        counts = transaction.counts
-        entity, activity_id = client.record_row_provenance(
-            table_id,
-            changed=bool(counts),
-            replaced_etag=transaction.etag if options.mode == "replace" else None,
-            **options.provenance,
+    with open_rows(
+        rows, options.columns, lambda file: _open_file(client, file, resolve_reference)
+    ) as source:
+        source.match_case = options.match_case
+        table = _get_table(client, table_id, options, source)
+        with removed_on_refusal(client, table):
+            columns = columns or require_columns(client, table.table_id)
+            call = _create_call(client, table, source, columns, options)
+            with StoreCalls.of(client, table.table_id).begin(call) as transaction:
+                transaction.deferral = deferral
+                if not transaction.is_done:
+                    _write(RowWriter(client, transaction, source, options.chunk_rows), options)
+                return _create_result(client, transaction, options, is_new=table.is_new)
+
+
+def _get_table(
+    client: LineageClient, table_id: str | None, options: StoreOptions, source: RowSource
+) -> CreatedTable:
+    """Return the table with an ID, or at the location of the options."""
+    if table_id is not None:
+        return CreatedTable(table_id)
+    if options.location is None:
+        raise AirflowFailException(
+            "table_id is missing. Set it, or set create=True with parent_id and name"
         )
+    return get_or_create_table(client, options.location, source)
+
+
+def _create_result(
+    client: LineageClient, transaction: TableTransaction, options: StoreOptions, *, is_new: bool
+) -> SynapseTableRows:
+    """Record the provenance of the rows, and return the result."""
+    counts = transaction.counts
+    entity, activity_id = client.record_row_provenance(
+        transaction.table_id,
+        changed=is_new or bool(counts),
+        replaced_etag=transaction.etag if options.mode == "replace" else None,
+        **options.provenance,
+    )
     return {
-        "id": table_id,
+        "id": transaction.table_id,
         "version": entity["versionNumber"],
         "added": counts.added,
         "changed": counts.changed,
@@ -155,14 +190,19 @@ def store_rows(
 
 
 def _create_call(
-    source: RowSource, columns: Sequence[Mapping[str, Any]], options: StoreOptions
+    client: LineageClient,
+    table: CreatedTable,
+    source: RowSource,
+    columns: list[Mapping[str, Any]],
+    options: StoreOptions,
 ) -> StoreCall:
-    """Match a source with the columns of the table.
+    """Match a source with the columns of the table, and add the columns that the table lacks.
 
     Raises:
         AirflowFailException: The rows do not fit the table or the options.
     """
-    source.match_case = options.match_case
+    if options.new_columns == "add":
+        columns = add_new_columns(client, table.table_id, columns, source)
     source.bind_columns(columns)
     _check_source(source, options)
     scope = repr((options.key_columns, options.where)) if options.delete_missing else None
@@ -177,27 +217,6 @@ def _write(writer: RowWriter, options: StoreOptions) -> None:
     else:
         key = writer.source.match_names(options.key_columns, writer.source.names)
         writer.upsert(UpsertOptions(key, options.where, options.delete_missing))
-
-
-def _require_columns(client: LineageClient, table_id: str) -> list[Mapping[str, Any]]:
-    """Return the columns of a table.
-
-    Raises:
-        AirflowFailException: The entity is not a table or has no columns.
-    """
-    concrete_type = client.call("GET", f"/entity/{table_id}").json["concreteType"]
-    if concrete_type != TABLE:
-        raise AirflowFailException(
-            f"Invalid table_id {table_id!r}: it is a {concrete_type.rpartition('.')[2]}, not a "
-            "table"
-        )
-    columns: list[Mapping[str, Any]] = [*table_columns.getTableColumns(client, table_id)]
-    if not columns:
-        raise AirflowFailException(
-            f"{table_id} has no columns to store rows in. Add some: "
-            "schema.addColumn(Column(name='age', columnType='INTEGER')), then store the schema"
-        )
-    return columns
 
 
 @contextmanager

@@ -57,12 +57,13 @@ class Deferral:
     """How a task waits for jobs outside the worker.
 
     Args:
-        defer: Called with the token of a job; raises an exception that ends the work in the
-            worker. The task continues with another call and the token as `finished_job`.
+        defer: Called with the ID of the table and the token of a job; raises an exception that
+            ends the work in the worker. The task continues with another call and the token as
+            `finished_job`.
         finished_job: Token of a job that has ended while the task waited; None at the start.
     """
 
-    defer: Callable[[str], object]
+    defer: Callable[[str, str], object]
     finished_job: str | None = None
 
 
@@ -273,7 +274,7 @@ class TableTransaction:
             The etag of the last change of rows, if known.
         """
         if self.deferral is not None and job != self.deferral.finished_job:
-            self.deferral.defer(job)
+            self.deferral.defer(self.table_id, job)
         response = table_transactions.wait_for_transaction(self.client, self.table_id, job)
         results: list[Mapping[str, Any]] = response.get("results") or [{}]
         return results[-1].get("etag")

@@ -129,13 +129,15 @@ class UpsertComparison:
         counts = [0, 0]
 
         def edits() -> Iterator[bytes]:
-            for line, row in self._iter_matches(index):
+            for number, line, row in self._iter_matches(index):
                 if row is None:
+                    self._require_in_scope(number, line)
                     counts[0] += 1
                     yield f",,{SYNAPSE_CSV.format_row(line)}".encode()
                     continue
                 stored = os.pread(stored_rows, row.size, row.start)
                 cells = _with_stored_cells(line, stored)
+                self._require_in_scope(number, cells)
                 body = SYNAPSE_CSV.format_row(cells)
                 edit = f'"{row.row_id}","{row.version}",{body}'.encode()
                 if not self._is_equal(cells, edit, stored):
@@ -159,8 +161,12 @@ class UpsertComparison:
             return True
         return normalizer.is_equal(line, _parse_cells(stored))
 
-    def _iter_matches(self, index: UpsertIndex) -> Iterator[tuple[CsvRow, IndexedRow | None]]:
-        """Yield the rows of the source, with the table row that has the same key, if any."""
+    def _require_in_scope(self, number: int, line: CsvRow) -> None:
+        if self._scope is not None:
+            self._scope.require(number, line)
+
+    def _iter_matches(self, index: UpsertIndex) -> Iterator[tuple[int, CsvRow, IndexedRow | None]]:
+        """Yield number and cells of the source rows, and the table row with the same key."""
         normalizer = self.source.normalizer
         rows = enumerate(self.source.iter_rows(), 1)
         while batch := list(islice(rows, _BATCH_ROWS)):
@@ -169,13 +175,11 @@ class UpsertComparison:
             ]
             known = index.find(keys)
             for key, (number, line) in zip(keys, batch, strict=True):
-                if self._scope is not None:
-                    self._scope.require(number, line)
                 row = known.setdefault(key, IndexedRow())
                 if row.source_row is not None or row.row_id is not None:
                     self._require_unique(index, key, (number, line), row)
                 row.source_row = number
-                yield line, None if row.row_id is None else row
+                yield number, line, None if row.row_id is None else row
             index.add_source_rows(zip(keys, (number for number, _ in batch), strict=True))
 
     def _require_unique(

@@ -1,7 +1,6 @@
 """Sources of rows of Python values, which are converted to the types of the table's columns."""
 
 import json
-from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,14 +25,11 @@ class ValueRowSource(RowSource):
 
     #: Whether NaN in a DOUBLE column is stored as NaN, because the source has another null.
     has_nan: bool = False
-
-    @abstractmethod
-    def _read_values(self) -> Iterator[Sequence[Any]]:
-        """Yield the values of each row, in the order of the header."""
+    has_text_cells = False
 
     def _read_rows(self) -> Iterator[CsvRow]:
         writers = [self._create_writer(column) for column in self.columns]
-        for number, values in enumerate(self._read_values(), 1):
+        for number, values in enumerate(self._read_cells(), 1):
             if len(values) != len(writers):
                 raise AirflowFailException(
                     f"Row {number} of {self.label} has {len(values)} values for "
@@ -84,7 +80,7 @@ class SequenceRowSource(ValueRowSource):
     def _read_header(self) -> Sequence[str]:
         return self._columns
 
-    def _read_values(self) -> Iterator[Sequence[Any]]:
+    def _read_cells(self) -> Iterator[Sequence[Any]]:
         return iter(self.rows)
 
 
@@ -129,7 +125,7 @@ class RecordRowSource(ValueRowSource):
         self._keys = list(keys)
         return None if number == 0 and not keys else [str(key) for key in keys]
 
-    def _read_values(self) -> Iterator[Sequence[Any]]:
+    def _read_cells(self) -> Iterator[Sequence[Any]]:
         keys = self._keys
         return ([row.get(key) for key in keys] for row in self.rows)
 

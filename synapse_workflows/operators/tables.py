@@ -1,10 +1,12 @@
 """Operator that stores rows in tables."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from synapse_workflows.client.api import table_transactions
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
+from synapse_workflows.idempotency.table_schema import NewColumns
 from synapse_workflows.idempotency.table_store import StoreMode, SynapseTableRows
 from synapse_workflows.idempotency.transaction import Deferral
 from synapse_workflows.operators.deferrable import DeferrableSynapseOperator
@@ -28,7 +30,7 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
     retry does; local files must be available to all workers.
 
     Args:
-        table_id: The table, or a reference to it (templated).
+        table_id: The table, or a reference to it; None with `create` (templated).
         rows: The rows (templated), in one of these forms:
 
             - a pandas or polars DataFrame, or a pyarrow Table. The named levels of a pandas index
@@ -62,6 +64,12 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
         columns: Names of the columns, for rows that are tuples, lists or dictionaries (templated).
         match_case: Whether upper and lower case of column names must match. False for the
             upper-case names of many warehouses; the names in `key` may then differ in case, too.
+        new_columns: `add` adds columns of the rows that the table does not have, with types that
+            fit the values; `fail` raises an error.
+        create: Whether to create the table `name` in `parent_id` from the rows, unless it exists;
+            for tasks without `table_id`. The types of its columns fit the values.
+        parent_id: Project or folder of the table, with `create` (templated).
+        name: Name of the table, with `create` (templated).
         used: Additional inputs, in any form that the client's Activity accepts (templated).
         executed: Additional code that was executed (templated).
         activity: Inputs, code, name and description as one `Activity` or its JSON. An Activity
@@ -80,6 +88,8 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
         "key",
         "where",
         "columns",
+        "parent_id",
+        "name",
         "used",
         "executed",
         "activity",
@@ -98,8 +108,8 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
     def __init__(
         self,
         *,
-        table_id: Any,
         rows: Any,
+        table_id: Any = None,
         mode: StoreMode = "append",
         key: Sequence[str] | str | None = None,
         delete_missing: bool = False,
@@ -109,6 +119,10 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
         allow_empty: bool = False,
         columns: Sequence[str] | None = None,
         match_case: bool = True,
+        new_columns: NewColumns = "fail",
+        create: bool = False,
+        parent_id: Any = None,
+        name: str | None = None,
         used: Any = None,
         executed: Any = None,
         activity: Mapping[str, Any] | None = None,
@@ -129,6 +143,10 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
         self.allow_empty = allow_empty
         self.columns = columns
         self.match_case = match_case
+        self.new_columns = new_columns
+        self.create = create
+        self.parent_id = parent_id
+        self.name = name
         self.used = used
         self.executed = executed
         self.activity = activity
@@ -163,10 +181,16 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
         self, context: "Context", deadline: float | None, finished_job: str | None
     ) -> SynapseTableRows:
         """Store the rows, or continue after the deferral for a job."""
-        table_id = parse_unversioned_id(self.table_id, "table_id")
-        path = table_transactions.job_path(table_id)
-        deferral = Deferral(lambda job: self.defer_until_done(path, job, deadline), finished_job)
-        with self.entity_link(table_id):
+        table_id = self.table_id
+        if table_id is not None:
+            table_id = parse_unversioned_id(table_id, "table_id")
+
+        def defer(used_id: str, job: str) -> None:
+            self.set_entity_url(used_id)
+            self.defer_until_done(table_transactions.job_path(used_id), job, deadline)
+
+        deferral = Deferral(defer, finished_job)
+        with nullcontext() if table_id is None else self.entity_link(table_id):
             self.limit_job_time()
             result = self.hook.store_rows(
                 table_id,
@@ -180,6 +204,10 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
                 allow_empty=self.allow_empty,
                 columns=self.columns,
                 match_case=self.match_case,
+                new_columns=self.new_columns,
+                create=self.create,
+                parent_id=self.parent_id,
+                name=self.name,
                 used=self.used,
                 executed=self.executed,
                 activity=self.activity,
@@ -187,6 +215,7 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
                 activity_description=self.activity_description,
                 deferral=deferral if self.deferrable else None,
             )
-        self.set_map_index_name(context, table_id)
+        self.set_entity_url(result["id"])
+        self.set_map_index_name(context, result["id"])
         self.push_items(context, result)
         return result

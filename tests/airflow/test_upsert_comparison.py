@@ -135,6 +135,16 @@ def test_invalid_scope_fails(centres, mirror, rows_of, where, message):
     assert rows_of(centres, ids=True) == before
 
 
+def test_row_without_the_column_of_the_scope_keeps_its_stored_cell(centres, store_rows, rows_of):
+    given = [{"id": "a", "n": 9}, {"id": "b", "n": 9, "centre": "X"}]
+    arguments = {"table_id": centres, "mode": "upsert", "key": "id", "where": "centre = 'X'"}
+    _, run = store_rows(rows=given, **arguments)
+    assert run.value("store")["changed"] == 2
+    assert rows_of(centres)[:2] == [["X", "a", 9], ["X", "b", 9]]
+    result, _ = store_rows(rows=[*given, {"id": "c", "n": 9}], **arguments)
+    assert "Row 3 of rows is not in the scope" in str(result.error)
+
+
 def test_values_of_a_dictionary_are_quoted(alice, centres, mirror, rows_of):
     alice.store(Table(centres, [["O'Brien", "a", 6], ["x' or '1'='1", "a", 7]]))
     for centre in ("O'Brien", "x' or '1'='1"):

@@ -6,11 +6,11 @@ are compared in the form in which they are written when the table is stored.
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from synapse_workflows.client.model import cell_codec, cell_values, csv_io, dataframes
 from synapse_workflows.client.model.argument_types import ColumnTypeName
@@ -86,15 +86,25 @@ def _infer_csv_columns(lines: Iterable[str]) -> list[Column]:
             f"Column {unnamed[0]} of the CSV file has no name: name it, or leave it out. An index "
             "of a DataFrame has no name: write the file with to_csv(path, index=False)."
         )
-    columns = [_TextColumn(str(name)) for name in names]
+    columns = [TextColumnInference(str(name)) for name in names]
     for row in rows:
         for column, cell in zip_longest(columns, row[: len(columns)]):
             column.add(cell)
     return [one.create_column() for one in columns]
 
 
-class _TextColumn:
-    """Candidate types of a column of a CSV file; each cell can exclude types.
+class ColumnInference(Protocol):
+    """Inference of a column from its values, one after the other."""
+
+    def add(self, value: Any) -> None:
+        """Add a value."""
+
+    def create_column(self) -> Column:
+        """Create the column for the values added so far."""
+
+
+class TextColumnInference:
+    """Inference of a column of a CSV file: each cell can exclude types.
 
     Args:
         name: Name of the column.
@@ -156,28 +166,136 @@ def _infer_series_column(name: str, series: Any) -> Column:
 
 def _infer_column(name: str, values: Iterable[Any]) -> Column:
     """Infer a column from Python objects."""
-    present = [
-        _to_list(cell_values.to_builtin(one)) for one in values if not cell_values.is_missing(one)
-    ]
-    column_type = _infer_type(present)
-    if column_type is not None:
-        column = _create_sized_column(name, column_type, present)
-        if column is not None:
+    inference = ValueColumnInference(name)
+    for value in values:
+        inference.add(value)
+    return inference.create_column()
+
+
+class ValueColumnInference:
+    """Inference of a column of Python objects.
+
+    Args:
+        name: Name of the column.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._scalars, self._items = _ScalarKinds(), _ScalarKinds()
+        self._lists = self._mappings = 0
+        self._longest_list = self._longest_text = 0
+        self._has_missing_items = self._has_nan = False
+        self._invalid: str | None = None
+
+    def add(self, value: Any) -> None:
+        """Add a value; None, NaN, NA and NaT are null."""
+        if cell_values.is_missing(value):
+            self._has_nan = self._has_nan or isinstance(value, float)
+            return
+        value = _to_list(cell_values.to_builtin(value))
+        if isinstance(value, Mapping):
+            self._mappings += 1
+        elif isinstance(value, list | tuple):
+            self._lists += 1
+            self._longest_list = max(self._longest_list, len(value))
+            for item in map(cell_values.to_builtin, value):
+                self._has_missing_items = self._has_missing_items or cell_values.is_missing(item)
+                self._items.add(item)
+        else:
+            self._scalars.add(value)
+        self._measure(value)
+
+    def create_column(self) -> Column:
+        """Create the column.
+
+        Raises:
+            ValueError: No column type supports all values.
+        """
+        column_type = self._infer_type()
+        if column_type is None:
+            if self._invalid is not None:
+                raise ValueError(
+                    f"Column {self.name!r} has values of different types, one of which "
+                    f"{self._invalid}: convert them to one type."
+                )
+            return _create_text_column(self.name, self._longest_text)
+        column = _create_column(self.name, column_type)
+        if column_type not in cell_codec.ITEM_TYPES:
             return column
-    return _create_text_column(name, _get_longest(name, present))
+        longest = self._items.longest_text
+        if column_type is ColumnType.STRING_LIST:
+            column["maximumSize"] = _suggest_size(longest)
+        if self._longest_list > _MAX_LIST_LENGTH or longest > _MAX_STRING_SIZE:
+            return _create_column(self.name, ColumnType.JSON)
+        column["maximumListLength"] = max(2, self._longest_list)
+        return column
+
+    def _measure(self, value: Any) -> None:
+        """Record the length of a value as text."""
+        try:
+            length = cell_values.utf16_length(cell_values.to_text(value))
+        except ValueError as error:
+            self._invalid = self._invalid or str(error)
+        else:
+            self._longest_text = max(self._longest_text, length)
+
+    def _infer_type(self) -> ColumnType | None:
+        """Return the common type of the values; None for strings and mixed types."""
+        if self._scalars.count:
+            is_scalar = not (self._lists or self._mappings)
+            return self._scalars.get_type() if is_scalar else None
+        if self._mappings:
+            return ColumnType.JSON
+        if self._lists:
+            return self._infer_list_type()
+        return ColumnType.DOUBLE if self._has_nan else None
+
+    def _infer_list_type(self) -> ColumnType:
+        """Return the type of the lists; JSON if items are mixed or missing."""
+        items = self._items
+        if items.texts == items.count:
+            return ColumnType.STRING_LIST
+        by_item = {item: column_type for column_type, item in cell_codec.ITEM_TYPES.items()}
+        item_type = None if self._has_missing_items else items.get_type()
+        return ColumnType.JSON if item_type is None else by_item.get(item_type, ColumnType.JSON)
 
 
-def _get_longest(name: str, values: Iterable[Any]) -> int:
-    """Return the length of the longest value as text."""
-    try:
-        return max(
-            (cell_values.utf16_length(cell_values.to_text(one)) for one in values), default=0
-        )
-    except ValueError as error:
-        raise ValueError(
-            f"Column {name!r} has values of different types, one of which {error}: convert them "
-            "to one type."
-        ) from None
+class _ScalarKinds:
+    """Numbers of scalar values by their Python types."""
+
+    def __init__(self) -> None:
+        self.count = self.texts = self.longest_text = 0
+        self._booleans = self._dates = self._integers = self._floats = 0
+        self._are_exact = self._are_int64 = True
+
+    def add(self, value: Any) -> None:
+        """Add a value."""
+        self.count += 1
+        if isinstance(value, str):
+            self.texts += 1
+            self.longest_text = max(self.longest_text, cell_values.utf16_length(value))
+        elif isinstance(value, bool):
+            self._booleans += 1
+        elif isinstance(value, date):
+            self._dates += 1
+        elif isinstance(value, float):
+            self._floats += 1
+        elif isinstance(value, int):
+            self._integers += 1
+            self._are_exact = self._are_exact and value in _EXACT_RANGE
+            self._are_int64 = self._are_int64 and value in _INT64_RANGE
+
+    def get_type(self) -> ColumnType | None:
+        """Return the common type of the values; None for strings and mixed types."""
+        count = self.count
+        if not count or count == self._booleans:
+            return ColumnType.BOOLEAN if count else None
+        if count == self._dates:
+            return ColumnType.DATE
+        if count == self._integers:
+            return ColumnType.INTEGER if self._are_int64 else None
+        is_number = count == self._integers + self._floats
+        return ColumnType.DOUBLE if is_number and self._are_exact else None
 
 
 def _create_text_column(name: str, longest: int) -> Column:
@@ -200,55 +318,3 @@ def _to_list(value: Any) -> Any:
 
 def _suggest_size(longest: int) -> int:
     return min(_MAX_STRING_SIZE, max(_MIN_STRING_SIZE, longest * 3 // 2))
-
-
-def _infer_type(values: Sequence[Any]) -> ColumnType | None:
-    """Return the common type of Python objects; None for strings and mixed types."""
-    if values and all(isinstance(one, list | tuple) for one in values):
-        return _infer_list_type([cell_values.to_builtin(one) for items in values for one in items])
-    if values and all(isinstance(one, Mapping | list | tuple) for one in values):
-        return ColumnType.JSON
-    return _infer_scalar_type(values)
-
-
-def _infer_list_type(items: Sequence[Any]) -> ColumnType:
-    """Return the type of lists with these items; JSON if items are mixed or missing."""
-    if all(isinstance(one, str) for one in items):
-        return ColumnType.STRING_LIST
-    by_item = {item: column_type for column_type, item in cell_codec.ITEM_TYPES.items()}
-    item_type = None if any(map(cell_values.is_missing, items)) else _infer_scalar_type(items)
-    return ColumnType.JSON if item_type is None else by_item.get(item_type, ColumnType.JSON)
-
-
-def _infer_scalar_type(values: Sequence[Any]) -> ColumnType | None:
-    if not values:
-        return None
-    if all(isinstance(one, bool) for one in values):
-        return ColumnType.BOOLEAN
-    if all(isinstance(one, date) for one in values):
-        return ColumnType.DATE
-    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in values):
-        return None
-    integers = [one for one in values if isinstance(one, int)]
-    if len(integers) == len(values):
-        return ColumnType.INTEGER if all(one in _INT64_RANGE for one in integers) else None
-    is_exact = all(one in _EXACT_RANGE for one in integers)
-    return ColumnType.DOUBLE if is_exact else None
-
-
-def _create_sized_column(
-    name: str, column_type: ColumnType, values: Sequence[Any]
-) -> Column | None:
-    """Create a column with limits that fit its values; JSON for lists that are too large."""
-    column = _create_column(name, column_type)
-    if column_type in cell_codec.ITEM_TYPES:
-        most = max(map(len, values))
-        longest = 0
-        if column_type is ColumnType.STRING_LIST:
-            texts = (str(one) for items in values for one in items)
-            longest = max(map(cell_values.utf16_length, texts), default=0)
-            column["maximumSize"] = _suggest_size(longest)
-        if most > _MAX_LIST_LENGTH or longest > _MAX_STRING_SIZE:
-            return _create_column(name, ColumnType.JSON)
-        column["maximumListLength"] = max(2, most)
-    return column
