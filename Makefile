@@ -80,6 +80,7 @@ format: $(VENV)/installed-dev  ## Format the code
 bench: $(VENV)/installed-dev $(PEER)/installed  ## Run the benchmarks
 	$(BIN)/python tests/bench/transfers.py
 	$(BIN)/python tests/bench/tables.py
+	$(BIN)/python tests/bench/query_results.py
 
 build: $(VENV)/installed-dev  ## Build the wheel
 	$(PIP) wheel --no-deps --wheel-dir dist .
