@@ -111,6 +111,8 @@ class LineageCollector:
         self.activity_ids: dict[str, str] = {}
         #: Ids of the files of which this try has created a version.
         self.stored_files: set[str] = set()
+        #: Highest version of each file that this try has kept as the result of an operation.
+        self.kept_versions: dict[str, int] = {}
         self._writers: dict[str, ActivityWriter] = {}
         self._task_objects: dict[str, Any] = {}
         self._caches: dict[int, Cache] = {}

@@ -7,7 +7,7 @@ from synapse_workflows.lineage.task_state_store import TaskStateStore
 
 
 class StoreNotes:
-    """Version numbers of entities before the task stored them.
+    """Version numbers of entities before the task stored them first.
 
     The notes are needed if the Activity does not show which versions the task created: without
     lineage, or with an Activity that several tasks share.
@@ -26,7 +26,7 @@ class StoreNotes:
         self._states: dict[str, dict[str, Any]] = {}
 
     def begin(self, parent_id: str, name: str, version: int) -> None:
-        """Note that an entity is about to be stored.
+        """Note that an entity is about to be stored, unless a try of the task noted it before.
 
         Args:
             parent_id: ID of the entity's container.
@@ -34,11 +34,15 @@ class StoreNotes:
             version: Number of the entity's current version; 0 for a new entity.
         """
         key = self._key(parent_id, name)
+        if key not in self._begun and self.find(parent_id, name) is None:
+            self._save(key, {"version": version})
         self._begun.add(key)
-        self._save(key, {"version": version})
 
     def find(self, parent_id: str, name: str) -> int | None:
-        """Return the version before an earlier try stored the entity; None if no try stored it."""
+        """Return the version before an earlier try stored the entity; None if no try stored it.
+
+        Return None as well after this try has stored the entity.
+        """
         key = self._key(parent_id, name)
         state = None if key in self._begun else self._state_store.get(key)
         if state is None or state.get("done") not in (None, self._max_tries):

@@ -1,10 +1,12 @@
 """Provenance of one store operation of a task."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Literal, get_args
 
 from synapse_workflows.client.api import bundles, provenance
 from synapse_workflows.client.api.store_provenance import StoreProvenance
+from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.constants import CONTAINERS, FILE
 from synapse_workflows.lineage.collector import LineageCollector
 
@@ -68,20 +70,34 @@ class TaskProvenance(StoreProvenance):
         return not self.force or super().keeps_unchanged()
 
     def iter_own(self, existing: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """Yield the bundles of the versions that earlier tries of the task created."""
+        """Yield the bundles of the versions that earlier tries of the task created.
+
+        The versions are in the order of their creation. A version that is the result of an
+        earlier operation of this try, and all versions before it, are left out.
+        """
         entity = existing["entity"]
         current = entity.get("versionNumber")
         if entity["concreteType"] != FILE or entity["id"] in self.collector.stored_files:
             return
-        numbers = self.collector.get_writer(self.syn).earlier_versions.get(entity["id"], ())
-        for number in reversed(numbers):
-            is_current = number == current
-            yield existing if is_current else bundles.get_bundle(self.syn, entity["id"], number)
+        kept = self.collector.kept_versions.get(entity["id"], 0)
+        for number in self._list_own(entity):
+            if number <= kept:
+                continue
+            if number == current:
+                yield existing
+            else:
+                with suppress(SynapseNotFoundError):
+                    yield bundles.get_bundle(self.syn, entity["id"], number)
+
+    def _list_own(self, entity: Mapping[str, Any]) -> list[int]:
+        """Return the numbers of the versions that earlier tries of the task created."""
+        numbers = self.collector.get_writer(self.syn).earlier_versions.get(entity["id"], [])
         if not self.force:
-            return
+            return numbers
         noted = self.collector.get_notes(self.syn).find(entity["parentId"], entity["name"])
-        if noted is not None and current > noted and current not in numbers:
-            yield existing
+        if noted is None:
+            return numbers
+        return sorted({*numbers, *range(noted + 1, entity["versionNumber"] + 1)})
 
     def keep(self, existing: Mapping[str, Any]) -> None:
         """Record that an existing version is the result of the operation.
@@ -92,6 +108,7 @@ class TaskProvenance(StoreProvenance):
         if entity["concreteType"] != FILE:
             return
         self._is_linked = True
+        self.collector.kept_versions[entity["id"]] = entity["versionNumber"]
         activity = provenance.find_activity(self.syn, entity)
         self.activity_id = None if activity is None else activity["id"]
         writer = self.collector.get_writer(self.syn)

@@ -342,72 +342,34 @@ def wait_until(condition):
         sleep(0.05)
 
 
-#: When to kill the worker: pattern of a request, whether to kill after the request, and the
-#: number of the matching request.
-KILL_POINTS = {
-    "before a file is complete": ("PUT /file/v1/file/multipart/.*/complete", False, 1),
-    "between two files": ("POST /file/v1/file/multipart$", False, 3),
-    "before the job": ("transaction/async/start", False, 1),
-    "when the job was started": ("transaction/async/start", True, 1),
-    "when the job's token is saved": ("transaction/async/get", False, 1),
-    "when the job is done": ("transaction/async/get", True, 1),
-    "before the Activity": ("POST /repo/v1/activity", False, 1),
-    "after the Activity": (r"PUT /repo/v1/entity/syn\d+$", True, 1),
+#: When to terminate the worker: pattern of a request, and whether after the request.
+TERMINATION_POINTS = {
+    "before the job": ("transaction/async/start", False),
+    "when the job was started": ("transaction/async/start", True),
+    "when the job's token is saved": ("transaction/async/get", False),
 }
 
 
-class TestKilledWorkers(WithSlowService):
-    """Worker processes are killed with SIGKILL."""
-
-    @pytest.mark.parametrize(
-        ("kind", "kill_point"),
-        [
-            *(("append", kill_point) for kill_point in KILL_POINTS),
-            *(
-                (kind, kill_point)
-                for kind in ("replace", "upsert")
-                for kill_point in KILL_POINTS
-                if "job" in kill_point
-            ),
-        ],
-    )
-    def test_rows_are_stored_once_after_a_kill(
-        self, connection, filled, alice, rows_of, write_csv, tmp_path, injector, kind, kill_point
-    ):
-        arguments, expected, counts = MODES[kind]
-        rows = write_csv(*given(kind))
-        # chunk_rows=2 splits the rows into two files
-        arguments = {"table_id": filled, "rows": rows, "chunk_rows": 2, **arguments}
-        worker = Worker(connection, tmp_path, **arguments)
-        pattern, after, nth = KILL_POINTS[kill_point]
-        injector.at(pattern, worker.kill, nth=nth, after=after, respond=False)
-        worker.begin()
-        assert worker.end() is None
-        worker.begin()
-        result = worker.end()
-        assert result["state"] == "success", result["error"]
-        assert rows_of(filled) == expected
-        value = result["value"]
-        assert (value["added"], value["changed"], value["deleted"]) == counts
-        assert alice.getProvenance(filled)["id"] == value["activity_id"]
+class TestTerminatedWorkers(WithSlowService):
+    """Worker processes are terminated with SIGTERM; see test_kill_matrix.py for SIGKILL."""
 
     @pytest.mark.parametrize("kind", MODES)
-    @pytest.mark.parametrize("kill_point", [one for one in KILL_POINTS if "job" in one][:3])
+    @pytest.mark.parametrize("point", TERMINATION_POINTS)
     def test_terminated_task_ends_its_work_and_is_retried(
-        self, connection, filled, rows_of, write_csv, tmp_path, injector, kind, kill_point
+        self, connection, filled, rows_of, write_csv, tmp_path, injector, kind, point
     ):
         """Airflow sends SIGTERM and calls `on_kill`; the task must not continue."""
         arguments, expected, counts = MODES[kind]
         rows = write_csv(*given(kind))
         arguments = {"table_id": filled, "rows": rows, "chunk_rows": 2, **arguments}
         worker = Worker(connection, tmp_path, **arguments)
-        pattern, after, nth = KILL_POINTS[kill_point]
+        pattern, after = TERMINATION_POINTS[point]
 
         def terminate():
             worker.terminate()
             sleep(0.5)  # the response arrives after the signal
 
-        injector.at(pattern, terminate, nth=nth, after=after)
+        injector.at(pattern, terminate, after=after)
         worker.begin()
         result = worker.end()
         assert result["state"] == "up_for_retry", result["error"]

@@ -1,7 +1,6 @@
 """Tasks that run at the same time, each in a separate process."""
 
 import json
-import multiprocessing
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,17 +9,13 @@ from typing import Any
 from airflow.sdk import DAG
 
 from support.execution_api import ExecutionApi, Run
+from support.forked_processes import PROCESSES
 from synapse_workflows import (
     SynapseStoreOperator,
     SynapseTableSnapshotOperator,
     SynapseTableStoreOperator,
 )
 
-#: Workers are forked from a process that has imported these modules and runs no threads.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(
-    ["synapse_workflows.operators.tables", "airflow.sdk.execution_time.supervisor"]
-)
 _OPERATORS = {
     "file": SynapseStoreOperator,
     "table": SynapseTableStoreOperator,
@@ -41,11 +36,11 @@ def run_in_parallel(
     """
     processes, files = [], []
     calls = list(tasks)
-    barrier = _PROCESSES.Barrier(len(calls))
+    barrier = PROCESSES.Barrier(len(calls))
     for number, arguments in enumerate(calls):
         files.append(folder / f"result_{number}.json")
         values = (connection, files[-1], kind, number, arguments, barrier.wait, sys.path)
-        processes.append(_PROCESSES.Process(target=_run_task, args=values, daemon=True))
+        processes.append(PROCESSES.Process(target=_run_task, args=values, daemon=True))
         processes[-1].start()
     for process in processes:
         process.join(100)

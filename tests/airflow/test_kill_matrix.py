@@ -1,0 +1,486 @@
+"""A worker that is killed at any request: the next try has the outcome of a run without a kill.
+
+Set KILL_MATRIX=all to kill before and after every request; by default, the worker is killed once
+in each state that it can leave behind (see `kill_matrix.select_kill_points`).
+"""
+
+import os
+from functools import partial
+from itertools import count
+
+import pytest
+from support import kill_matrix_tasks as tasks
+from support.kill_matrix import KillMatrix, Scenario, World, code, select_kill_points
+
+from synapse_workflows import (
+    Column,
+    EntityViewSchema,
+    EntityViewType,
+    SynapseGetOperator,
+    SynapseStoreOperator,
+    SynapseTableQueryOperator,
+    SynapseTableSnapshotOperator,
+    SynapseTableStoreOperator,
+)
+from synapse_workflows.testing import over_socket
+
+ALL_POINTS = os.environ.get("KILL_MATRIX") == "all"
+NUMBERS = count(1)
+MiB = 2**20
+ROWS = [["a", 1], ["b", 2], ["c", 3]]
+NEW_ROWS = [["d", 4], ["e", 5], ["d", 4], ["f", 6], ["g", 7]]
+#: Rows of which the first is in ROWS, the second differs, and the last two are new.
+UPSERT_ROWS = [["a", 1], ["b", 20], ["d", 4], ["e", 5]]
+UPSERTED = [["a", 1], ["b", 20], ["c", 3], ["d", 4], ["e", 5]]
+RAW = {"raw.txt": [None]}
+
+GETS = [
+    Scenario(
+        "get a file",
+        SynapseGetOperator,
+        lambda world: {"entity_id": world.put("raw.txt")},
+        used=RAW,
+    ),
+    Scenario(
+        "get a version",
+        SynapseGetOperator,
+        lambda world: {"entity_id": world.put("raw.txt", "one", "two"), "version": 1},
+        used={"raw.txt": [None, None]},
+    ),
+    Scenario(
+        "get a file into a directory",
+        SynapseGetOperator,
+        lambda world: {"entity_id": world.put("raw.txt"), "download_dir": str(world.targets)},
+        used=RAW,
+    ),
+    Scenario(
+        "get a large file",
+        SynapseGetOperator,
+        lambda world: {
+            "entity_id": world.put("raw.bin", size=17 * MiB),
+            "download_dir": str(world.targets),
+        },
+        used={"raw.bin": [None]},
+    ),
+]
+
+
+def store(world: World, path, **arguments):
+    return {"path": path, "parent_id": world.project, **arguments}
+
+
+def edit(world: World, old: str, new: str) -> str:
+    """Store a.txt outside Airflow, change the local file, and return its path."""
+    world.put("a.txt", old)
+    return world.file("a.txt", new)
+
+
+STORES = [
+    Scenario(
+        "store a new file",
+        SynapseStoreOperator,
+        lambda world: store(world, world.file("a.txt")),
+        used={"a.txt": [[]]},
+    ),
+    Scenario(
+        "store a new version",
+        SynapseStoreOperator,
+        lambda world: store(world, edit(world, "old", "new")),
+        used={"a.txt": [None, []]},
+    ),
+    Scenario(
+        "store an unchanged file",
+        SynapseStoreOperator,
+        lambda world: store(world, edit(world, "old", "old")),
+        used={"a.txt": [None]},
+    ),
+    Scenario(
+        "store an unchanged file with other annotations",
+        SynapseStoreOperator,
+        lambda world: store(world, edit(world, "raw", "raw"), annotations={"n": [1, 2]}),
+        used={"a.txt": [None]},
+    ),
+    Scenario(
+        "store an unchanged file as a new version",
+        SynapseStoreOperator,
+        lambda world: store(
+            world,
+            edit(world, "old", "old"),
+            if_unchanged="new_version",
+        ),
+        used={"a.txt": [None, []]},
+    ),
+    Scenario(
+        "store without lineage",
+        SynapseStoreOperator,
+        lambda world: store(
+            world,
+            edit(world, "old", "old"),
+            force_version=True,
+            lineage_mode="off",
+        ),
+        used={"a.txt": [None, None]},
+    ),
+    Scenario(
+        "store a file of several parts",
+        SynapseStoreOperator,
+        lambda world: store(world, world.file("a.bin", size=17 * MiB)),
+        used={"a.bin": [[]]},
+    ),
+    Scenario(
+        "store in new folders",
+        SynapseStoreOperator,
+        lambda world: store(world, world.file("a.txt"), folder="2026/november"),
+        used={"2026/november/a.txt": [[]]},
+    ),
+    Scenario(
+        "store with annotations and sources",
+        SynapseStoreOperator,
+        lambda world: store(
+            world,
+            edit(world, "old", "new"),
+            used=[world.put("raw.txt"), "https://example.org/data"],
+            executed="https://example.org/code",
+            annotations={"n": [1, 2], "kind": "x"},
+            version_label="november",
+            version_comment="first",
+            activity_name="Summary",
+        ),
+        used={"a.txt": [None, ["https://example.org/data", "raw.txt.1"]], **RAW},
+    ),
+    Scenario(
+        "store with an Activity of its own",
+        SynapseStoreOperator,
+        lambda world: store(
+            world,
+            world.file("a.txt"),
+            lineage_mode="off",
+            used=[world.put("raw.txt")],
+            annotations={"n": 1},
+        ),
+        used={"a.txt": [["raw.txt.1"]], **RAW},
+    ),
+    Scenario(
+        "store several files",
+        SynapseStoreOperator,
+        lambda world: store(
+            world,
+            [world.file(name) for name in ("a.txt", "b.txt", "c.txt")],
+            annotations={"n": 1},
+            used=[world.put("raw.txt")],
+        ),
+        used={**{name: [["raw.txt.1"]] for name in ("a.txt", "b.txt", "c.txt")}, **RAW},
+    ),
+    Scenario(
+        "store a reference",
+        SynapseStoreOperator,
+        lambda world: store(
+            world,
+            {
+                "id": world.put("raw.txt"),
+                "version": 1,
+                "name": "raw.txt",
+                "md5": world.md5("raw.txt"),
+                "synapse_conn_id": "synapse_default",
+            },
+            name="copy.txt",
+        ),
+        used={"copy.txt": [["raw.txt.1"]], **RAW},
+    ),
+]
+
+CODE = [
+    Scenario(
+        "task code stores a new file",
+        partial(code, tasks.store_result),
+        lambda world: {
+            "path": world.file("a.txt"),
+            "parent": world.project,
+            "source": world.put("raw.txt"),
+        },
+        used={"a.txt": [["raw.txt.1"]], **RAW},
+    ),
+    Scenario(
+        "task code stores the same content as a new version",
+        partial(code, tasks.store_result),
+        lambda world: {
+            "path": edit(world, "old", "old"),
+            "parent": world.project,
+            "source": world.put("raw.txt"),
+        },
+        used={"a.txt": [None, ["raw.txt.1"]], **RAW},
+    ),
+    Scenario(
+        "task code stores a file twice",
+        partial(code, tasks.store_twice),
+        lambda world: {
+            "path": world.file("a.txt"),
+            "parent": world.project,
+            "lineage_mode": "auto",
+        },
+        used={"a.txt": [[], []]},
+    ),
+    Scenario(
+        "task code stores a file twice without lineage",
+        partial(code, tasks.store_twice),
+        lambda world: {
+            "path": world.file("a.txt"),
+            "parent": world.project,
+            "lineage_mode": "off",
+        },
+        used={"a.txt": [None, None]},
+    ),
+    Scenario(
+        "task code stores a folder, a file and a link",
+        partial(code, tasks.store_in_new_folder),
+        lambda world: {
+            "path": world.file("a.txt"),
+            "parent": world.project,
+            "source": world.put("raw.txt"),
+        },
+        used={"results/a.txt": [["raw.txt.1"]], **RAW},
+    ),
+    Scenario(
+        "task code stores a project",
+        partial(code, tasks.store_project),
+        lambda world: {"name": world.other_project("results")},
+    ),
+    Scenario(
+        "task code stores a table and a view",
+        partial(code, tasks.store_schemas),
+        lambda world: {"parent": world.project},
+        used={"Table": [[]], "View": [[]]},
+    ),
+    Scenario(
+        "task code stores the result of a query",
+        partial(code, tasks.store_query_result),
+        lambda world: {
+            "sql": f"select * from {world.table(ROWS)}",
+            "parent": world.project,
+        },
+        used={"result.csv": [["Table.1"]], "Table": [None]},
+    ),
+]
+
+
+def query(world: World, **arguments):
+    return {"sql": f"select * from {world.table(ROWS)} order by n", **arguments}
+
+
+QUERIES = [
+    Scenario(
+        "query to CSV",
+        SynapseTableQueryOperator,
+        query,
+        used={"Table": [None]},
+    ),
+    Scenario(
+        "query to Parquet",
+        SynapseTableQueryOperator,
+        lambda world: query(world, output_path=str(world.targets / "rows.parquet")),
+        used={"Table": [None]},
+    ),
+    Scenario(
+        "query a new snapshot",
+        SynapseTableQueryOperator,
+        lambda world: query(
+            world,
+            snapshot_first=True,
+            version_label="nightly",
+            output_path=str(world.targets / "rows.csv"),
+        ),
+        used={"Table": [[], None]},
+    ),
+]
+
+
+def store_rows(world: World, rows, *, table=ROWS, **arguments):
+    return {"table_id": world.table(table), "rows": rows, "chunk_rows": 2, **arguments}
+
+
+TABLES = [
+    Scenario(
+        "append a list",
+        SynapseTableStoreOperator,
+        lambda world: store_rows(world, world.rows(NEW_ROWS)),
+        used={"Table": [[]]},
+        rows={"Table": [*ROWS, *NEW_ROWS]},
+    ),
+    Scenario(
+        "append a file",
+        SynapseTableStoreOperator,
+        lambda world: store_rows(
+            world, world.csv("rows.csv", NEW_ROWS), used=[world.put("raw.txt")]
+        ),
+        used={"Table": [["raw.txt.1"]], **RAW},
+        rows={"Table": [*ROWS, *NEW_ROWS]},
+    ),
+    Scenario(
+        "append to an empty table",
+        SynapseTableStoreOperator,
+        lambda world: store_rows(world, world.rows(NEW_ROWS), table=()),
+        used={"Table": [[]]},
+        rows={"Table": NEW_ROWS},
+    ),
+    Scenario(
+        "upsert a list",
+        SynapseTableStoreOperator,
+        lambda world: store_rows(world, world.rows(UPSERT_ROWS), mode="upsert", key="name"),
+        used={"Table": [[]]},
+        rows={"Table": UPSERTED},
+    ),
+    Scenario(
+        "upsert a file",
+        SynapseTableStoreOperator,
+        lambda world: store_rows(
+            world, world.csv("rows.csv", UPSERT_ROWS), mode="upsert", key="name", chunk_rows=1
+        ),
+        used={"Table": [[]]},
+        rows={"Table": UPSERTED},
+    ),
+    Scenario(
+        "upsert nothing new",
+        SynapseTableStoreOperator,
+        lambda world: store_rows(world, world.rows(ROWS), mode="upsert", key="name"),
+        used={"Table": [[]]},
+        rows={"Table": ROWS},
+    ),
+    Scenario(
+        "replace by a list",
+        SynapseTableStoreOperator,
+        lambda world: store_rows(world, world.rows(NEW_ROWS), mode="replace"),
+        used={"Table": [[]]},
+        rows={"Table": NEW_ROWS},
+    ),
+    Scenario(
+        "replace by a file",
+        SynapseTableStoreOperator,
+        lambda world: store_rows(
+            world,
+            world.csv("rows.csv", NEW_ROWS),
+            mode="replace",
+            lineage_mode="off",
+            used=[world.put("raw.txt")],
+        ),
+        used={"Table": [["raw.txt.1"]], **RAW},
+        rows={"Table": NEW_ROWS},
+    ),
+]
+
+
+def view(world: World) -> str:
+    types = [EntityViewType.FILE]
+    world.put("raw.txt")
+    schema = EntityViewSchema(
+        "View",
+        parent=world.project,
+        scopes=[world.project],
+        includeEntityTypes=types,
+        addDefaultViewColumns=False,
+        addAnnotationColumns=False,
+        columns=[Column(name="name", columnType="STRING", maximumSize=256)],
+    )
+    return world.syn.store(schema).id
+
+
+def snapshot_of(world: World, *labels: str) -> str:
+    table = world.table(ROWS)
+    for label in labels:
+        world.syn.create_snapshot_version(table, label=label)
+    return table
+
+
+SNAPSHOTS = [
+    Scenario(
+        "snapshot of a table",
+        SynapseTableSnapshotOperator,
+        lambda world: {"table_id": snapshot_of(world)},
+        used={"Table": [[], None]},
+    ),
+    Scenario(
+        "snapshot with label and comment, without lineage",
+        SynapseTableSnapshotOperator,
+        lambda world: {
+            "table_id": snapshot_of(world, "first"),
+            "version_label": "{{ run_id }}",
+            "version_comment": "nightly",
+            "lineage_mode": "off",
+        },
+        used={"Table": [None, None, None]},
+    ),
+    Scenario(
+        "snapshot with retain",
+        SynapseTableSnapshotOperator,
+        lambda world: {
+            "table_id": snapshot_of(world, "n1", "n2", "other", "n3"),
+            "label_prefix": "n",
+            "version_label": "4",
+            "retain": 2,
+        },
+        used={"Table": [None, None, [], None]},
+    ),
+    Scenario(
+        "snapshot of a view",
+        SynapseTableSnapshotOperator,
+        lambda world: {"table_id": view(world)},
+        used={"View": [[], None], **RAW},
+    ),
+    Scenario(
+        "deferred snapshot of a view",
+        SynapseTableSnapshotOperator,
+        lambda world: {
+            "table_id": view(world),
+            "deferrable": True,
+            "poll_interval": 0.02,
+            "if_unchanged": "skip",
+        },
+        used={"View": [[], None], **RAW},
+    ),
+    Scenario(
+        "snapshot of an unchanged table",
+        SynapseTableSnapshotOperator,
+        lambda world: {"table_id": snapshot_of(world, "first"), "if_unchanged": "skip"},
+        used={"Table": [None, None]},
+        state="skipped",
+    ),
+]
+
+SCENARIOS = [*GETS, *STORES, *CODE, *QUERIES, *TABLES, *SNAPSHOTS]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """Service without a recorder; its requests are validated by other tests."""
+    with over_socket(tmp_path_factory.mktemp("kill-matrix")) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def client(service, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("kill-matrix-cache")
+    with service.client(cache_root_dir=str(cache)) as syn:
+        yield syn
+
+
+@pytest.fixture
+def worlds(service, client, tmp_path):
+    def create():
+        for number in NUMBERS:
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            yield World(service, client, folder, number)
+
+    return create()
+
+
+@pytest.mark.timeout(3600 if ALL_POINTS else 600)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name.replace(" ", "-"))
+def test_retry_of_a_killed_worker_has_the_outcome_of_an_undisturbed_run(
+    scenario, worlds, subtests
+):
+    matrix = KillMatrix(scenario, worlds)
+    outcome = matrix.run()
+    scenario.check(outcome)
+    for number, point in enumerate(select_kill_points(matrix.trace, all_points=ALL_POINTS)):
+        with subtests.test(kill_point=str(tuple(point))):
+            assert matrix.run_killed(point, moved=number % 2 == 1) == outcome

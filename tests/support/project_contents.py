@@ -1,0 +1,127 @@
+"""Description of everything in projects, without ids and etags, to compare projects."""
+
+import re
+from typing import Any
+
+from synapse_workflows.client.api import bundles, provenance
+
+_SYNAPSE_ID = re.compile(r"\bsyn\d+")
+#: Name of a file with the result of a query, with the id of its file handle.
+_QUERY_NAME = re.compile(r"SYNAPSE_TABLE_QUERY_\d+")
+
+
+class ProjectContents:
+    """Contents of projects.
+
+    Args:
+        syn: client that may read the projects.
+        projects: the projects, as names by ID.
+        texts: replacements of texts that differ from project to project.
+
+    Attributes:
+        entities: description of each entity, by its path in its project: its type and its
+            versions, each with content, annotations, Activity and rows.
+    """
+
+    def __init__(self, syn: Any, projects: dict[str, str], texts: dict[str, str]) -> None:
+        self._syn = syn
+        self._texts = texts
+        self._names: dict[str, str] = {}
+        self._activities: dict[str, int] = {}
+        for project, name in projects.items():
+            self._walk(project, name, "")
+        found = [(name, self._describe(entity_id)) for entity_id, name in self._names.items()]
+        self.entities: dict[str, Any] = self.normalize(dict(found))
+
+    def normalize(self, value: Any) -> Any:
+        """Replace the ids of entities and Activities in JSON, and remove etags and handle ids."""
+        if isinstance(value, dict):
+            return {
+                self.normalize(key): self._activities.get(item)
+                if key == "activity_id"
+                else self.normalize(item)
+                for key, item in value.items()
+                if key not in ("etag", "file_handle_id")
+            }
+        if isinstance(value, list | tuple):
+            return [self.normalize(item) for item in value]
+        if not isinstance(value, str):
+            return value
+        for text, replacement in self._texts.items():
+            value = value.replace(text, replacement)
+        value = _QUERY_NAME.sub("{query}", value)
+        return _SYNAPSE_ID.sub(lambda match: self._names.get(match[0], match[0]), value)
+
+    def _walk(self, container: str, name: str, prefix: str) -> None:
+        self._names[container] = name
+        for child in sorted(self._syn.getChildren(container), key=lambda one: one["name"]):
+            path = f"{prefix}{child['name']}"
+            if child["type"].endswith("Folder"):
+                self._walk(child["id"], path, f"{path}/")
+            else:
+                self._names[child["id"]] = path
+
+    def _describe(self, entity_id: str) -> dict[str, Any]:
+        bundle = bundles.get_bundle(self._syn, entity_id)
+        kind = bundle["entity"]["concreteType"].rpartition(".")[2]
+        if "versionNumber" not in bundle["entity"]:
+            return {"type": kind, **self._describe_version(bundle)}
+        versions = self._syn.restGET(f"/entity/{entity_id}/version")["results"]
+        numbers = sorted(version["versionNumber"] for version in versions)
+        described = [
+            self._describe_version(bundles.get_bundle(self._syn, entity_id, number))
+            for number in numbers
+        ]
+        if "columnIds" in bundle["entity"]:
+            for number, version in zip(numbers, described, strict=True):
+                is_current = number == bundle["entity"]["versionNumber"]
+                version["rows"] = self._read_rows(
+                    entity_id if is_current else f"{entity_id}.{number}"
+                )
+        return {"type": kind, "versions": described}
+
+    def _describe_version(self, bundle: dict[str, Any]) -> dict[str, Any]:
+        entity = bundle["entity"]
+        handle = bundles.get_file_handle(bundle) or {}
+        return {
+            "number": entity.get("versionNumber"),
+            "label": entity.get("versionLabel"),
+            "comment": entity.get("versionComment"),
+            "description": entity.get("description"),
+            "file_name": handle.get("fileName"),
+            "content": self._describe_content(entity, handle),
+            "annotations": bundle["annotations"]["annotations"],
+            "activity": self._describe_activity(entity),
+        }
+
+    def _describe_content(self, entity: dict[str, Any], handle: dict[str, Any]) -> str | None:
+        md5 = handle.get("contentMd5")
+        if md5 is None or md5 in self._texts:
+            return md5
+        path = f"/entity/{entity['id']}/version/{entity['versionNumber']}/file"
+        return str(self._syn.call("GET", path).response.text)
+
+    def _describe_activity(self, entity: dict[str, Any]) -> dict[str, Any] | None:
+        activity = provenance.find_activity(self._syn, entity)
+        if activity is None:
+            return None
+        number = self._activities.setdefault(activity["id"], len(self._activities) + 1)
+        used, executed = [], []
+        for item in activity["used"]:
+            reference = item.get("reference")
+            name = item.get("url")
+            if reference:
+                name = ".".join(str(part) for part in reference.values())
+            (executed if item["wasExecuted"] else used).append(name)
+        return {
+            "number": number,
+            "name": activity.get("name"),
+            "description": activity.get("description"),
+            "used": sorted(used),
+            "executed": sorted(executed),
+        }
+
+    def _read_rows(self, table: str) -> list[Any]:
+        query = f"select * from {table}"
+        result = self._syn.tableQuery(f"{query} order by ROW_ID", resultsAs="rowset")
+        return [row["values"] for row in result]
