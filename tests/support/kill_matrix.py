@@ -228,7 +228,7 @@ class KillMatrix:
         world = next(self.worlds)
         arguments = self.scenario.prepare(world)
         connection = world.connection("machine 1")
-        return world, Worker(connection, world.folder / "state", self.scenario.create, arguments)
+        return world, Worker(connection, world.folder / "state", self.scenario.create, **arguments)
 
 
 def select_kill_points(events: Sequence[str], *, all_points: bool) -> list[KillPoint]:
