@@ -118,7 +118,10 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [
             {
                 "integration-name": "Synapse (synapse.org)",
-                "python-modules": ["synapse_workflows.hooks.synapse"],
+                "python-modules": [
+                    "synapse_workflows.hooks.synapse",
+                    "synapse_workflows.hooks.sql",
+                ],
             }
         ],
         "operators": [

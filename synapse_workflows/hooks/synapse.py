@@ -67,7 +67,11 @@ class SynapseHook(SynapseBaseHook):
         """Store rows in a table, as `SynapseTableStoreOperator` does.
 
         One Synapse transaction stores either all rows or no row. Inside a task, a retry stores no
-        row twice, even if the worker stopped at any point.
+        row twice, even if the worker stopped at any point. A task may call this method several
+        times, for one table or for several tables. A retry continues the calls for one table in
+        their order; appends with equal rows may be in any order. If a retry appends other rows
+        than the earlier try, it fails, because the table has the earlier rows. Outside a task,
+        each call is independent.
 
         Args:
             table_id: The table, or a reference to it; None with `create`.
