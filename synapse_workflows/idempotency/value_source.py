@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import tee
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -28,8 +29,17 @@ class ValueRowSource(RowSource):
     has_text_cells = False
 
     def _read_rows(self) -> Iterator[CsvRow]:
+        return self._serialize(self._read_cells())
+
+    def _serialize(self, rows: Iterable[Sequence[Any]]) -> Iterator[CsvRow]:
+        """Yield rows as text.
+
+        Raises:
+            AirflowFailException: A row has the wrong number of values, or a value does not match
+                its column.
+        """
         writers = [self._create_writer(column) for column in self.columns]
-        for number, values in enumerate(self._read_cells(), 1):
+        for number, values in enumerate(rows, 1):
             if len(values) != len(writers):
                 raise AirflowFailException(
                     f"Row {number} of {self.label} has {len(values)} values for "
@@ -126,15 +136,18 @@ class RecordRowSource(ValueRowSource):
         return None if number == 0 and not keys else [str(key) for key in keys]
 
     def _read_cells(self) -> Iterator[Sequence[Any]]:
+        return self._to_values(self.rows)
+
+    def _to_values(self, rows: Iterable[Mapping[Any, Any]]) -> Iterator[Sequence[Any]]:
         keys = self._keys
-        return ([row.get(key) for key in keys] for row in self.rows)
+        return ([row.get(key) for key in keys] for row in rows)
 
     def _read_rows(self) -> Iterator[CsvRow]:
-        lines = super()._read_rows()
         if self._columns is not None:
-            yield from lines
+            yield from super()._read_rows()
             return
-        for line, row in zip(lines, self.rows, strict=True):
+        rows, same_rows = tee(self.rows)
+        for line, row in zip(self._serialize(self._to_values(rows)), same_rows, strict=True):
             if len(row) == len(line):
                 yield line
             else:
@@ -163,7 +176,7 @@ class JsonLinesFile:
     @staticmethod
     def _parse(number: int, line: str) -> dict[str, Any]:
         try:
-            row = json.loads(line, object_pairs_hook=_unique_names)
+            row = _JSON.decode(line)
         except (ValueError, RecursionError) as error:
             raise ValueError(
                 f"line {number} is not valid JSON ({error}): {line.strip()!r:.60}. Write one "
@@ -183,3 +196,6 @@ def _unique_names(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"duplicate names {sorted({n for n in names if names.count(n) > 1})}")
     return values
+
+
+_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique_names)
