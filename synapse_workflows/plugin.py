@@ -3,6 +3,8 @@
 Airflow imports this module in every process that runs tasks.
 """
 
+from typing import Final
+
 from airflow.sdk.plugins_manager import AirflowPlugin
 from airflow.sdk.serde import allow_class
 
@@ -11,7 +13,9 @@ from synapse_workflows.client.model.entity import list_entity_classes
 from synapse_workflows.client.model.tables import RowSetTable
 from synapse_workflows.links import SynapseEntityLink
 
-for returned_class in (*list_entity_classes(), CsvFileTable, RowSetTable):
+#: Classes whose objects tasks may return.
+_RETURNED: Final[tuple[type, ...]] = (*list_entity_classes(), CsvFileTable, RowSetTable)
+for returned_class in _RETURNED:
     allow_class(returned_class)
 
 
