@@ -68,7 +68,6 @@ class Bench:
             configPath="none",
             cache_root_dir=str(self.folder / "cache"),
         )
-        syn.table_query_sleep = syn.table_query_max_sleep = 0.2
         syn.login(authToken=self.facts["users"][1]["token"], silent=True)
         return syn
 

@@ -57,7 +57,7 @@ class Polling:
     back_off: float = 1.1
     max_sleep: float = 20.0
     timeout: float = 600.0
-    first_sleep: float = 0.1
+    first_sleep: float = 0.05
     limit: float | None = None
 
     @property

@@ -89,13 +89,13 @@ def test_delay_grows_up_to_the_maximum():
 def test_default_polling_settings():
     replies = [TOKEN, *(processing(str(n)) for n in range(40)), Reply.of({}, 201)]
     steps, _ = execute(async_job_flow.run(JOB), *replies)
-    assert pauses(steps)[:4] == pytest.approx([0.1, 0.15, 0.225, 0.3375])
-    assert pauses(steps)[8:11] == pytest.approx([2, 2.2, 2.42])
+    assert pauses(steps)[:4] == pytest.approx([0.05, 0.075, 0.1125, 0.16875])
+    assert pauses(steps)[10:13] == pytest.approx([2, 2.2, 2.42])
     assert max(pauses(steps)) == 20
     assert Polling().timeout == 600
 
 
-@pytest.mark.parametrize(("sleep", "max_sleep"), [(0, 4), (0.05, 4), (2, 0.05)])
+@pytest.mark.parametrize(("sleep", "max_sleep"), [(0, 4), (0.05, 4), (2, 0.01)])
 def test_shorter_sleep_applies_from_the_first_delay_on(sleep, max_sleep):
     replies = [TOKEN, *(processing(str(n)) for n in range(3)), Reply.of({}, 201)]
     steps, _ = execute(async_job_flow.run(JOB, Polling(sleep, 1, max_sleep)), *replies)
