@@ -116,20 +116,6 @@ class TestConcurrentReplacement:
         # each task stored its rows at least once, and one task stored its rows twice
         assert sum(one["value"]["added"] for one in results) > len(ROWS) + len(other_rows)
 
-
-@pytest.mark.parametrize("kind", ["list", "file"])
-def test_replace_by_no_rows_requires_allow_empty(store_rows, filled, rows_of, write_csv, kind):
-    no_rows = [] if kind == "list" else write_csv()
-    result, _ = store_rows(table_id=filled, rows=no_rows, mode="replace")
-    assert result.state == "failed"
-    assert "allow_empty=True" in str(result.error)
-    assert len(rows_of(filled)) == 3
-    _, run = store_rows(table_id=filled, rows=no_rows, mode="replace", allow_empty=True)
-    assert run.value("store")["deleted"] == 3
-    assert rows_of(filled) == []
-    store_rows(table_id=filled, rows=write_csv(["x", 8]), mode="replace")
-    assert rows_of(filled) == [["x", 8]]
-
     @pytest.mark.parametrize("mode", ["append", "replace"])
     @pytest.mark.parametrize("source", ["https://x.org/earlier", "https://x.org/other"])
     @pytest.mark.parametrize("at", [GENERATED_BY, LINK])
@@ -184,3 +170,17 @@ def test_replace_by_no_rows_requires_allow_empty(store_rows, filled, rows_of, wr
         assert [one for one in sources_of(table)[0] if "x.org" in one] == [
             "https://x.org/replacing"
         ]
+
+
+@pytest.mark.parametrize("kind", ["list", "file"])
+def test_replace_by_no_rows_requires_allow_empty(store_rows, filled, rows_of, write_csv, kind):
+    no_rows = [] if kind == "list" else write_csv()
+    result, _ = store_rows(table_id=filled, rows=no_rows, mode="replace")
+    assert result.state == "failed"
+    assert "allow_empty=True" in str(result.error)
+    assert len(rows_of(filled)) == 3
+    _, run = store_rows(table_id=filled, rows=no_rows, mode="replace", allow_empty=True)
+    assert run.value("store")["deleted"] == 3
+    assert rows_of(filled) == []
+    store_rows(table_id=filled, rows=write_csv(["x", 8]), mode="replace")
+    assert rows_of(filled) == [["x", 8]]
