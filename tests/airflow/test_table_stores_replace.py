@@ -153,6 +153,34 @@ class TestConcurrentReplacement:
         store_rows(table_id=table, rows=[{"a name": "d", "n": 4}], mode="replace")
         assert not [one for one in sources_of(table)[0] if "x.org" in one]
 
+    def test_sources_that_are_linked_already_stay_for_rows_stored_after_the_replacement(
+        self, store_rows, connection, table, tmp_path, service_and_injector, sources_of
+    ):
+        """The other task has the sources of the replaced rows, so that its Activity is linked."""
+        workers = []
+        for number in range(2):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            rows = [{"a name": "a", "n": number}]
+            arguments = {"table_id": table, "rows": rows, "used": "https://x.org/same"}
+            workers.append(Worker(connection, folder, **arguments))
+        workers[0].begin()
+        assert workers[0].end()["state"] == "success"
+        ends = []
+
+        def store_others():
+            service_and_injector[1].clear()
+            workers[1].begin()
+            ends.append(workers[1].end())
+
+        service_and_injector[1].at(LINK, store_others)
+        result, _ = store_rows(
+            table_id=table, rows=[{"a name": "c", "n": 3}], mode="replace", used="https://x.org/c"
+        )
+        assert result.state == "success", result.error
+        assert [one["state"] for one in ends] == ["success"]
+        assert {"https://x.org/same", "https://x.org/c"} <= set(sources_of(table)[0])
+
     def test_retry_of_a_replacement_removes_the_sources_of_replaced_rows(
         self, store_rows, connection, table, tmp_path, service_and_injector, sources_of
     ):
