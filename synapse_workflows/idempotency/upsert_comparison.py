@@ -4,8 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -17,10 +16,12 @@ from synapse_workflows.idempotency.row_source import SYNAPSE_CSV, IncompleteRow,
 from synapse_workflows.idempotency.row_upload import RowUpload
 from synapse_workflows.idempotency.table_reader import TableReader, quote_columns
 from synapse_workflows.idempotency.transaction import RowCounts
-from synapse_workflows.idempotency.upsert_index import IndexedRow, TableRow, UpsertIndex
+from synapse_workflows.idempotency.upsert_index import TableRow, UpsertIndex
 
 _BATCH_ROWS: Final = 500
 _IDS: Final = (ROW_ID, ROW_VERSION)
+#: Start of a serialized row without row ID and version.
+_NEW_ROW: Final = b",,"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,14 @@ class UpsertOptions:
     key: Sequence[str]
     where: str | Mapping[str, Any] | None = None
     delete_missing: bool = False
+
+
+class _Match(NamedTuple):
+    """Number and cells of a source row, and the row of the table that has the same key."""
+
+    number: int
+    line: CsvRow
+    row: TableRow | None
 
 
 @dataclass
@@ -71,6 +80,8 @@ class UpsertComparison:
                 f"columns from {list(names)}"
             )
         self._key = [names.index(name) for name in self.options.key]
+        #: Row ID and version of rows that other tasks added with keys that this task added.
+        self._duplicates: list[tuple[int, int]] = []
         where = self.options.where
         self._scope = None if where is None else RowScope.parse(where, self.source)
 
@@ -87,33 +98,27 @@ class UpsertComparison:
             UpsertIndex.temporary() as index,
             path.open("rb") as stored_rows,
         ):
-            self._index_table(index, path)
+            with path.open(encoding="utf-8", newline="") as file:
+                table_rows = self._read_table_rows(SYNAPSE_CSV.parse_records(file))
+                self.rows = index.add_table_rows(table_rows)
+            self.max_row_id = index.get_max_row_id()
             added, changed = self._upload_edits(upload, index, stored_rows.fileno())
-            deleted = index.iter_duplicates()
-            if self.options.delete_missing:
-                deleted = chain(deleted, index.iter_missing())
+            missing = index.iter_missing() if self.options.delete_missing else ()
+            deleted = chain(self._duplicates, missing)
             number = upload.upload(_IDS, ([str(value) for value in row] for row in deleted))
         return RowCounts(added, changed, number)
-
-    def _index_table(self, index: UpsertIndex, path: Path) -> None:
-        """Add the rows of a downloaded file to an index."""
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = self._read_table_rows(SYNAPSE_CSV.parse_records(file))
-            while batch := list(islice(rows, _BATCH_ROWS)):
-                index.add_table_rows(batch)
-                self.max_row_id = max(self.max_row_id, batch[-1].row_id)
-                self.rows += len(batch)
 
     def _read_table_rows(self, records: Iterator[tuple[CsvRow, str]]) -> Iterator[TableRow]:
         start = 0
         stored_key = self.source.normalizer.stored_key
         key = [index + len(_IDS) for index in self._key]
-        for number, (cells, text) in enumerate(records):
+        for number, (cells, text) in enumerate(records, -1):
             size = len(text) if text.isascii() else len(text.encode())
-            if number:  # the first record is the header
+            if number >= 0:  # the first record is the header
                 values = stored_key([cells[index] for index in key], self._key)
                 key_hash = None if values is None else hash_key(values)
-                yield TableRow(key_hash, int(cells[0] or 0), int(cells[1] or 0), start, size)
+                row_id, version = int(cells[0] or 0), int(cells[1] or 0)
+                yield TableRow(number, key_hash, row_id, version, start, size)
             start += size
 
     def _upload_edits(
@@ -126,91 +131,118 @@ class UpsertComparison:
             index: Index of the table.
             stored_rows: File descriptor of the rows of the table.
         """
-        counts = [0, 0]
+        added = changed = 0
 
         def edits() -> Iterator[bytes]:
-            for number, line, row in self._iter_matches(index):
-                if row is None:
-                    self._require_in_scope(number, line)
-                    counts[0] += 1
-                    yield f",,{SYNAPSE_CSV.format_row(line)}".encode()
-                    continue
-                stored = os.pread(stored_rows, row.size, row.start)
-                cells = _with_stored_cells(line, stored)
-                self._require_in_scope(number, cells)
-                body = SYNAPSE_CSV.format_row(cells)
-                edit = f'"{row.row_id}","{row.version}",{body}'.encode()
-                if not self._is_equal(cells, edit, stored):
-                    counts[1] += 1
+            nonlocal added, changed
+            rows = enumerate(self.source.iter_rows(), 1)
+            while batch := list(islice(rows, _BATCH_ROWS)):
+                for edit in self._compare(self._match(index, batch), stored_rows):
+                    is_new = edit.startswith(_NEW_ROW)
+                    added, changed = added + is_new, changed + (not is_new)
                     yield edit
 
         header = SYNAPSE_CSV.format_row([*_IDS, *self.source.names]).encode()
         upload.upload_serialized(header, edits())
-        return counts[0], counts[1]
+        return added, changed
 
-    def _is_equal(self, line: CsvRow, edit: bytes, stored: bytes) -> bool:
-        """Return whether a source row changes nothing in its table row.
+    def _match(self, index: UpsertIndex, batch: Sequence[tuple[int, CsvRow]]) -> list[_Match]:
+        """Find the table rows that have the keys of source rows."""
+        key_values = self.source.normalizer.key_values
+        keys = [hash_key(key_values(number, line, self._key)) for number, line in batch]
+        found = index.find(keys)
+        new = index.find_new([key for key in keys if key not in found])
+        known, matches = len(new), []
+        for key, (number, line) in zip(keys, batch, strict=True):
+            rows = found.get(key, [])
+            if key in new or (rows and not index.mark_in_source(rows[0])):
+                raise self._duplicate_source_error(number, line)
+            for duplicate in rows[1:]:
+                self._add_duplicate(index, duplicate, rows[0], (number, line))
+            if not rows:
+                new.add(key)
+            matches.append(_Match(number, line, rows[0] if rows else None))
+        if len(new) > known:
+            index.add_new(key for key in keys if key not in found)
+        return matches
 
-        Args:
-            line: Cells of the source row.
-            edit: The source row with the row ID and version of the table row, serialized.
-            stored: The table row, serialized.
-        """
-        normalizer = self.source.normalizer
-        if edit == stored and not normalizer.has_defaults:
-            return True
-        return normalizer.is_equal(line, _parse_cells(stored))
+    def _compare(self, matches: Sequence[_Match], stored_rows: int) -> Iterator[bytes]:
+        """Yield the rows to add and to change, serialized."""
+        edits: list[tuple[_Match, bytes]] = []
+        different: list[str] = []
+        for match in matches:
+            edit = _serialize(match.row, match.line)
+            if match.row is not None:
+                stored = os.pread(stored_rows, match.row.size, match.row.start)
+                if self._is_same_text(match.line, edit, stored):
+                    self._require_in_scope(match.number, match.line)
+                    continue
+                different.append(stored.decode())
+            edits.append((match, edit))
+        parsed = SYNAPSE_CSV.parse_rows(different)
+        for match, edit in edits:
+            line = match.line
+            if match.row is not None:
+                stored_cells = next(parsed)[len(_IDS) :]
+                line = _with_stored_cells(line, stored_cells)
+                if self.source.normalizer.is_equal(line, stored_cells):
+                    self._require_in_scope(match.number, line)
+                    continue
+            self._require_in_scope(match.number, line)
+            yield edit if line is match.line else _serialize(match.row, line)
+
+    def _is_same_text(self, line: CsvRow, edit: bytes, stored: bytes) -> bool:
+        """Return whether a source row is written like its table row, and changes nothing."""
+        is_complete = not isinstance(line, IncompleteRow)
+        return edit == stored and is_complete and not self.source.normalizer.has_defaults
 
     def _require_in_scope(self, number: int, line: CsvRow) -> None:
         if self._scope is not None:
             self._scope.require(number, line)
 
-    def _iter_matches(self, index: UpsertIndex) -> Iterator[tuple[int, CsvRow, IndexedRow | None]]:
-        """Yield number and cells of the source rows, and the table row with the same key."""
-        normalizer = self.source.normalizer
-        rows = enumerate(self.source.iter_rows(), 1)
-        while batch := list(islice(rows, _BATCH_ROWS)):
-            keys = [
-                hash_key(normalizer.key_values(number, line, self._key)) for number, line in batch
-            ]
-            known = index.find(keys)
-            for key, (number, line) in zip(keys, batch, strict=True):
-                row = known.setdefault(key, IndexedRow())
-                if row.source_row is not None or row.row_id is not None:
-                    self._require_unique(index, key, (number, line), row)
-                row.source_row = number
-                yield number, line, None if row.row_id is None else row
-            index.add_source_rows(zip(keys, (number for number, _ in batch), strict=True))
-
-    def _require_unique(
-        self, index: UpsertIndex, key: bytes, source_row: tuple[int, CsvRow], row: IndexedRow
+    def _add_duplicate(
+        self,
+        index: UpsertIndex,
+        duplicate: TableRow,
+        first: TableRow,
+        source_row: tuple[int, CsvRow],
     ) -> None:
-        number, line = source_row
-        duplicate_id = index.find_duplicate(key, self.since) if index.has_other_rows else None
-        if row.source_row is None and duplicate_id is None:
-            return
-        values = self.source.normalizer.key_values(number, line, self._key)
-        if row.source_row is not None:
+        """Record that a row was added twice, if another task added it since this task started.
+
+        Raises:
+            AirflowFailException: The row was added before.
+        """
+        if self.since is None or duplicate.row_id <= self.since:
+            values = self.source.normalizer.key_values(*source_row, self._key)
             raise AirflowFailException(
-                f"The key {values} is in the source more than once: in the rows {row.source_row} "
-                f"and {number} of {self.source.label}. Remove one of the rows, or use other key "
-                "columns"
+                f"The key {values} is in the table more than once: in the rows {first.row_id} and "
+                f"{duplicate.row_id} ({ROW_ID}). Delete one of them, or use other key columns"
             )
-        raise AirflowFailException(
-            f"The key {values} is in the table more than once: in the rows {row.row_id} and "
-            f"{duplicate_id} ({ROW_ID}). Delete one of them, or use other key columns"
+        index.mark_in_source(duplicate)
+        self._duplicates.append((duplicate.row_id, duplicate.version))
+
+    def _duplicate_source_error(self, number: int, line: CsvRow) -> AirflowFailException:
+        key_values = self.source.normalizer.key_values
+        values = key_values(number, line, self._key)
+        rows = enumerate(self.source.iter_rows(), 1)
+        first = next(
+            other for other, cells in rows if key_values(other, cells, self._key) == values
+        )
+        return AirflowFailException(
+            f"The key {values} is in the source more than once: in the rows {first} and {number} "
+            f"of {self.source.label}. Remove one of the rows, or use other key columns"
         )
 
 
-def _with_stored_cells(line: CsvRow, stored: bytes) -> CsvRow:
+def _serialize(row: TableRow | None, line: CsvRow) -> bytes:
+    """Serialize a row to add, or the new cells of a row of the table."""
+    body = SYNAPSE_CSV.format_row(line).encode()
+    return _NEW_ROW + body if row is None else b'"%d","%d",%b' % (row.row_id, row.version, body)
+
+
+def _with_stored_cells(line: CsvRow, stored_cells: CsvRow) -> CsvRow:
     """Return a source row with the cells of its table row in the columns that it lacks."""
     if not isinstance(line, IncompleteRow):
         return line
-    cells = enumerate(zip(line, _parse_cells(stored), strict=True))
-    return [stored_cell if index in line.absent else cell for index, (cell, stored_cell) in cells]
-
-
-def _parse_cells(stored: bytes) -> CsvRow:
-    """Parse a row of a query; return its cells without row ID and version."""
-    (row,) = SYNAPSE_CSV.parse_rows([stored.decode()])
-    return row[len(_IDS) :]
+    cells = enumerate(zip(line, stored_cells, strict=True))
+    return [stored if index in line.absent else cell for index, (cell, stored) in cells]

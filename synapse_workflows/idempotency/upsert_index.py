@@ -3,33 +3,31 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 _SCHEMA: Final = """
 PRAGMA journal_mode=OFF;
 PRAGMA synchronous=OFF;
-PRAGMA cache_size=-64000;
+PRAGMA cache_size=-32000;
 PRAGMA temp_store=FILE;
-CREATE TABLE row_index (
-    key BLOB PRIMARY KEY, row_id INTEGER, version INTEGER, start INTEGER, size INTEGER,
-    source_row INTEGER
-) WITHOUT ROWID;
-CREATE TABLE other_row (row_id INTEGER PRIMARY KEY, version INTEGER, key BLOB);
-CREATE INDEX other_row_key ON other_row (key);
+CREATE TABLE table_row (
+    number INTEGER PRIMARY KEY, key BLOB, row_id INTEGER, version INTEGER, start INTEGER,
+    size INTEGER
+);
+CREATE TABLE new_key (key BLOB PRIMARY KEY) WITHOUT ROWID;
 BEGIN;
 """
 #: Maximum number of values bound by one statement.
 _MAX_BOUND_VALUES: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class TableRow:
+class TableRow(NamedTuple):
     """A row of the table.
 
     Args:
+        number: Number of the row in the result of the query, from 0.
         key: Hash of the key; None if a key cell is empty.
         row_id: Row ID in the table.
         version: Version of the row.
@@ -37,6 +35,7 @@ class TableRow:
         size: Size of the row in this file, in bytes.
     """
 
+    number: int
     key: bytes | None
     row_id: int
     version: int
@@ -44,31 +43,8 @@ class TableRow:
     size: int
 
 
-@dataclass(slots=True)
-class IndexedRow:
-    """A key, with the table row and the source row that have this key.
-
-    Args:
-        row_id: Row ID in the table; None if only the source has the key.
-        version: Version of the row in the table.
-        start: Position of the row in the file of the query, in bytes.
-        size: Size of the row in this file, in bytes.
-        source_row: Number of the row in the source; None until `add_source_rows` is called with
-            the key.
-    """
-
-    row_id: int | None = None
-    version: int = 0
-    start: int = 0
-    size: int = 0
-    source_row: int | None = None
-
-
 class UpsertIndex:
-    """Index of rows by the hashes of their keys.
-
-    If several rows of the table have one key, the index contains the first of them. The others,
-    and the rows without a key, are the other rows of the table.
+    """Index of the rows of a table by the hashes of their keys, and of the keys of a source.
 
     Args:
         connection: Connection to an empty database.
@@ -76,8 +52,8 @@ class UpsertIndex:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        #: Whether the table has other rows.
-        self.has_other_rows = False
+        #: For each row of the table, whether its key is in the source.
+        self._is_in_source = bytearray()
         connection.executescript(_SCHEMA)
 
     @classmethod
@@ -90,77 +66,49 @@ class UpsertIndex:
         ):
             yield cls(connection)
 
-    def add_table_rows(self, rows: Sequence[TableRow]) -> None:
-        """Add rows of the table, in the order of their row IDs."""
-        before = self._connection.total_changes
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO row_index VALUES (?, ?, ?, ?, ?, NULL)",
-            (
-                (row.key, row.row_id, row.version, row.start, row.size)
-                for row in rows
-                if row.key is not None
-            ),
-        )
-        if self._connection.total_changes - before == len(rows):
-            return
-        self.has_other_rows = True
-        known = self.find([row.key for row in rows if row.key is not None])
-        self._connection.executemany(
-            "INSERT INTO other_row VALUES (?, ?, ?)",
-            (
-                (row.row_id, row.version, row.key)
-                for row in rows
-                if row.key is None or known[row.key].row_id != row.row_id
-            ),
-        )
+    def add_table_rows(self, rows: Iterable[TableRow]) -> int:
+        """Add all rows of the table, numbered from 0; return their number."""
+        self._connection.executemany("INSERT INTO table_row VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._connection.execute("CREATE INDEX table_row_key ON table_row (key)")
+        (count,) = self._connection.execute("SELECT count(*) FROM table_row").fetchone()
+        self._is_in_source = bytearray(count)
+        return int(count)
 
-    def find(self, keys: Sequence[bytes]) -> dict[bytes, IndexedRow]:
-        """Return the rows with these keys. Keys that are not in the index are omitted."""
-        found: dict[bytes, IndexedRow] = {}
-        for first in range(0, len(keys), _MAX_BOUND_VALUES):
-            batch = keys[first : first + _MAX_BOUND_VALUES]
-            marks = ", ".join("?" * len(batch))
-            rows = self._connection.execute(
-                f"SELECT * FROM row_index WHERE key IN ({marks})",  # noqa: S608 - only marks
-                batch,
-            )
-            found.update({key: IndexedRow(*row) for key, *row in rows})
+    def get_max_row_id(self) -> int:
+        """Return the highest row ID; 0 without rows."""
+        (row_id,) = self._connection.execute("SELECT max(row_id) FROM table_row").fetchone()
+        return int(row_id or 0)
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, list[TableRow]]:
+        """Return the rows with these keys, in their order. Other keys are omitted."""
+        found: dict[bytes, list[TableRow]] = {}
+        for row in self._select("SELECT * FROM table_row WHERE key IN ({}) ORDER BY number", keys):
+            found.setdefault(row[1], []).append(TableRow(*row))
         return found
 
-    def find_duplicate(self, key: bytes, until: int | None) -> int | None:
-        """Return the row ID of another table row with a key; None if there is none.
+    def find_new(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Return those of the keys that `add_new` was called with."""
+        return {key for (key,) in self._select("SELECT key FROM new_key WHERE key IN ({})", keys)}
 
-        Args:
-            key: Hash of the key.
-            until: Highest row ID to search; None for no limit.
-        """
-        found = self._connection.execute(
-            "SELECT row_id FROM other_row WHERE key = ? AND row_id <= coalesce(?, row_id)"
-            " ORDER BY row_id LIMIT 1",
-            (key, until),
-        ).fetchone()
-        return None if found is None else int(found[0])
+    def mark_in_source(self, row: TableRow) -> bool:
+        """Record that the source has the key of a row; return False if it was recorded before."""
+        if self._is_in_source[row.number]:
+            return False
+        self._is_in_source[row.number] = True
+        return True
 
-    def add_source_rows(self, rows: Iterable[tuple[bytes, int]]) -> None:
-        """Record the keys of source rows, given as pairs of a hash and the number of the row."""
-        self._connection.executemany(
-            "INSERT INTO row_index (key, source_row) VALUES (?, ?)"
-            " ON CONFLICT (key) DO UPDATE SET source_row = excluded.source_row",
-            rows,
-        )
-
-    def iter_duplicates(self) -> Iterator[tuple[int, int]]:
-        """Yield row ID and version of the other rows of the table whose key is in the source."""
-        yield from self._connection.execute(
-            "SELECT other_row.row_id, other_row.version FROM other_row JOIN row_index USING (key)"
-            " WHERE source_row IS NOT NULL ORDER BY other_row.row_id"
-        )
+    def add_new(self, keys: Iterable[bytes]) -> None:
+        """Record keys that only the source has."""
+        self._connection.executemany("INSERT INTO new_key VALUES (?)", ((key,) for key in keys))
 
     def iter_missing(self) -> Iterator[tuple[int, int]]:
         """Yield row ID and version of the rows of the table whose key is not in the source."""
-        yield from self._connection.execute(
-            "SELECT row_id, version FROM row_index WHERE source_row IS NULL"
-            " UNION ALL SELECT other_row.row_id, other_row.version"
-            " FROM other_row LEFT JOIN row_index USING (key) WHERE source_row IS NULL"
-            " ORDER BY 1"
+        rows = self._connection.execute("SELECT number, row_id, version FROM table_row")
+        return (
+            (row_id, version) for number, row_id, version in rows if not self._is_in_source[number]
         )
+
+    def _select(self, sql: str, keys: Sequence[bytes]) -> Iterator[tuple[Any, ...]]:
+        for first in range(0, len(keys), _MAX_BOUND_VALUES):
+            batch = keys[first : first + _MAX_BOUND_VALUES]
+            yield from self._connection.execute(sql.format(", ".join("?" * len(batch))), batch)

@@ -2,9 +2,11 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
+from types import MappingProxyType
 from typing import Any, Final
 
 #: Cells of one row; None is null.
@@ -13,6 +15,9 @@ CsvRow = list[str | None]
 LINE_ENDINGS: Final = ("\n", "\r\n", "\r")
 #: Characters that end a line.
 _LINE_BREAKS: Final = "\r\n"
+#: Replaces a quoted empty cell while rows are parsed: a character for private use.
+_EMPTY_MARK: Final = "\ue0f1"
+_MARKED_CELLS: Final[Mapping[str, str | None]] = MappingProxyType({"": None, _EMPTY_MARK: ""})
 #: Maximum number of characters of a cell: the largest limit of the csv module.
 _MAX_CELL_SIZE: Final = 2**31 - 1
 
@@ -72,19 +77,23 @@ class CsvDialect:
 
     def format_row(self, cells: Sequence[str | None]) -> str:
         """Format one row as a line, including its line ending."""
-        quote, escape = self.quote, self.escape
-        formatted = []
-        for cell in cells:
-            if cell is None:
-                formatted.append("")
-                continue
-            text = cell
-            if escape != quote and escape in text:
-                text = text.replace(escape, escape + escape)
-            if quote in text:
-                text = text.replace(quote, quote + quote)
-            formatted.append(f"{quote}{text}{quote}")
+        quote, escape, quoted = self.quote, self.escape, self._quote_special
+        formatted = [
+            ""
+            if cell is None
+            else quoted(cell)
+            if quote in cell or escape in cell
+            else f"{quote}{cell}{quote}"
+            for cell in cells
+        ]
         return self.separator.join(formatted) + self.line_end
+
+    def _quote_special(self, text: str) -> str:
+        """Quote a cell that contains quotes or escape characters."""
+        quote, escape = self.quote, self.escape
+        if escape != quote:
+            text = text.replace(escape, escape + escape)
+        return f"{quote}{text.replace(quote, quote + quote)}{quote}"
 
     def parse_rows(self, lines: Iterable[str]) -> Iterator[CsvRow]:
         """Parse rows from lines of text; a quoted cell may span several lines.
@@ -101,14 +110,50 @@ class CsvDialect:
 
     def parse_records(self, lines: Iterable[str]) -> Iterator[tuple[CsvRow, str]]:
         """Parse rows as `parse_rows` does; yield each row with its text and line ending."""
-        empty_text = self.quote * 2
-        for row, raw in self._read_rows(lines):
-            text = raw[0] if len(raw) == 1 else "".join(raw)
+        lines = iter(lines)
+        pending: list[str] = []
+        marks, first_line, is_ambiguous = 0, 1, False
+        unmark = dict(_MARKED_CELLS).get  # faster than the read-only mapping
+
+        def mark(line: str) -> str:
+            """Replace quoted empty cells by a mark, which the csv module tells from nulls."""
+            nonlocal marks, is_ambiguous
+            pending.append(line)
+            is_ambiguous = is_ambiguous or _EMPTY_MARK in line
+            if self._empty_text not in line:
+                return line
+            marked, count = self._quoted_empty_cell.subn(self._mark, line)
+            marks += count
+            return marked
+
+        try:
+            for row, _ in self._read_rows(map(mark, lines)):
+                if marks and (is_ambiguous or row.count(_EMPTY_MARK) != marks):
+                    break  # a mark is inside a cell
+                text = pending[0] if len(pending) == 1 else "".join(pending)
+                if marks:
+                    yield [unmark(cell, cell) for cell in row], text
+                else:
+                    yield [cell or None for cell in row] or [None], text
+                first_line += len(pending)
+                pending.clear()
+                marks = 0
+            else:
+                return
+        except ValueError:
+            if not marks:
+                raise
+        yield from self._parse_unmarked(chain(pending, lines), first_line)
+
+    def _parse_unmarked(
+        self, lines: Iterable[str], first_line: int
+    ) -> Iterator[tuple[CsvRow, str]]:
+        """Parse rows as `parse_records` does, without marks."""
+        for row, raw in self._read_rows(lines, first_line):
+            text = "".join(raw)
             if not row:
                 yield [None], text
-            elif "" not in row:
-                yield [*row], text
-            elif empty_text in text:
+            elif "" in row and self._empty_text in text:
                 yield self._replace_nulls(row, text.rstrip(_LINE_BREAKS)), text
             else:
                 yield [cell or None for cell in row], text
@@ -133,7 +178,9 @@ class CsvDialect:
         """
         return self.escape in self._known_escape.sub("", line)
 
-    def _read_rows(self, lines: Iterable[str]) -> Iterator[tuple[list[str], list[str]]]:
+    def _read_rows(
+        self, lines: Iterable[str], first_line: int = 1
+    ) -> Iterator[tuple[list[str], list[str]]]:
         """Yield the cells and the lines of each row; the next row replaces the list of lines."""
         raw: list[str] = []
         is_exhausted = False
@@ -152,7 +199,6 @@ class CsvDialect:
             quotechar=self.quote,
             escapechar=None if self.escape == self.quote else self.escape,
         )
-        first_line = 1
         try:
             for row in reader:
                 if is_exhausted:  # for a complete row, no further line is read
@@ -169,11 +215,22 @@ class CsvDialect:
 
     def _replace_nulls(self, row: list[str], record: str) -> CsvRow:
         """Replace empty unquoted cells by None."""
-        empty_text = f"{self.separator}{self.quote}{self.quote}{self.separator}"
-        if empty_text not in f"{self.separator}{record}{self.separator}":
-            return [cell or None for cell in row]
         cells = zip(row, self._cell.findall(record), strict=True)
         return [cell if cell or text else None for cell, text in cells]
+
+    @cached_property
+    def _empty_text(self) -> str:
+        return self.quote * 2
+
+    @cached_property
+    def _mark(self) -> str:
+        return f"{self.quote}{_EMPTY_MARK}{self.quote}".replace("\\", r"\\")
+
+    @cached_property
+    def _quoted_empty_cell(self) -> re.Pattern[str]:
+        """Pattern of a quoted empty cell; it also matches such text inside a quoted cell."""
+        empty, separator = re.escape(self._empty_text), re.escape(self.separator)
+        return re.compile(rf"{empty}(?<![^{separator}]{empty})(?![^{separator}\r\n])")
 
     @cached_property
     def _known_escape(self) -> re.Pattern[str]:

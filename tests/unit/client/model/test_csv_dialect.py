@@ -31,6 +31,14 @@ def test_round_trip_returns_equal_rows(lines, dialect):
     assert parse("".join(dialect.format_row(line) for line in lines), dialect) == lines
 
 
+SPECIAL_CELLS = st.sampled_from([None, "", '"', ',"', '",', ',",', '\n",', "\ue0f1", "\\", "a"])
+
+
+@given(st.lists(st.lists(SPECIAL_CELLS, min_size=1, max_size=6), max_size=6), DIALECTS)
+def test_quoted_empty_cells_are_text_next_to_any_other_cell(lines, dialect):
+    assert parse("".join(dialect.format_row(line) for line in lines), dialect) == lines
+
+
 @given(LINES)
 def test_count_rows_equals_number_of_parsed_rows(lines):
     text = "".join(DIALECT.format_row(line) for line in lines)
