@@ -445,7 +445,53 @@ SNAPSHOTS = [
     ),
 ]
 
-SCENARIOS = [*GETS, *STORES, *CODE, *QUERIES, *TABLES, *SNAPSHOTS]
+REUSED = {"version_label": "first", "if_unchanged": "reuse"}
+DEFERRED = {"deferrable": True, "poll_interval": 0.02}
+DEFERRALS = [
+    Scenario(
+        "snapshot that is used again",
+        SynapseTableSnapshotOperator,
+        lambda world: {"table_id": snapshot_of(world, "first", "second"), **REUSED},
+        used={"Table": [None, None, None]},
+    ),
+    Scenario(
+        "deferred snapshot with reuse of a new label",
+        SynapseTableSnapshotOperator,
+        lambda world: {"table_id": snapshot_of(world, "other"), **REUSED, **DEFERRED},
+        used={"Table": [None, [], None]},
+    ),
+    Scenario(
+        "deferred query",
+        SynapseTableQueryOperator,
+        lambda world: query(world, output_path=str(world.targets / "rows.jsonl"), **DEFERRED),
+        used={"Table": [None]},
+    ),
+    Scenario(
+        "deferred append",
+        SynapseTableStoreOperator,
+        lambda world: store_rows(world, world.rows(NEW_ROWS), **DEFERRED),
+        used={"Table": [[]]},
+        rows={"Table": [*ROWS, *NEW_ROWS]},
+    ),
+    Scenario(
+        "deferred upsert",
+        SynapseTableStoreOperator,
+        lambda world: store_rows(
+            world, world.rows(UPSERT_ROWS), mode="upsert", key="name", **DEFERRED
+        ),
+        used={"Table": [[]]},
+        rows={"Table": UPSERTED},
+    ),
+    Scenario(
+        "deferred replacement",
+        SynapseTableStoreOperator,
+        lambda world: store_rows(world, world.rows(NEW_ROWS), mode="replace", **DEFERRED),
+        used={"Table": [[]]},
+        rows={"Table": NEW_ROWS},
+    ),
+]
+
+SCENARIOS = [*GETS, *STORES, *CODE, *QUERIES, *TABLES, *SNAPSHOTS, *DEFERRALS]
 
 
 @pytest.fixture(scope="module")
