@@ -482,13 +482,6 @@ DEFERRALS = [
         used={"Table": [[]]},
         rows={"Table": UPSERTED},
     ),
-    Scenario(
-        "deferred replacement",
-        SynapseTableStoreOperator,
-        lambda world: store_rows(world, world.rows(NEW_ROWS), mode="replace", **DEFERRED),
-        used={"Table": [[]]},
-        rows={"Table": NEW_ROWS},
-    ),
 ]
 
 SCENARIOS = [*GETS, *STORES, *CODE, *QUERIES, *TABLES, *SNAPSHOTS, *DEFERRALS]

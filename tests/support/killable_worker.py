@@ -20,7 +20,7 @@ from support.forked_processes import PROCESSES
 from synapse_workflows import SynapseTableStoreOperator
 
 #: Ids in paths and in keys of the task state.
-_ID = re.compile(r"(?<=/)(syn)?\d+(?=/|$)|(?<=[/:])[0-9a-f-]{30,}(?=/|$)")
+_ID = re.compile(r"(?<=/)\d+(?=/|$)|(?<=[/:])syn\d+(?=[/:]|$)|(?<=[/:])[0-9a-f-]{30,}(?=/|$)")
 
 
 class KillPoint(NamedTuple):
