@@ -58,3 +58,9 @@ def store_query_result(sql: str, parent: str) -> None:
     syn = SynapseHook().client
     result = syn.tableQuery(sql)
     syn.store(File(result.filepath, parent=parent, name="result.csv"))
+
+
+def store_rows_twice(table_id: str, rows: list[Any]) -> list[int]:
+    """Append the same rows twice."""
+    hook = SynapseHook()
+    return [hook.store_rows(table_id, rows)["added"] for _ in range(2)]
