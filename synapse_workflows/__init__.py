@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from synapse_workflows.hooks.synapse import SynapseHook as SynapseHook
     from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy as SynapseRetryPolicy
     from synapse_workflows.links import SynapseEntityLink as SynapseEntityLink
+    from synapse_workflows.operators.annotations import (
+        SynapseAnnotateOperator as SynapseAnnotateOperator,
+    )
     from synapse_workflows.operators.files import (
         SynapseGetOperator as SynapseGetOperator,
         SynapseStoreOperator as SynapseStoreOperator,
@@ -106,6 +109,7 @@ _MODULES = {
     "SelectColumn": "synapse_workflows.client.model.columns",
     "SubmissionViewSchema": "synapse_workflows.client.model.views",
     "Synapse": "synapse_workflows.client.synapse",
+    "SynapseAnnotateOperator": "synapse_workflows.operators.annotations",
     "SynapseEntityLink": "synapse_workflows.links",
     "SynapseError": "synapse_workflows.client.errors",
     "SynapseGetOperator": "synapse_workflows.operators.files",

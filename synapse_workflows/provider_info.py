@@ -128,6 +128,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Synapse (synapse.org)",
                 "python-modules": [
+                    "synapse_workflows.operators.annotations",
                     "synapse_workflows.operators.files",
                     "synapse_workflows.operators.snapshots",
                     "synapse_workflows.operators.table_queries",

@@ -6,11 +6,13 @@ from typing import Any, Literal
 from synapse_workflows.client.model.argument_types import CollisionPolicy
 from synapse_workflows.client.model.ids import VersionedId
 from synapse_workflows.hooks import query_reads
+from synapse_workflows.hooks.annotations import annotate_entities
 from synapse_workflows.hooks.base import SynapseBaseHook
 from synapse_workflows.hooks.entity_ids import parse_entity_id, parse_unversioned_id
 from synapse_workflows.hooks.file_references import SynapseFile, local_path
 from synapse_workflows.hooks.files import DownloadOptions, FileUpload, UploadOptions, download
 from synapse_workflows.hooks.sql_parameters import bind_parameters
+from synapse_workflows.idempotency.annotation_writer import AnnotateMode, SynapseAnnotations
 from synapse_workflows.idempotency.table_schema import NewColumns, TableLocation
 from synapse_workflows.idempotency.table_store import (
     StoreMode,
@@ -299,6 +301,35 @@ class SynapseHook(SynapseBaseHook):
         )
         upload = FileUpload(self.client, parse_entity_id(parent_id, "parent_id").id, options)
         return upload.upload(path, upload.prepare(path))
+
+    def annotate(
+        self, entities: Any, annotations: Any, mode: AnnotateMode = "merge"
+    ) -> SynapseAnnotations:
+        """Annotate entities, as `SynapseAnnotateOperator` does.
+
+        Args:
+            entities: An entity ID, a reference, or a list of these; None for all entities in
+                `annotations`.
+            annotations: One value or a list of values by key, for all entities; or a dictionary
+                of these by entity ID. None removes a key.
+            mode: `merge` keeps the other annotations of the entity, `replace` removes them.
+
+        Returns:
+            The IDs of the `changed` and the `unchanged` entities.
+
+        Raises:
+            AirflowFailException: An argument is invalid, or some entities were not annotated and a
+                retry cannot succeed. The other entities were annotated.
+            AirflowException: Some entities were not annotated; a retry may succeed.
+            SynapseMalformedEntityError: An item of `entities` is not an entity ID.
+        """
+        result = annotate_entities(self.client, entities, annotations, mode)
+        self.log.info(
+            "Annotated %d entities; %d had the annotations already",
+            len(result["changed"]),
+            len(result["unchanged"]),
+        )
+        return result
 
 
 def _parse_provenance(

@@ -16,6 +16,7 @@ from synapse_workflows import (
     Column,
     EntityViewSchema,
     EntityViewType,
+    SynapseAnnotateOperator,
     SynapseGetOperator,
     SynapseStoreOperator,
     SynapseTableQueryOperator,
@@ -491,7 +492,19 @@ DEFERRALS = [
     ),
 ]
 
-SCENARIOS = [*GETS, *STORES, *CODE, *QUERIES, *TABLES, *SNAPSHOTS, *DEFERRALS]
+ANNOTATIONS = [
+    Scenario(
+        "annotate",
+        SynapseAnnotateOperator,
+        lambda world: {
+            "entities": [world.put("raw.txt"), world.put("b.txt"), world.project],
+            "annotations": {"kind": ["raw", "x"], "n": 1},
+        },
+        used={"raw.txt": [None], "b.txt": [None]},
+    ),
+]
+
+SCENARIOS = [*GETS, *STORES, *CODE, *QUERIES, *TABLES, *SNAPSHOTS, *DEFERRALS, *ANNOTATIONS]
 
 
 @pytest.fixture(scope="module")

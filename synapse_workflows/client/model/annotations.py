@@ -29,6 +29,7 @@ _SUPPORTED_VALUES: Final = (
     "Supported values are strings, booleans, integers of 64 bits, floats (including nan and inf), "
     "dates, datetimes, and lists of these"
 )
+_PRESENT: Final = object()
 
 
 class EpochMilliseconds(int):
@@ -98,6 +99,34 @@ def to_synapse_annotations(values: Mapping[str, Any]) -> dict[str, dict[str, Any
     for key, entry in encoded.items():
         _validate_size(key, entry)
     return encoded
+
+
+def require_values(values: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return annotations as lists of values; reject the missing values that others ignore.
+
+    Args:
+        values: One value or an iterable of values by key. None is an empty list.
+
+    Raises:
+        ValueError: A value, or an item of a list, is NaN, `NA` or `NaT`, or an item is None.
+    """
+    return {key: _require_items(key, value) for key, value in values.items()}
+
+
+def _require_items(key: str, value: Any) -> list[Any]:
+    is_single = isinstance(value, (str, Mapping, bytes, bytearray, memoryview))
+    if value is None:
+        return []
+    if is_single or not isinstance(value, Iterable) or _is_scalar(value):
+        value = [value]
+    items = list(value)
+    missing = next((item for item in items if _is_missing(item)), _PRESENT)
+    if missing is not _PRESENT:
+        raise ValueError(
+            f"Annotation {key!r} has the missing value {missing!r}. Pass None instead of the "
+            "value to remove the annotation, or leave the key out to keep it."
+        )
+    return items
 
 
 def from_synapse_annotations(body: Mapping[str, Any]) -> Annotations:

@@ -1,0 +1,64 @@
+"""Arguments of the operator and the hook that annotate entities."""
+
+import ast
+from contextlib import suppress
+from typing import Any, get_args
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from synapse_workflows.client.model.ids import VersionedId, parse_version_number
+from synapse_workflows.hooks.entity_ids import parse_entity_id
+from synapse_workflows.idempotency.annotation_writer import (
+    AnnotateMode,
+    SynapseAnnotations,
+    annotate,
+)
+from synapse_workflows.idempotency.staging import flatten
+from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.operator_arguments import (
+    invalid_type,
+    optional_mapping,
+    parse_reference_text,
+)
+
+
+def parse_entities(value: Any) -> list[VersionedId] | None:
+    """Parse the argument `entities`; return None for None.
+
+    Args:
+        value: An entity ID, a reference, or a list of these, which may be nested.
+
+    Raises:
+        SynapseMalformedEntityError: An item is not an entity ID.
+    """
+    if value is None:
+        return None
+    return [_parse_entity(item) for item in flatten(parse_reference_text(_parse_literal(value)))]
+
+
+def _parse_entity(value: Any) -> VersionedId:
+    parsed = parse_entity_id(value, "entities")
+    version = None if parsed.version is None else parse_version_number(parsed.version)
+    return VersionedId(parsed.id, version)
+
+
+def _parse_literal(value: Any) -> Any:
+    """Return the list or dictionary that a text contains as Python writes it, as templates do."""
+    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
+        with suppress(ValueError, SyntaxError):
+            return ast.literal_eval(value.strip())
+    return value
+
+
+def annotate_entities(
+    client: LineageClient, entities: Any, annotations: Any, mode: AnnotateMode
+) -> SynapseAnnotations:
+    """Check the arguments and annotate entities; see `SynapseHook.annotate`."""
+    if mode not in get_args(AnnotateMode):
+        raise AirflowFailException(
+            f"Invalid mode {mode!r}: expected one of {', '.join(get_args(AnnotateMode))}"
+        )
+    if annotations is None:
+        raise invalid_type(annotations, "annotations", "a dictionary")
+    parsed = optional_mapping(_parse_literal(annotations), "annotations")
+    return annotate(client, parse_entities(entities), parsed, mode)

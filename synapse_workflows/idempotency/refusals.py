@@ -1,0 +1,110 @@
+"""Reports of the entities, or submissions, that could not be changed."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from synapse_workflows.client.errors import (
+    RetryCategory,
+    SynapseAuthenticationError,
+    SynapseError,
+    SynapseHTTPError,
+)
+from synapse_workflows.lineage.collector import current_collector
+from synapse_workflows.lineage.lineage_client import LineageClient
+
+#: Key of the XCom with the refusals of a failed task.
+REFUSED_KEY: Final = "refused"
+#: Number of refusals in the error message.
+_SHOWN: Final = 10
+#: Number of temporary failures after which the remaining changes are left to a retry.
+_MAX_TEMPORARY: Final = 3
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The reason why an object was not changed.
+
+    Args:
+        reason: The reason.
+        is_permanent: Whether a retry cannot succeed.
+    """
+
+    reason: str
+    is_permanent: bool = True
+
+    @classmethod
+    def of_error(cls, error: SynapseError) -> "Refusal":
+        """Create the refusal for an error of one request.
+
+        Raises:
+            SynapseAuthenticationError: The error concerns all requests.
+        """
+        if isinstance(error, SynapseAuthenticationError):
+            raise error
+        reason = str(error)
+        if isinstance(error, SynapseHTTPError):
+            reason = f"{error.status} {error.reason}"
+        return cls(reason, error.retry_category is RetryCategory.PERMANENT)
+
+
+class Refusals:
+    """The refusals of one call.
+
+    Args:
+        client: Its logger lists the refusals.
+        total: Number of objects to change.
+    """
+
+    def __init__(self, client: LineageClient, total: int) -> None:
+        self._client = client
+        self._total = total
+        self._by_id: dict[str, Refusal] = {}
+        self._temporary: list[SynapseError] = []
+
+    def __contains__(self, object_id: object) -> bool:
+        return object_id in self._by_id
+
+    def add(self, object_id: str, refusal: Refusal | SynapseError) -> None:
+        """Add a refusal.
+
+        Raises:
+            SynapseError: Several requests have failed for reasons that are likely to concern all
+                requests, for example because the service is down.
+        """
+        if isinstance(refusal, SynapseError):
+            if refusal.retry_category.can_repeat_request:
+                self._temporary.append(refusal)
+            if len(self._temporary) >= _MAX_TEMPORARY:
+                self._report()
+                raise refusal
+            refusal = Refusal.of_error(refusal)
+        self._by_id[object_id] = refusal
+
+    def raise_if_any(self) -> None:
+        """Raise an error that lists the refusals. In a task, also push them as an XCom.
+
+        Raises:
+            AirflowFailException: There are refusals, and a retry cannot succeed.
+            AirflowException: There are refusals, and a retry may succeed for some of them.
+        """
+        if not self._by_id:
+            return
+        self._report()
+        shown = [f"{key}: {one.reason}" for key, one in self._by_id.items()][:_SHOWN]
+        more = len(self._by_id) - len(shown)
+        message = (
+            f"{len(self._by_id)} of {self._total} were not annotated; the others have the given "
+            f"annotations. {'; '.join(shown)}{f'; and {more} more, see the log' if more else ''}"
+        )
+        is_permanent = all(one.is_permanent for one in self._by_id.values())
+        raise (AirflowFailException if is_permanent else AirflowException)(message)
+
+    def _report(self) -> None:
+        for key, one in self._by_id.items():
+            self._client.logger.error("%s was not annotated: %s", key, one.reason)
+        collector = current_collector()
+        if collector is not None:
+            report = [{"id": key, "reason": one.reason} for key, one in self._by_id.items()]
+            collector.ti.xcom_push(REFUSED_KEY, report)
