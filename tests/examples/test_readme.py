@@ -4,28 +4,17 @@ import re
 import shlex
 import subprocess
 import sys
-import textwrap
-from pathlib import Path
 
 import pytest
+from support.readme import BLOCKS, REPO, blocks, write_dag
 
-from synapse_workflows import Column, File, Project, Schema, Table
+from synapse_workflows import File, Project
 from synapse_workflows.demo.processes import run_service
 from synapse_workflows.demo.runner import (
     airflow_environment,
     migrate_database,
     run_airflow_command,
 )
-
-REPO = Path(__file__).parents[2]
-BLOCKS = re.findall(
-    r"^```(\w+)\n(.*?)^```$", (REPO / "README.md").read_text(), re.MULTILINE | re.DOTALL
-)
-
-
-def blocks(language: str) -> list[str]:
-    return [text for word, text in BLOCKS if word == language]
-
 
 def lines(text: str) -> list[str]:
     """Return the commands of a shell block, without comments."""
@@ -37,7 +26,7 @@ COMMANDS = [line for text in blocks("sh") for line in lines(text)]
 
 def test_every_block_is_of_a_known_kind():
     assert {word for word, _ in BLOCKS} == {"python", "sh", "mermaid"}
-    assert len(blocks("python")) == 4
+    assert len(blocks("python")) == 9
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
@@ -75,14 +64,14 @@ def test_the_first_example_runs_in_a_new_interpreter():
 
 def test_the_client_tour(socket_client):
     names = {"syn": socket_client}
-    exec(compile(blocks("python")[3], "README.md", "exec"), names)  # noqa: S102
+    exec(compile(blocks("python")[-1], "README.md", "exec"), names)  # noqa: S102
     assert socket_client.getPermissions(names["folder"], "bob") == ["READ", "DOWNLOAD"]
     assert names["version"] == 1
 
 
 @pytest.mark.timeout(240)
-def test_the_dags_of_the_readme(tmp_path):
-    """They run under Airflow with existing IDs, and create the Activity of the diagram."""
+def test_the_dag_of_the_readme(tmp_path):
+    """It runs under Airflow with existing IDs, and creates the Activity of the diagram."""
     with run_service(tmp_path / "synapse") as service:
         from synapse_workflows.testing import SynapseService
 
@@ -91,12 +80,9 @@ def test_the_dags_of_the_readme(tmp_path):
         counts = tmp_path / "counts.csv"
         counts.write_text("gene,count\nTP53,12\n")
         raw = syn.store(File(str(counts), parent=project))
-        full, empty = (table(syn, project, name) for name in ("full", "empty"))
-        syn.store(Table(full, [["TP53", 12], ["BRCA1", 9]]))
         dags = tmp_path / "dags"
         dags.mkdir()
-        write_dag(dags / "readme.py", 1, raw.id, project.id, tmp_path)
-        write_dag(dags / "tables.py", 2, full, empty, tmp_path)
+        write_dag(dags, "summarize_counts", {"syn123": raw.id, "syn456": project.id})
         environment = airflow_environment(tmp_path, service, dags)
         migrate_database(environment, tmp_path)
         run_airflow_command(environment, tmp_path / "dag.log", "dags", "test", "summarize_counts")
@@ -106,30 +92,6 @@ def test_the_dags_of_the_readme(tmp_path):
         used = [u["reference"] for u in activity["used"] if not u["wasExecuted"]]
         assert used == [{"targetId": raw.id, "targetVersionNumber": 1}]
         assert [u["name"].split()[0] for u in activity["used"] if u["wasExecuted"]] == [
-            "readme.py"
+            "summarize_counts.py"
         ]
         assert syn.get(stored["id"]).dataType == ["summary"]
-
-        run_airflow_command(
-            environment, tmp_path / "tables.log", "dags", "test", "collect_large_counts"
-        )
-        (row,) = syn.tableQuery(f"select gene, count from {empty}")
-        assert row[-2:] == ["TP53", 12]
-        used = [u["reference"] for u in syn.getProvenance(empty)["used"] if not u["wasExecuted"]]
-        assert used == [{"targetId": full, "targetVersionNumber": 1}]
-
-
-def table(syn, project, name):
-    columns = [
-        Column(name="gene", columnType="STRING"),
-        Column(name="count", columnType="INTEGER"),
-    ]
-    return syn.store(Schema(name, columns, parent=project)).id
-
-
-def write_dag(path, block, syn123, syn456, folder):
-    dag = textwrap.dedent(blocks("python")[block])
-    for written, real in (("syn123", syn123), ("syn456", syn456)):
-        assert written in dag
-        dag = dag.replace(written, real)
-    path.write_text(dag.replace("/tmp/", f"{folder}/"))  # noqa: S108
