@@ -16,6 +16,7 @@ from synapse_workflows.demo.runner import (
     run_airflow_command,
 )
 
+
 def lines(text: str) -> list[str]:
     """Return the commands of a shell block, without comments."""
     return [line.partition(" #")[0].strip() for line in text.splitlines() if line.strip()]

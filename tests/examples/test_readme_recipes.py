@@ -62,14 +62,16 @@ class Site:
 
     def table(self, name: str, rows: list[tuple], *columns: str) -> str:
         """Create a table of alice in a new project; return its ID."""
-        import pandas
+        import pandas as pd
 
         project = self.syn.store(Project(f"{name} {uuid4()}"))
-        frame = pandas.DataFrame(rows, columns=columns)
+        frame = pd.DataFrame(rows, columns=columns)
         return self.syn.store(build_table(name, project, frame)).tableId
 
     def rows(self, sql: str) -> list[list]:
-        return [row[-sql.split(" from ")[0].count(",") - 1 :] for row in self.syn.tableQuery(sql)]
+        """Return the rows of a query, without row ids and versions."""
+        result = self.syn.tableQuery(sql, includeRowIdAndRowVersion=False)
+        return [list(row) for row in result]
 
     def used(self, entity: str, version: int | None = None) -> list[str]:
         """Return the inputs in the Activity of an entity."""
@@ -135,7 +137,9 @@ def samples(site):
 def warehouse(site):
     """An empty table `samples` in the warehouse."""
     site.query_warehouse("drop table if exists samples")
-    site.query_warehouse("create table samples (SAMPLE text primary key, CENTRE text, VOLUME real)")
+    site.query_warehouse(
+        "create table samples (SAMPLE text primary key, CENTRE text, VOLUME real)"
+    )
 
 
 def test_each_recipe_has_a_test():

@@ -9,7 +9,9 @@ TEXT = (REPO / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 #: DAG ID -> text of the block that defines the DAG.
 DAGS = {
-    found[1]: text for _, text in BLOCKS if (found := re.search(r"^@dag.*\ndef (\w+)", text, re.M))
+    found[1]: text
+    for _, text in BLOCKS
+    if (found := re.search(r"^@dag.*\ndef (\w+)", text, re.MULTILINE))
 }
 
 
