@@ -354,6 +354,43 @@ TABLES = [
         rows={"Table": ROWS},
     ),
     Scenario(
+        "mirror by key",
+        SynapseTableStoreOperator,
+        lambda world: store_rows(
+            world,
+            world.rows(ROWS[1:]),
+            mode="upsert",
+            key="name",
+            delete_missing=True,
+            where="n between 1 and 20",
+        ),
+        used={"Table": [[]]},
+        rows={"Table": ROWS[1:]},
+    ),
+    Scenario(
+        "append with a new column",
+        SynapseTableStoreOperator,
+        lambda world: store_rows(
+            world,
+            [row | {"real": 0.5} for row in world.rows(NEW_ROWS)],
+            new_columns="add",
+        ),
+        used={"Table": [[]]},
+    ),
+    Scenario(
+        "append to a new table",
+        SynapseTableStoreOperator,
+        lambda world: {
+            "rows": world.csv("rows.csv", NEW_ROWS),
+            "create": True,
+            "parent_id": world.project,
+            "name": "Table",
+            "chunk_rows": 2,
+        },
+        used={"Table": [[]]},
+        rows={"Table": NEW_ROWS},
+    ),
+    Scenario(
         "replace by a list",
         SynapseTableStoreOperator,
         lambda world: store_rows(world, world.rows(NEW_ROWS), mode="replace"),

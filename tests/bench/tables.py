@@ -4,7 +4,7 @@
 
 Twenty columns, about 200 bytes a row. The service and each step run in processes of their own, to
 measure the peak memory of client and service separately. Tasks run in Airflow's task runner, whose
-memory counts.
+memory counts. The CPU seconds of both, and the load of the machine, tell what a busy machine adds.
 """
 
 import json
@@ -208,13 +208,22 @@ STEPS = (
 
 
 def measure(step_name: str, folder: Path, count: int) -> None:
-    """Run one step; write its seconds and its peak memory in MB to a file."""
+    """Run one step; write its seconds, its CPU seconds and its peak memory in MB to a file."""
     step = getattr(Bench(folder, count), step_name)()
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     step()
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
-    (folder / "measured.json").write_text(json.dumps({"seconds": seconds, "peak": peak}))
+    measured = {
+        "seconds": time.perf_counter() - start,
+        "cpu": time.process_time() - cpu,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB,
+    }
+    (folder / "measured.json").write_text(json.dumps(measured))
+
+
+def get_cpu(process: psutil.Process) -> float:
+    """Return the CPU seconds of another process."""
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def reset_peak(process: psutil.Process) -> None:
@@ -229,9 +238,9 @@ def get_peak(process: psutil.Process) -> float:
     return int(line.split()[1]) * 1024 / MB
 
 
-def format_peak(peak: float) -> str:
-    """Format a peak in MB and as a share of the limit."""
-    return f"{peak:6.1f} MB {peak / LIMIT:5.0%}"
+def format_use(cpu: float, peak: float) -> str:
+    """Format CPU seconds, and a peak in MB and as a share of the limit."""
+    return f"{cpu:5.1f} s {peak:6.1f} MB {peak / LIMIT:5.0%}"
 
 
 def main(count: int = 1_000_000, *steps: str) -> None:
@@ -239,24 +248,28 @@ def main(count: int = 1_000_000, *steps: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         arguments = ["-m", "synapse_workflows", "serve", "--port", "0", "--data", str(folder)]
+        arguments += ["--query-seconds", "3600"]  # the machine may be busy
         process = subprocess.Popen(
             [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         peaks: list[float] = []
         title = f"{count} rows; shares are of {LIMIT} MB"
-        sys.stdout.write(f"{title:26} {'client':>15} {'service':>16}\n")
+        sys.stdout.write(f"{title:28} {'client':>21} {'service':>24}   load\n")
         try:
             while not (folder / "service.json").exists():
                 time.sleep(0.05)
             for step_name in steps or STEPS:
                 service = psutil.Process(process.pid)
                 reset_peak(service)
+                cpu = get_cpu(service)
                 command = [sys.executable, __file__, "--step", step_name, str(folder), str(count)]
                 subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
                 facts = json.loads((folder / "measured.json").read_text())
                 peaks += [facts["peak"], get_peak(service)]
+                times = facts["cpu"], get_cpu(service) - cpu
                 line = f"{step_name:14} {facts['seconds']:7.1f} s   "
-                sys.stdout.write(line + "  ".join(map(format_peak, peaks[-2:])) + "\n")
+                line += "  ".join(map(format_use, times, peaks[-2:]))
+                sys.stdout.write(f"{line}  {os.getloadavg()[0]:5.1f}\n")
                 sys.stdout.flush()
         finally:
             process.terminate()
