@@ -102,6 +102,11 @@ def _equality(name: str, value: Any) -> str:
 
 
 def _quote(value: Any) -> str:
+    if value is None:
+        raise AirflowFailException(
+            "Invalid where: a list of allowed values contains None. Write the condition as SQL: "
+            "centre is null or centre in ('X', 'Y')"
+        )
     if isinstance(value, bool):
         return str(value).lower()
     text = value.isoformat() if isinstance(value, date) else str(value)

@@ -242,7 +242,8 @@ def _check_source(source: RowSource, options: StoreOptions) -> None:
         return
     if next(source.iter_rows(), None) is None:
         cause = "delete_missing=True" if options.delete_missing else "mode='replace'"
+        target = "the table" if options.where is None else f"the scope where={options.where!r}"
         raise AirflowFailException(
-            f"{source.label} has no rows, and {cause} would leave the table empty. Set "
+            f"{source.label} has no rows, and {cause} would leave {target} empty. Set "
             "allow_empty=True to allow that"
         )

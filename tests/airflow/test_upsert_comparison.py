@@ -113,6 +113,7 @@ def test_row_out_of_the_scope_fails(centres, mirror, rows_of, centre, delete_mis
     [
         ("", "it is empty"),
         ({}, "it is empty"),
+        ({"centre": ["X", None]}, "contains None"),
         ("{{ none }}", "it is empty"),
         ("centre = 'X') or (1 = 1", "unexpected ')'"),
         ("centre = 'O'Brien'", 'unexpected "\'"'),
