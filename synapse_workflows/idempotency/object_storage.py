@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from airflow.sdk import ObjectStoragePath
+from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.io.fs import has_fs
 
 from synapse_workflows.client.core.cache_map import file_md5
@@ -27,6 +28,13 @@ _FLAT_SCHEMES: Final = frozenset(
 #: Protocols that can only be read.
 _READ_ONLY_SCHEMES: Final = frozenset({"http", "https", "data", "zip", "tar", "github"})
 _LOCAL_SCHEMES: Final = frozenset({"file", "local"})
+#: Provider of the connections in URLs such as `s3://conn@bucket/key`, by protocol.
+_CONNECTION_PROVIDERS: Final = {
+    "s3": "amazon[s3fs]",
+    "s3a": "amazon[s3fs]",
+    "gs": "google",
+    "gcs": "google",
+}
 
 
 @dataclass(frozen=True)
@@ -76,24 +84,14 @@ class ObjectTarget:
         target._stream(source)
         return target.url
 
-    def _file_system(self) -> tuple[Any, str]:
-        """Return the Airflow file system, else the fsspec file system, and the path in it."""
-        if has_fs(urlsplit(self.url).scheme):
-            path = ObjectStoragePath(self.url)
-            return path.fs, path.path
-        import fsspec
-
-        file_system, found = fsspec.core.url_to_fs(self.url)
-        return file_system, found
-
     def _exists(self) -> bool:
-        file_system, path = self._file_system()
+        file_system, path = get_file_system(self.url)
         file_system.invalidate_cache()
         return bool(file_system.exists(path))
 
     def _has_content_of(self, source: Path) -> bool:
         """Whether the object has the content of a file: an earlier try may have written it."""
-        file_system, path = self._file_system()
+        file_system, path = get_file_system(self.url)
         if file_system.isdir(path) or file_system.size(path) != source.stat().st_size:
             return False
         digest = hashlib.md5(usedforsecurity=False)
@@ -103,7 +101,7 @@ class ObjectTarget:
         return digest.hexdigest() == file_md5(source)
 
     def _stream(self, source: Path) -> None:
-        file_system, path = self._file_system()
+        file_system, path = get_file_system(self.url)
         if urlsplit(self.url).scheme not in _FLAT_SCHEMES:
             file_system.makedirs(file_system._parent(path), exist_ok=True)  # noqa: SLF001
         stream = file_system.open(path, "wb")
@@ -124,6 +122,23 @@ class ObjectTarget:
                 f"{redact_url(self.url)} has {size} bytes, but {source.stat().st_size} bytes were "
                 "written."
             )
+
+
+def get_file_system(url: str) -> tuple[Any, str]:
+    """Return the Airflow file system of a URL, else the fsspec file system, and the path in it.
+
+    Raises:
+        AirflowFailException: The URL has a connection whose provider is not installed.
+    """
+    if has_fs(urlsplit(url).scheme):
+        path = ObjectStoragePath(url)
+        return path.fs, path.path
+    if problem := _find_missing_provider(url):
+        raise AirflowFailException(f"Invalid URL {redact_url(url)!r}: {problem}")
+    import fsspec
+
+    file_system, found = fsspec.core.url_to_fs(url)
+    return file_system, found
 
 
 def parse_target(value: Any, argument: str) -> Path | ObjectTarget:
@@ -154,6 +169,8 @@ def parse_target(value: Any, argument: str) -> Path | ObjectTarget:
 
 def _require_writable(url: str, argument: str) -> None:
     """Check that a file system for the URL is installed, and that it can be written."""
+    if problem := _find_missing_provider(url):
+        raise ValueError(f"Invalid {argument} {redact_url(url)!r}: {problem}")
     scheme = urlsplit(url).scheme
     reason = "this protocol can only be read" if scheme in _READ_ONLY_SCHEMES else None
     if reason is None and not has_fs(scheme):
@@ -168,3 +185,16 @@ def _require_writable(url: str, argument: str) -> None:
             f"Invalid {argument} {redact_url(url)!r}: {reason}. Pass a local path or the URL of "
             "an object storage, for example 's3://bucket/key'."
         )
+
+
+def _find_missing_provider(url: str) -> str | None:
+    """Return why the connection in a URL cannot be used; None if there is no such reason."""
+    parts = urlsplit(url)
+    provider = _CONNECTION_PROVIDERS.get(parts.scheme)
+    if provider is None or "@" not in parts.netloc or has_fs(parts.scheme):
+        return None
+    return (
+        f"{parts.scheme}://connection@bucket requires apache-airflow-providers-{provider}, which "
+        f"is not installed. Install it, or use {parts.scheme}://bucket, which takes the "
+        "credentials from the environment of the worker"
+    )

@@ -11,11 +11,11 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from airflow.sdk import ObjectStoragePath
-from airflow.sdk.io.fs import has_fs
 
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import SynapseFileNotFoundError
 from synapse_workflows.constants import MiB
+from synapse_workflows.idempotency.object_storage import get_file_system
 from synapse_workflows.operator_arguments import invalid_type, is_reference, parse_reference_text
 
 #: Returns the local path of a referenced file, and downloads the file if necessary.
@@ -83,7 +83,8 @@ def as_local_file(
 
     Raises:
         SynapseFileNotFoundError: The file does not exist.
-        AirflowFailException: The value has another type.
+        AirflowFailException: The value has another type, or the URL has a connection whose
+            provider is not installed.
     """
     value = parse_reference_text(value)
     if is_reference(value):
@@ -120,16 +121,11 @@ def _download(url: str) -> Iterator[LocalFile]:
 
 @contextmanager
 def _open(url: str) -> Iterator[Any]:
-    """Open an object with an Airflow file system, else with an fsspec file system."""
+    """Open an object."""
     try:
-        if has_fs(urlsplit(url).scheme):
-            with ObjectStoragePath(url).open("rb") as stream:
-                yield stream
-        else:
-            import fsspec
-
-            with fsspec.open(url, "rb") as stream:
-                yield stream
+        file_system, path = get_file_system(url)
+        with file_system.open(path, "rb") as stream:
+            yield stream
     except FileNotFoundError:
         # do not chain: the message may contain the query string, which may hold a signature
         raise SynapseFileNotFoundError(f"Object not found: {redact_url(url)}") from None

@@ -49,15 +49,20 @@ class TableLocation:
             AirflowFailException: `create` is set without parent and name, or they are given
                 without `create`.
         """
-        if create:
-            return cls(require_text(parent_id, "parent_id"), require_text(name, "name"))
         for argument, value in (("parent_id", parent_id), ("name", name)):
-            if value is not None:
+            if create and value is None:
+                raise AirflowFailException(
+                    f"create=True requires {argument}: the table is created in parent_id with the "
+                    f"name, unless it exists. Set {argument} or remove create"
+                )
+            if not create and value is not None:
                 raise AirflowFailException(
                     f"{argument}={value!r} requires create=True. Remove {argument} or set "
                     "create=True"
                 )
-        return None
+        if not create:
+            return None
+        return cls(require_text(parent_id, "parent_id"), require_text(name, "name"))
 
 
 @dataclass(frozen=True)

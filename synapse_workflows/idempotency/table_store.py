@@ -134,9 +134,16 @@ def store_rows(
         deferral: How the task waits for jobs; None to wait in the worker.
 
     Raises:
-        AirflowFailException: The rows or the table are invalid.
+        AirflowFailException: The rows or the table are invalid, or both `table_id` and a location
+            are given.
         SynapseHTTPError: Synapse rejected the rows; none was stored.
     """
+    if table_id is not None and options.location is not None:
+        raise AirflowFailException(
+            f"table_id={table_id!r} and create=True exclude each other: the rows would not be in "
+            f"the table {options.location.name!r}. Remove table_id, or remove create, parent_id "
+            "and name"
+        )
     columns = None if table_id is None else require_columns(client, table_id)
     client.require_sources(**options.provenance)
     with open_rows(

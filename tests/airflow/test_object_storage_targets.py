@@ -9,7 +9,12 @@ from airflow.sdk import DAG, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException
 from support.execution_api import Run
 
-from synapse_workflows import SynapseGetOperator, SynapseStoreOperator, SynapseTableQueryOperator
+from synapse_workflows import (
+    SynapseGetOperator,
+    SynapseStoreOperator,
+    SynapseTableQueryOperator,
+    SynapseTableStoreOperator,
+)
 from synapse_workflows.client.core.cache_map import file_md5
 
 
@@ -112,6 +117,22 @@ def test_target_that_cannot_be_written_fails_for_good(api, put, filled, url):
     queried = execute(api, SynapseTableQueryOperator, snapshot_first=True, **query)
     assert isinstance(queried, AirflowFailException)
     assert "output_path" in str(queried)
+
+
+@pytest.mark.parametrize(("scheme", "provider"), [("s3", "amazon[s3fs]"), ("gs", "google")])
+def test_connection_without_its_provider_fails_for_good(
+    api, put, filled, project, scheme, provider
+):
+    url = f"{scheme}://my_conn@bucket/n.csv"
+    for operator, arguments in (
+        (SynapseGetOperator, {"entity_id": put(), "download_dir": url}),
+        (SynapseTableQueryOperator, {"sql": f"select n from {filled}", "output_path": url}),
+        (SynapseStoreOperator, {"path": url, "parent_id": project}),
+        (SynapseTableStoreOperator, {"table_id": filled, "rows": url}),
+    ):
+        error = execute(api, operator, **arguments)
+        assert isinstance(error, AirflowFailException)
+        assert f"requires apache-airflow-providers-{provider}" in str(error)
 
 
 @pytest.mark.parametrize("method", ["get", "tableQuery"])

@@ -177,8 +177,10 @@ def test_forbidden_parent_fails_before_an_upload(create, socket_service, caplog)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": None}, "Invalid name"),
-        ({"parent_id": None}, "Invalid parent_id"),
+        ({"name": None}, "create=True requires name"),
+        ({"name": " "}, "Invalid name"),
+        ({"parent_id": None}, "create=True requires parent_id"),
+        ({"table_id": "syn123"}, "table_id='syn123' and create=True exclude each other"),
         ({"create": False}, "parent_id='syn"),
         ({"create": False, "parent_id": None}, "name='New' requires create=True"),
         ({"create": False, "parent_id": None, "name": None}, "table_id is missing"),
