@@ -10,7 +10,7 @@ from itertools import count
 
 import pytest
 from support import kill_matrix_tasks as tasks
-from support.kill_matrix import KillMatrix, Scenario, World, code, select_kill_points
+from support.kill_matrix import KillMatrix, Scenario, World, select_kill_points
 
 from synapse_workflows import (
     Column,
@@ -193,7 +193,7 @@ STORES = [
 CODE = [
     Scenario(
         "task code stores a new file",
-        partial(code, tasks.store_result),
+        partial(tasks.create_task, tasks.store_result),
         lambda world: {
             "path": world.file("a.txt"),
             "parent": world.project,
@@ -203,7 +203,7 @@ CODE = [
     ),
     Scenario(
         "task code stores the same content as a new version",
-        partial(code, tasks.store_result),
+        partial(tasks.create_task, tasks.store_result),
         lambda world: {
             "path": edit(world, "old", "old"),
             "parent": world.project,
@@ -213,7 +213,7 @@ CODE = [
     ),
     Scenario(
         "task code stores a file twice",
-        partial(code, tasks.store_twice),
+        partial(tasks.create_task, tasks.store_twice),
         lambda world: {
             "path": world.file("a.txt"),
             "parent": world.project,
@@ -223,7 +223,7 @@ CODE = [
     ),
     Scenario(
         "task code stores a file twice without lineage",
-        partial(code, tasks.store_twice),
+        partial(tasks.create_task, tasks.store_twice),
         lambda world: {
             "path": world.file("a.txt"),
             "parent": world.project,
@@ -233,7 +233,7 @@ CODE = [
     ),
     Scenario(
         "task code stores a folder, a file and a link",
-        partial(code, tasks.store_in_new_folder),
+        partial(tasks.create_task, tasks.store_in_new_folder),
         lambda world: {
             "path": world.file("a.txt"),
             "parent": world.project,
@@ -243,18 +243,18 @@ CODE = [
     ),
     Scenario(
         "task code stores a project",
-        partial(code, tasks.store_project),
+        partial(tasks.create_task, tasks.store_project),
         lambda world: {"name": world.other_project("results")},
     ),
     Scenario(
         "task code stores a table and a view",
-        partial(code, tasks.store_schemas),
+        partial(tasks.create_task, tasks.store_schemas),
         lambda world: {"parent": world.project},
         used={"Table": [[]], "View": [[]]},
     ),
     Scenario(
         "task code stores the result of a query",
-        partial(code, tasks.store_query_result),
+        partial(tasks.create_task, tasks.store_query_result),
         lambda world: {
             "sql": f"select * from {world.table(ROWS)}",
             "parent": world.project,

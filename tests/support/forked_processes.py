@@ -3,15 +3,26 @@
 import multiprocessing
 from typing import Final
 
-#: Context for processes. The process from which they are forked runs no threads.
+#: Context for processes. The process from which they are forked runs no threads, and has imported
+#: what every task imports.
 PROCESSES: Final = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     [
+        "__main__",
+        "airflow.api_fastapi.execution_api.datamodels.asset",
+        "airflow.sdk.definitions.asset.metadata",
+        "airflow.sdk.definitions.connection",
         "airflow.sdk.definitions.decorators",
+        "airflow.sdk.definitions.timetables.interval",
+        "airflow.sdk.definitions.timetables.trigger",
+        "airflow.sdk.execution_time.cache",
         "airflow.sdk.execution_time.supervisor",
+        "airflow.timetables.base",
+        "jinja2.ext",
         "pyarrow.parquet",
         "synapse_workflows.operators.files",
         "synapse_workflows.operators.snapshots",
         "synapse_workflows.operators.tables",
+        "synapse_workflows.plugin",
     ]
 )

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import task
-
 from support.killable_worker import KillPoint, Worker
 from support.project_contents import ProjectContents
 from synapse_workflows import Column, File, Project, Schema, Table
@@ -147,7 +145,7 @@ class Scenario:
     Args:
         name: name of the scenario.
         create: the operator, or another function that creates a task from a task id, the number
-            of retries and arguments. See `code` for tasks that are functions.
+            of retries and arguments. See `kill_matrix_tasks.create_task`.
         prepare: prepares a world, and returns the arguments of the operator.
         used: for each entity with versions, the sources of each version: names with version, as
             `raw.txt.1`; None for a version without an Activity.
@@ -271,11 +269,6 @@ def _is_selected(point: KillPoint, total: int) -> bool:
         return True
     is_sent = _STATUS.search(event) is None
     return is_sent and not event.startswith("GET ") and _READS.search(event) is None
-
-
-def code(function: Callable[..., Any], task_id: str, retries: int, **arguments: Any) -> Any:
-    """Create a task that calls a function; use it as `partial(code, function)`."""
-    return task(task_id=task_id, retries=retries)(function)(**arguments)
 
 
 def _read(path: Path) -> Any:

@@ -1,6 +1,9 @@
 """Functions of the tasks in the kill matrix. Worker processes import this module."""
 
+from collections.abc import Callable
 from typing import Any
+
+from airflow.sdk import task
 
 from synapse_workflows import (
     Column,
@@ -64,3 +67,8 @@ def store_rows_twice(table_id: str, rows: list[Any]) -> list[int]:
     """Append the same rows twice."""
     hook = SynapseHook()
     return [hook.store_rows(table_id, rows)["added"] for _ in range(2)]
+
+
+def create_task(function: Callable[..., Any], task_id: str, retries: int, **arguments: Any) -> Any:
+    """Create a task that calls a function; use it as `partial(create_task, function)`."""
+    return task(task_id=task_id, retries=retries)(function)(**arguments)
