@@ -82,6 +82,7 @@ STORES = [
         SynapseStoreOperator,
         lambda world: store(world, world.file("a.txt")),
         used={"a.txt": [[]]},
+        uploads=True,
     ),
     Scenario(
         "store a new version",
@@ -127,6 +128,7 @@ STORES = [
         SynapseStoreOperator,
         lambda world: store(world, world.file("a.bin", size=17 * MiB)),
         used={"a.bin": [[]]},
+        uploads=True,
     ),
     Scenario(
         "store in new folders",
@@ -322,6 +324,7 @@ TABLES = [
         ),
         used={"Table": [["raw.txt.1"]], **RAW},
         rows={"Table": [*ROWS, *NEW_ROWS]},
+        uploads=True,
     ),
     Scenario(
         "append to an empty table",
@@ -577,6 +580,7 @@ def test_retry_of_a_killed_worker_has_the_outcome_of_an_undisturbed_run(
     matrix = KillMatrix(scenario, worlds)
     outcome = matrix.run()
     scenario.check(outcome)
-    for number, point in enumerate(select_kill_points(matrix.trace, all_points=ALL_POINTS)):
+    points = select_kill_points(matrix.trace, uploads=scenario.uploads, all_points=ALL_POINTS)
+    for number, point in enumerate(points):
         with subtests.test(kill_point=str(tuple(point))):
             assert matrix.run_killed(point, moved=number % 2 == 1) == outcome

@@ -26,7 +26,7 @@ _POLLS = re.compile(r"GET .*/async/get/\{id\}")
 _CHANGE_POLLS = re.compile(r"GET .*/transaction/async/get/\{id\}")
 #: Transfers of content; a download changes the files of the worker.
 _DOWNLOAD = re.compile(r"GET .*/storage/download/")
-_TRANSFERS = re.compile(r"/storage/|/add/")
+_UPLOAD = re.compile(r"/storage/upload/|/file/multipart")
 #: Maximum size in bytes of files whose content is compared as text.
 _MAX_TEXT = 10_000
 _STATUS = re.compile(r" \d{3}$")
@@ -151,6 +151,8 @@ class Scenario:
             `raw.txt.1`; None for a version without an Activity.
         rows: the rows of the current version of each table.
         state: the state of the task at its end.
+        uploads: whether to kill the worker during uploads as well. Uploads are alike in all
+            scenarios.
     """
 
     name: str
@@ -159,6 +161,7 @@ class Scenario:
     used: Mapping[str, list[list[str] | None]] = field(default_factory=dict)
     rows: Mapping[str, Sequence[Sequence[Any]]] = field(default_factory=dict)
     state: str = "success"
+    uploads: bool = False
 
     def check(self, outcome: Mapping[str, Any]) -> None:
         """Check the outcome of a run without a kill."""
@@ -229,17 +232,20 @@ class KillMatrix:
         return world, Worker(connection, world.folder / "state", self.scenario.create, **arguments)
 
 
-def select_kill_points(events: Sequence[str], *, all_points: bool) -> list[KillPoint]:
+def select_kill_points(
+    events: Sequence[str], *, uploads: bool, all_points: bool
+) -> list[KillPoint]:
     """Return the points at which to kill the worker of a scenario.
 
     By default, one point for each lasting state that the worker can leave behind: before each
     request that changes something, and before each save of the task state. Nothing lasting happens
     between the response of such a request and the next one. In addition: before the first status
     request of a job that changes something and after its last one; before and after downloads. Of
-    the parts of a file, the first two and the last one.
+    the parts of a transfer, the first two and the last one.
 
     Args:
         events: the events of a run without a kill; see `KillPoint`.
+        uploads: whether to select points during uploads.
         all_points: True for the points before and after every request, but of the status requests
             of a job only the first.
     """
@@ -248,27 +254,26 @@ def select_kill_points(events: Sequence[str], *, all_points: bool) -> list[KillP
     for event in events:
         counts[event] += 1
         points.append(KillPoint(event, counts[event]))
+    if all_points:
+        return [one for one in points if one.number == 1 or not _POLLS.match(one.event)]
     return [
-        point
-        for point in points
-        if (
-            not _POLLS.match(point.event) or point.number == 1
-            if all_points
-            else _is_selected(point, counts[point.event])
-        )
+        one
+        for one in points
+        if _leaves_new_state(one, counts[one.event]) and (uploads or not _UPLOAD.search(one.event))
     ]
 
 
-def _is_selected(point: KillPoint, total: int) -> bool:
+def _leaves_new_state(point: KillPoint, total: int) -> bool:
     event, number = point
     if _CHANGE_POLLS.match(event):
         return number == 1 and not event.endswith(" 202")
-    if _TRANSFERS.search(event) and number not in (1, 2, total):
+    is_download = _DOWNLOAD.match(event) is not None
+    if (is_download or _UPLOAD.search(event)) and number not in (1, 2, total):
         return False
-    if _DOWNLOAD.match(event):
-        return True
     is_sent = _STATUS.search(event) is None
-    return is_sent and not event.startswith("GET ") and _READS.search(event) is None
+    return is_download or (
+        is_sent and not event.startswith("GET ") and _READS.search(event) is None
+    )
 
 
 def _read(path: Path) -> Any:
