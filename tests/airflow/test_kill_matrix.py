@@ -111,6 +111,7 @@ STORES = [
             if_unchanged="new_version",
         ),
         used={"a.txt": [None, []]},
+        is_variant=True,
     ),
     Scenario(
         "store without lineage",
@@ -135,6 +136,7 @@ STORES = [
         SynapseStoreOperator,
         lambda world: store(world, world.file("a.txt"), folder="2026/november"),
         used={"2026/november/a.txt": [[]]},
+        is_variant=True,
     ),
     Scenario(
         "store with annotations and sources",
@@ -162,6 +164,7 @@ STORES = [
             annotations={"n": 1},
         ),
         used={"a.txt": [["raw.txt.1"]], **RAW},
+        is_variant=True,
     ),
     Scenario(
         "store several files",
@@ -189,6 +192,7 @@ STORES = [
             name="copy.txt",
         ),
         used={"copy.txt": [["raw.txt.1"]], **RAW},
+        is_variant=True,
     ),
 ]
 
@@ -212,6 +216,7 @@ CODE = [
             "source": world.put("raw.txt"),
         },
         used={"a.txt": [None, ["raw.txt.1"]], **RAW},
+        is_variant=True,
     ),
     Scenario(
         "task code stores a file twice",
@@ -262,6 +267,7 @@ CODE = [
             "parent": world.project,
         },
         used={"result.csv": [["Table.1"]], "Table": [None]},
+        is_variant=True,
     ),
     Scenario(
         "task code appends equal rows twice",
@@ -315,6 +321,7 @@ TABLES = [
         lambda world: store_rows(world, world.rows(NEW_ROWS)),
         used={"Table": [[]]},
         rows={"Table": [*ROWS, *NEW_ROWS]},
+        is_variant=True,
     ),
     Scenario(
         "append a file",
@@ -332,6 +339,7 @@ TABLES = [
         lambda world: store_rows(world, world.rows(NEW_ROWS), table=()),
         used={"Table": [[]]},
         rows={"Table": NEW_ROWS},
+        is_variant=True,
     ),
     Scenario(
         "upsert a list",
@@ -339,6 +347,7 @@ TABLES = [
         lambda world: store_rows(world, world.rows(UPSERT_ROWS), mode="upsert", key="name"),
         used={"Table": [[]]},
         rows={"Table": UPSERTED},
+        is_variant=True,
     ),
     Scenario(
         "upsert a file",
@@ -355,6 +364,7 @@ TABLES = [
         lambda world: store_rows(world, world.rows(ROWS), mode="upsert", key="name"),
         used={"Table": [[]]},
         rows={"Table": ROWS},
+        is_variant=True,
     ),
     Scenario(
         "mirror by key",
@@ -399,6 +409,7 @@ TABLES = [
         lambda world: store_rows(world, world.rows(NEW_ROWS), mode="replace"),
         used={"Table": [[]]},
         rows={"Table": NEW_ROWS},
+        is_variant=True,
     ),
     Scenario(
         "replace by a file",
@@ -529,6 +540,7 @@ DEFERRALS = [
         ),
         used={"Table": [[]]},
         rows={"Table": UPSERTED},
+        is_variant=True,
     ),
 ]
 
@@ -580,7 +592,7 @@ def test_retry_of_a_killed_worker_has_the_outcome_of_an_undisturbed_run(
     matrix = KillMatrix(scenario, worlds)
     outcome = matrix.run()
     scenario.check(outcome)
-    points = select_kill_points(matrix.trace, uploads=scenario.uploads, all_points=ALL_POINTS)
+    points = select_kill_points(scenario, matrix.trace, all_points=ALL_POINTS)
     for number, point in enumerate(points):
         with subtests.test(kill_point=str(tuple(point))):
             assert matrix.run_killed(point, moved=number % 2 == 1) == outcome

@@ -153,6 +153,8 @@ class Scenario:
         state: the state of the task at its end.
         uploads: whether to kill the worker during uploads as well. Uploads are alike in all
             scenarios.
+        is_variant: whether another scenario is much alike; by default, the worker is then killed
+            at every third point only.
     """
 
     name: str
@@ -162,6 +164,7 @@ class Scenario:
     rows: Mapping[str, Sequence[Sequence[Any]]] = field(default_factory=dict)
     state: str = "success"
     uploads: bool = False
+    is_variant: bool = False
 
     def check(self, outcome: Mapping[str, Any]) -> None:
         """Check the outcome of a run without a kill."""
@@ -233,7 +236,7 @@ class KillMatrix:
 
 
 def select_kill_points(
-    events: Sequence[str], *, uploads: bool, all_points: bool
+    scenario: Scenario, events: Sequence[str], *, all_points: bool
 ) -> list[KillPoint]:
     """Return the points at which to kill the worker of a scenario.
 
@@ -241,11 +244,11 @@ def select_kill_points(
     request that changes something, and before each save of the task state. Nothing lasting happens
     between the response of such a request and the next one. In addition: before the first status
     request of a job that changes something and after its last one; before and after downloads. Of
-    the parts of a transfer, the first two and the last one.
+    the parts of a transfer, the first two and the last one. See also `Scenario`.
 
     Args:
+        scenario: the scenario.
         events: the events of a run without a kill; see `KillPoint`.
-        uploads: whether to select points during uploads.
         all_points: True for the points before and after every request, but of the status requests
             of a job only the first.
     """
@@ -256,11 +259,13 @@ def select_kill_points(
         points.append(KillPoint(event, counts[event]))
     if all_points:
         return [one for one in points if one.number == 1 or not _POLLS.match(one.event)]
-    return [
+    selected = [
         one
         for one in points
-        if _leaves_new_state(one, counts[one.event]) and (uploads or not _UPLOAD.search(one.event))
+        if _leaves_new_state(one, counts[one.event])
+        and (scenario.uploads or not _UPLOAD.search(one.event))
     ]
+    return selected[::3] if scenario.is_variant else selected
 
 
 def _leaves_new_state(point: KillPoint, total: int) -> bool:
