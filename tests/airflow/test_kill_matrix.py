@@ -271,7 +271,7 @@ CODE = [
     ),
     Scenario(
         "task code appends equal rows twice",
-        partial(code, tasks.store_rows_twice),
+        partial(tasks.create_task, tasks.store_rows_twice),
         lambda world: {"table_id": world.table(ROWS), "rows": world.rows([["g", 7]])},
         used={"Table": [[]]},
         rows={"Table": [*ROWS, ["g", 7], ["g", 7]]},
