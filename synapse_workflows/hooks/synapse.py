@@ -76,12 +76,13 @@ class SynapseHook(SynapseBaseHook):
         each call is independent.
 
         Args:
-            table_id: The table, or a reference to it; None with `create`.
+            table_id: The table or view, or a reference to it; None with `create`. Rows of a view
+                set annotations, see `SynapseTableStoreOperator`.
             rows: The rows in any form that `SynapseTableStoreOperator` takes: a DataFrame, a list
                 or generator of dictionaries, or of tuples with `columns`, a file, or a list of
                 files.
             mode: `append`, `upsert` or `replace`.
-            key: For `upsert`, the columns that identify a row.
+            key: For `upsert`, the columns that identify a row; for a view, `id`, the default.
             delete_missing: For `upsert`, whether to delete the rows of the table whose key is not
                 in `rows`, in the same transaction. Rows without a key are deleted as well.
             where: For `upsert`, the scope: only rows of the table that meet this condition are
@@ -116,6 +117,7 @@ class SynapseHook(SynapseBaseHook):
 
         Raises:
             AirflowFailException: An argument, the rows or the table are invalid.
+            AirflowException: Some rows of a view were refused; a retry may succeed.
             SynapseHTTPError: Synapse rejected the rows; none was stored.
         """
         if parent_id is not None:

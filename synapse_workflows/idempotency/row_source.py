@@ -93,15 +93,18 @@ class RowSource(ABC):
     def bind_columns(self, columns: Sequence[Mapping[str, Any]]) -> None:
         """Set the columns of the table.
 
+        Args:
+            columns: The columns; for views, also the columns with the IDs of the rows.
+
         Raises:
-            AirflowFailException: The source has columns that the table does not have, or row IDs,
-                or cannot be read.
+            AirflowFailException: The source has columns that the table does not have, or row IDs
+                that are not among `columns`, or cannot be read.
         """
         by_name = {str(column["name"]): column for column in columns}
         header = self.read_header()
         if header is None:
             header = tuple(by_name)
-        self._check_header(header)
+        self._check_header([name for name in header if name not in by_name])
         names = self.match_names(header, by_name)
         if not names:
             raise AirflowFailException(

@@ -83,13 +83,17 @@ class CreatedTable:
         return self.etag is not None
 
 
-def require_columns(client: LineageClient, table_id: str) -> list[Mapping[str, Any]]:
+def require_columns(client: LineageClient, table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the columns of a table.
+
+    Args:
+        client: Sends the requests.
+        table: JSON of the table.
 
     Raises:
         AirflowFailException: The entity is not a table or has no columns.
     """
-    concrete_type = client.call("GET", f"/entity/{table_id}").json["concreteType"]
+    table_id, concrete_type = table["id"], table["concreteType"]
     if concrete_type != TABLE:
         raise AirflowFailException(
             f"Invalid table_id {table_id!r}: it is a {concrete_type.rpartition('.')[2]}, not a "

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from synapse_workflows.constants import VIEWS
 from synapse_workflows.idempotency.row_formats import open_rows
 from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.row_writer import RowWriter
@@ -23,6 +24,7 @@ from synapse_workflows.idempotency.table_schema import (
 )
 from synapse_workflows.idempotency.transaction import Deferral, TableTransaction
 from synapse_workflows.idempotency.upsert_comparison import UpsertOptions
+from synapse_workflows.idempotency.view_store import require_view_options, store_view_rows
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
@@ -55,7 +57,7 @@ class StoreOptions:
 
     Args:
         mode: `append`, `upsert` or `replace`.
-        key: Key columns, for `upsert` only.
+        key: Key columns, for `upsert` only; for a view, `id`, which is the default.
         delete_missing: Whether `upsert` deletes the rows of the table whose key is not in the
             source. A row without a key is deleted as well.
         where: The scope of `upsert`: a condition of the rows to compare, as `RowScope.parse` takes
@@ -97,10 +99,6 @@ class StoreOptions:
                     f"Invalid {name} {getattr(self, name)!r}: expected one of "
                     f"{', '.join(get_args(choices))}"
                 )
-        if self.mode == "upsert" and not self.key:
-            raise AirflowFailException(
-                "mode='upsert' requires key=...: the columns that identify a row"
-            )
         for name in ("key", "delete_missing", "where"):
             value = getattr(self, name)
             if self.mode != "upsert" and value not in (None, False, "", [], ()):
@@ -113,6 +111,17 @@ class StoreOptions:
     def key_columns(self) -> list[str]:
         """The key columns as a list."""
         return [self.key] if isinstance(self.key, str) else list(self.key or ())
+
+    def require_key(self) -> None:
+        """Check that an upsert has key columns.
+
+        Raises:
+            AirflowFailException: There are no key columns.
+        """
+        if self.mode == "upsert" and not self.key:
+            raise AirflowFailException(
+                "mode='upsert' requires key=...: the columns that identify a row"
+            )
 
 
 def store_rows(
@@ -127,7 +136,8 @@ def store_rows(
 
     Args:
         client: Sends the requests.
-        table_id: `syn123`; None to create the table at `options.location`, unless it exists.
+        table_id: `syn123`, a table or a view; None to create the table at `options.location`,
+            unless it exists.
         rows: The rows in any form that `row_formats.open_rows` takes.
         options: Mode, key and limits.
         resolve_reference: Returns the local path of a reference in `rows`.
@@ -144,7 +154,11 @@ def store_rows(
             f"the table {options.location.name!r}. Remove table_id, or remove create, parent_id "
             "and name"
         )
-    columns = None if table_id is None else require_columns(client, table_id)
+    target = None if table_id is None else client.call("GET", f"/entity/{table_id}").json
+    if target is not None and target["concreteType"] in VIEWS:
+        return _store_in_view(client, target, rows, options, resolve_reference)
+    options.require_key()
+    columns = None if target is None else require_columns(client, target)
     client.require_sources(**options.provenance)
     with open_rows(
         rows, options.columns, lambda file: _open_file(client, file, resolve_reference)
@@ -152,13 +166,46 @@ def store_rows(
         source.match_case = options.match_case
         table = _get_table(client, table_id, options, source)
         with removed_on_refusal(client, table):
-            columns = columns or require_columns(client, table.table_id)
+            columns = columns or require_columns(
+                client, client.call("GET", f"/entity/{table.table_id}").json
+            )
             call = _create_call(client, table, source, columns, options)
             with StoreCalls.of(client, table.table_id).begin(call) as transaction:
                 transaction.deferral = deferral
                 if not transaction.is_done:
                     _write(RowWriter(client, transaction, source, options.chunk_rows), options)
                 return _create_result(client, transaction, options, is_new=table.is_new)
+
+
+def _store_in_view(
+    client: LineageClient,
+    view: Mapping[str, Any],
+    rows: Any,
+    options: StoreOptions,
+    resolve_reference: ResolveReference,
+) -> SynapseTableRows:
+    """Store annotations through the rows of a view. Annotations have no Activity."""
+    unsupported = {
+        "delete_missing": options.delete_missing,
+        "where": None if options.where is None else repr(options.where),
+        "new_columns": options.new_columns if options.new_columns == "add" else None,
+        **options.provenance,
+    }
+    require_view_options(view, options.mode, options.key_columns, unsupported)
+    with open_rows(
+        rows, options.columns, lambda file: _open_file(client, file, resolve_reference)
+    ) as source:
+        source.match_case = options.match_case
+        changed = store_view_rows(client, view, source)
+    return {
+        "id": view["id"],
+        "version": view["versionNumber"],
+        "added": 0,
+        "changed": changed,
+        "deleted": 0,
+        "activity_id": None,
+        "synapse_conn_id": client.synapse_conn_id,
+    }
 
 
 def _get_table(

@@ -25,12 +25,20 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
     another writer changes the table at the same time, the rows are compared again. Returns the
     numbers of changed rows (`SynapseTableRows`).
 
+    Rows of a view or dataset (`mode="upsert"`) set the annotations of the entities, or of the
+    submissions, that the columns `id` or `ROW_ID` identify. Only cells that differ are written;
+    an empty cell removes the annotation. Rows with `etag`, `ROW_ETAG` or `ROW_VERSION` are refused
+    if the entity has changed since they were read. The rows that can be stored are stored; then
+    the task fails if others were refused, with the list as the XCom `refused`:
+    `[{"id": "syn123", "reason": "..."}]`. Annotations create no version and have no Activity.
+
     With `deferrable`, the worker uploads the rows and starts the transaction, and the task waits
     in the triggerer. Then a worker reads the rows again and checks that they are stored, as a
-    retry does; local files must be available to all workers.
+    retry does; local files must be available to all workers. Rows of a view are always stored in
+    the worker.
 
     Args:
-        table_id: The table, or a reference to it; None with `create` (templated).
+        table_id: The table or view, or a reference to it; None with `create` (templated).
         rows: The rows (templated), in one of these forms:
 
             - a pandas or polars DataFrame, or a pyarrow Table. The named levels of a pandas index
@@ -49,7 +57,8 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
             cells; only polars, Arrow and Parquet tell NaN from null, and store it in DOUBLE
             columns. A datetime without a time zone is in UTC.
         mode: `append`, `upsert` or `replace` (templated).
-        key: For `upsert`, the columns that identify a row (templated).
+        key: For `upsert`, the columns that identify a row; for a view, `id`, the default
+            (templated).
         delete_missing: For `upsert`, whether to delete the rows of the table whose key is not in
             `rows`, in the same transaction. Rows without a key are deleted as well.
         where: For `upsert`, the scope: only rows of the table that meet this condition are

@@ -427,7 +427,7 @@ TABLES = [
 ]
 
 
-def view(world: World) -> str:
+def view(world: World, *columns: Column) -> str:
     types = [EntityViewType.FILE]
     world.put("raw.txt")
     schema = EntityViewSchema(
@@ -437,7 +437,7 @@ def view(world: World) -> str:
         includeEntityTypes=types,
         addDefaultViewColumns=False,
         addAnnotationColumns=False,
-        columns=[Column(name="name", columnType="STRING", maximumSize=256)],
+        columns=[Column(name="name", columnType="STRING", maximumSize=256), *columns],
     )
     return world.syn.store(schema).id
 
@@ -553,6 +553,16 @@ ANNOTATIONS = [
             "annotations": {"kind": ["raw", "x"], "n": 1},
         },
         used={"raw.txt": [None], "b.txt": [None]},
+    ),
+    Scenario(
+        "annotate through a view",
+        SynapseTableStoreOperator,
+        lambda world: {
+            "table_id": view(world, Column(name="n", columnType="INTEGER")),
+            "rows": [{"id": world.put("raw.txt"), "n": 1}, {"id": world.put("b.txt"), "n": 2}],
+            "mode": "upsert",
+        },
+        used={"View": [None], "raw.txt": [None], "b.txt": [None]},
     ),
 ]
 

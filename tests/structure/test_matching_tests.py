@@ -68,6 +68,7 @@ TESTED_BY = {
     "idempotency/table_store": "airflow/test_table_stores.py",
     "idempotency/task_state": "airflow/test_table_stores_recovery.py",
     "idempotency/transaction": "airflow/test_table_stores_recovery.py",
+    "idempotency/view_rows": "airflow/test_view_store.py",
     "idempotency/upsert_index": "airflow/test_table_stores_modes.py",
     "idempotency/value_source": "airflow/test_row_formats.py",
     "operators/deferrable": "airflow/test_table_stores_deferrable.py",

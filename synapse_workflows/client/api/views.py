@@ -37,7 +37,7 @@ def add_view_columns(syn: Session, view: ViewBase) -> None:
     """
     found: list[Column] = []
     if view.addDefaultViewColumns:
-        found += _get_default_columns(syn, view)
+        found += get_default_columns(syn, view)
     if view.addAnnotationColumns and view.get_scope_ids():
         ignored = view.ignoredAnnotationColumnNames
         found += [
@@ -116,7 +116,7 @@ def _get_current_columns(syn: Session, view: ViewBase) -> list[Column]:
     return view.columns() or []
 
 
-def _get_default_columns(syn: Session, view: ViewBase) -> list[Column]:
+def get_default_columns(syn: Session, view: ViewBase) -> list[Column]:
     """Get the default columns of a view.
 
     Source:
