@@ -562,7 +562,7 @@ ANNOTATIONS = [
             "rows": [{"id": world.put("raw.txt"), "n": 1}, {"id": world.put("b.txt"), "n": 2}],
             "mode": "upsert",
         },
-        used={"View": [None], "raw.txt": [None], "b.txt": [None]},
+        used={"View": [None], "raw.txt": [None, None], "b.txt": [None]},
     ),
 ]
 
