@@ -53,7 +53,14 @@ def _parse_literal(value: Any) -> Any:
 def annotate_entities(
     client: LineageClient, entities: Any, annotations: Any, mode: AnnotateMode
 ) -> SynapseAnnotations:
-    """Check the arguments and annotate entities; see `SynapseHook.annotate`."""
+    """Check the arguments and annotate entities; see `SynapseHook.annotate`.
+
+    Raises:
+        AirflowFailException: An argument is invalid, or some entities were not annotated and a
+            retry cannot succeed.
+        AirflowException: Some entities were not annotated.
+        SynapseMalformedEntityError: An item of `entities` is not an entity ID.
+    """
     if mode not in get_args(AnnotateMode):
         raise AirflowFailException(
             f"Invalid mode {mode!r}: expected one of {', '.join(get_args(AnnotateMode))}"

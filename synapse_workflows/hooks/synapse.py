@@ -309,6 +309,9 @@ class SynapseHook(SynapseBaseHook):
     ) -> SynapseAnnotations:
         """Annotate entities, as `SynapseAnnotateOperator` does.
 
+        If some entities cannot be annotated, the others are; then an error lists the refused
+        entities. In a task, the list is also the XCom `refused`.
+
         Args:
             entities: An entity ID, a reference, or a list of these; None for all entities in
                 `annotations`.

@@ -1,7 +1,7 @@
 """Operator that annotates entities."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from synapse_workflows.hooks.annotations import parse_entities
 from synapse_workflows.idempotency.annotation_writer import AnnotateMode, SynapseAnnotations
@@ -9,6 +9,9 @@ from synapse_workflows.operators.base import SynapseOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+#: Number of entities in the name of a mapped instance.
+_NAMED: Final = 3
 
 
 class SynapseAnnotateOperator(SynapseOperator):
@@ -66,7 +69,9 @@ class SynapseAnnotateOperator(SynapseOperator):
         entities = parse_entities(self.entities)
         if entities:
             self.set_entity_url(entities[-1].id)
-            self.set_map_index_name(context, ", ".join(entity.id for entity in entities))
+            more = ["..."] if len(entities) > _NAMED else []
+            names = [entity.id for entity in entities[:_NAMED]]
+            self.set_map_index_name(context, ", ".join(names + more))
         result = self.hook.annotate(self.entities, self.annotations, self.mode)
         self.push_items(context, result)
         return result

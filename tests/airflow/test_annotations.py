@@ -17,6 +17,7 @@ from synapse_workflows import (
     Folder,
     Project,
     SynapseAnnotateOperator,
+    SynapseGetOperator,
     SynapseHook,
     SynapseStoreOperator,
 )
@@ -218,6 +219,22 @@ def test_version_and_activity_are_kept(annotate, api, alice, project, tmp_path):
     assert alice.get_annotations(reference["id"])["n"] == ["run_1"]
     assert alice.get(reference["id"], downloadFile=False).versionNumber == 1
     assert alice.getProvenance(reference["id"])["id"] == reference["activity_id"]
+
+
+def test_sources_are_handed_on(api, alice, project, put, folders, tmp_path, sources_of):
+    """The task stores nothing that could be a source, so its own sources are handed on."""
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    raw = put()
+    with DAG("hand_on", schedule=None) as dag:
+        get = SynapseGetOperator(task_id="get", entity_id=raw)
+        annotate = SynapseAnnotateOperator(
+            task_id="annotate", entities=folders[:2], annotations={"raw": get.output["name"]}
+        )
+        annotate >> SynapseStoreOperator(task_id="store", path=str(path), parent_id=project)
+    run = Run(api, dag).all()
+    assert alice.get_annotations(folders[1])["raw"] == ["raw.csv"]
+    assert sources_of(run.value("store")["id"])[0] == [raw]
 
 
 def test_mapped_tasks(api, alice, folders):

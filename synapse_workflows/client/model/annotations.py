@@ -29,7 +29,6 @@ _SUPPORTED_VALUES: Final = (
     "Supported values are strings, booleans, integers of 64 bits, floats (including nan and inf), "
     "dates, datetimes, and lists of these"
 )
-_PRESENT: Final = object()
 
 
 class EpochMilliseconds(int):
@@ -102,7 +101,9 @@ def to_synapse_annotations(values: Mapping[str, Any]) -> dict[str, dict[str, Any
 
 
 def require_values(values: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return annotations as lists of values; reject the missing values that others ignore.
+    """Return annotations as lists of values; reject values that are missing by accident.
+
+    `to_synapse_annotations` ignores missing values, which would remove an annotation.
 
     Args:
         values: One value or an iterable of values by key. None is an empty list.
@@ -120,12 +121,12 @@ def _require_items(key: str, value: Any) -> list[Any]:
     if is_single or not isinstance(value, Iterable) or _is_scalar(value):
         value = [value]
     items = list(value)
-    missing = next((item for item in items if _is_missing(item)), _PRESENT)
-    if missing is not _PRESENT:
-        raise ValueError(
-            f"Annotation {key!r} has the missing value {missing!r}. Pass None instead of the "
-            "value to remove the annotation, or leave the key out to keep it."
-        )
+    for item in items:
+        if _is_missing(item):
+            raise ValueError(
+                f"Annotation {key!r} has the missing value {item!r}. Pass None instead of the "
+                "value to remove the annotation, or leave the key out to keep it."
+            )
     return items
 
 

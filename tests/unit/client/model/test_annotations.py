@@ -16,6 +16,7 @@ from synapse_workflows.client.model.annotations import (
     Annotations,
     from_synapse_annotations,
     have_same_values,
+    require_values,
     to_synapse_annotations,
 )
 
@@ -214,3 +215,12 @@ def test_values_of_others_keep_their_type(value_type, texts):
     read = from_synapse_annotations({"id": "syn1", "etag": "e", "annotations": stored})
     assert to_synapse_annotations(read) == stored
     assert to_synapse_annotations({"k": list(read["k"])}) == stored
+
+
+def test_values_are_listed_unless_one_is_missing():
+    given = {"a": 1, "b": ["x", "y"], "c": None, "d": (), "e": np.array([1, 2]), "f": "text"}
+    expected = {"a": [1], "b": ["x", "y"], "c": [], "d": [], "e": [1, 2], "f": ["text"]}
+    assert require_values(given) == expected
+    for missing in (math.nan, pd.NA, pd.NaT, Decimal("nan"), [None], [1, np.nan]):
+        with pytest.raises(ValueError, match="Annotation 'k' has the missing value"):
+            require_values({"k": missing})
