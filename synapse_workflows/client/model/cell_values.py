@@ -106,7 +106,8 @@ def to_integer(value: Any) -> int:
     """Convert a value to an integer of 64 bits.
 
     Raises:
-        ValueError: The value is not an integer, or does not fit into 64 bits.
+        ValueError: The value is not an integer, does not fit into 64 bits, or is a float that may
+            have lost digits.
     """
     number = value if type(value) is int else to_builtin(value)
     if isinstance(number, str):
@@ -116,12 +117,18 @@ def to_integer(value: Any) -> int:
             raise ValueError("is not an integer") from None
     if isinstance(number, Decimal):
         number = _to_whole_number(number)
+    is_float = False
     if isinstance(number, float) and number.is_integer():
-        number = int(number)
+        is_float, number = True, int(number)
     if isinstance(number, bool) or not isinstance(number, int):
         raise ValueError("is not an integer")  # noqa: TRY004
     if number not in _INT64_RANGE:
         raise ValueError("does not fit into 64 bits")
+    if is_float and abs(number) >= _MAX_EXACT_INTEGER:
+        raise ValueError(
+            "is a float that may have lost digits of an integer. Pass an integer; in a pandas "
+            "column with nulls, use the dtype 'Int64' before the values become floats"
+        )
     return number
 
 
