@@ -90,7 +90,7 @@ def test_csv_file_must_have_the_columns_of_the_table(syn, table, write_csv, text
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("name,how many,colour\nx,1,red\n", {}, r"\(colour is not(.|\n)*getTableColumns lists"),
+        ("name,how many,colour\nx,1,red\n", {}, r"\(colour is not(.|\n)*columns of the table are"),
         ("x,1\ny,2,3\n", {"header": False}, "Row 1 has 3 fields, but the first line has 2"),
         ("name,how many\nx,1\ny,2,3\n", {}, "Row 1 has 3 fields, but the first line has 2"),
         ("name,how many\nx,1\nabcdef,2\n", {}, "maximum length of 5(.|\n)*larger maximumSize"),
@@ -213,7 +213,9 @@ def test_rows_with_removed_column_are_rejected(syn, table):
     current = get_rows(syn, table)
     with pytest.raises(SynapseBadRequestError, match=r"'how many, \d+'(.|\n)*getTableColumns"):
         syn.store(pages)
-    with pytest.raises(SynapseBadRequestError, match=r"\(how many is not(.|\n)*getTableColumns"):
+    with pytest.raises(
+        SynapseBadRequestError, match=r"\(how many is not(.|\n)*columns of the table are"
+    ):
         syn.store(read)
     with pytest.raises(SynapseBadRequestError, match=r"how many(.|\n)*getTableColumns lists"):
         syn.tableQuery(f'select "how many" from {table.tableId}')
