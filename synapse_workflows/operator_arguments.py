@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
@@ -24,12 +25,13 @@ class TemplateValues:
 
     Without `render_template_as_native_obj`, Jinja renders every value as text. A template that
     renders to the text of a reference (`{{ ti.xcom_pull('get') }}`), or of a list of references,
-    gives the references. A template that renders to the text `None` gives the value None. Other
-    values, and text that is not a template, are not changed.
+    gives the references. A template that renders to the text `None` gives the value None. NaN and
+    infinity become a `Decimal`, because Airflow stores the rendered values as JSON. Other values,
+    and text that is not a template, are not changed.
     """
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
-        """Render a template as `BaseOperator` does, and convert the text of None and references.
+        """Render a template as `BaseOperator` does, and convert the result.
 
         Args:
             content: The template, or a collection of templates.
@@ -38,9 +40,10 @@ class TemplateValues:
         """
         rendered = super().render_template(content, *args, **kwargs)  # type: ignore[misc]
         is_template = isinstance(content, str) and any(one in content for one in _TEMPLATE_MARKS)
-        if not is_template or not isinstance(rendered, str):
-            return rendered
-        return None if rendered.strip() == _NONE else parse_reference_text(rendered)
+        if is_template and isinstance(rendered, str):
+            return None if rendered.strip() == _NONE else parse_reference_text(rendered)
+        has_rendered_items = isinstance(content, list | tuple | dict) and rendered is not content
+        return rendered if has_rendered_items else _replace_special_floats(rendered)
 
 
 def parse_reference_text(value: Any) -> Any:
@@ -197,6 +200,17 @@ def invalid_type(value: Any, argument: str, expected: str) -> AirflowFailExcepti
     return AirflowFailException(
         f"Invalid {argument}{shown}: expected {expected}, not {value!r:.100}"
     )
+
+
+def _replace_special_floats(value: Any) -> Any:
+    """Return a value with NaN and infinity as `Decimal`, which is no error in Airflow's JSON."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else Decimal(value)
+    if type(value) is dict:
+        return {key: _replace_special_floats(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_replace_special_floats(item) for item in value)
+    return value
 
 
 def _has_references(value: Any) -> bool:

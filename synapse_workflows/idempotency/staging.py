@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from os import PathLike, fspath
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -126,9 +127,19 @@ def _open(url: str) -> Iterator[Any]:
         file_system, path = get_file_system(url)
         with file_system.open(path, "rb") as stream:
             yield stream
-    except FileNotFoundError:
+    except FileNotFoundError as error:
         # do not chain: the message may contain the query string, which may hold a signature
+        if _is_connection_failure(error.__cause__):
+            cause = type(error.__cause__).__name__
+            raise ConnectionError(f"Cannot read {redact_url(url)}: {cause}") from None
         raise SynapseFileNotFoundError(f"Object not found: {redact_url(url)}") from None
+
+
+def _is_connection_failure(cause: BaseException | None) -> bool:
+    """Return whether fsspec replaced an error of an HTTP server by "file not found"."""
+    is_http = type(cause).__module__.partition(".")[0] == "aiohttp"
+    status = getattr(cause, "status", None)
+    return is_http and (status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def _require_file(path: Path) -> Path:

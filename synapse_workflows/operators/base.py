@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
-from synapse_workflows.lineage.lineage_mode import LineageModeName
+from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
 from synapse_workflows.links import SynapseEntityLink
 from synapse_workflows.operator_arguments import TemplateValues
 
@@ -33,6 +33,9 @@ class SynapseOperator(TemplateValues, BaseOperator):
         lineage_mode: `auto`, `declared` or `off`; None for `[synapse] lineage_mode` of the
             Airflow configuration.
         kwargs: Arguments of `BaseOperator`.
+
+    Raises:
+        ValueError: Unknown `lineage_mode`.
     """
 
     template_fields: Sequence[str] = ("synapse_conn_id",)
@@ -49,6 +52,8 @@ class SynapseOperator(TemplateValues, BaseOperator):
         lineage_mode: LineageModeName | None = None,
         **kwargs: Any,
     ) -> None:
+        if lineage_mode is not None:
+            LineageMode.resolve(lineage_mode)
         super().__init__(**({"multiple_outputs": True} | kwargs))
         self.synapse_conn_id = synapse_conn_id
         self.lineage_mode = lineage_mode

@@ -1,7 +1,9 @@
 """Arguments of operators: values of templates, wrong types, and results as arguments."""
 
+import math
 from itertools import count
 
+import numpy as np
 import pandas as pd
 import pytest
 from airflow.sdk import DAG, task
@@ -9,6 +11,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundExceptio
 from support.execution_api import Run
 
 from synapse_workflows import (
+    Column,
+    Schema,
     SynapseGetOperator,
     SynapseHook,
     SynapseStoreOperator,
@@ -168,6 +172,46 @@ def test_an_argument_of_the_wrong_type_fails_at_once(
     failed, _ = run_one(operator, **(valid | {argument: value}))
     assert failed.state == "failed", failed.error
     assert argument in str(failed.error)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, np.float64("nan")])
+def test_special_floats_are_stored(run_one, alice, project, table, file, number):
+    rows, _ = run_one(SynapseTableStoreOperator, table_id=table, rows=[{"a name": number, "n": 1}])
+    assert rows.state == "success", rows.error
+    text = "Infinity" if number == math.inf else None
+    assert alice.tableQuery(f"select * from {table}").asDataFrame()["a name"].tolist() == [text]
+    annotations = {"number": number, "numbers": [0.5, number], "other": 1}
+    stored, run = run_one(
+        SynapseStoreOperator, path=file, parent_id=project, annotations=annotations
+    )
+    assert stored.state == "success", stored.error
+    found = dict(alice.get_annotations(run.value("one")["id"]))
+    special = {"number": [number]} if number == math.inf else {}
+    assert found == special | {"numbers": [0.5, *special.get("number", [])], "other": [1]}
+
+
+def test_special_floats_in_json_are_rejected(run_one, alice, project):
+    columns = [Column(name="doc", columnType="JSON")]
+    table = alice.store(Schema("documents", columns, parent=project)).id
+    failed, _ = run_one(
+        SynapseTableStoreOperator, table_id=table, rows=[{"doc": {"a": [math.nan]}}]
+    )
+    assert failed.state == "failed"
+    assert "Row 1, column 'doc'" in str(failed.error)
+
+
+def test_unknown_lineage_mode_is_rejected_when_the_dag_is_parsed(run_one):
+    with pytest.raises(ValueError, match="Invalid lineage_mode 'full'"):
+        run_one(SynapseGetOperator, entity_id="syn1", lineage_mode="full")
+
+
+def test_unreachable_server_of_a_source_is_retried(run_one, project):
+    result, _ = run_one(
+        SynapseStoreOperator, path="http://127.0.0.1:1/a.csv?token=t0psecret", parent_id=project
+    )
+    assert result.state == "up_for_retry"
+    assert "Cannot read http://127.0.0.1:1/a.csv: Client" in str(result.error)
+    assert "t0psecret" not in str(result.error)
 
 
 def test_a_missing_connection_fails_at_once(run_one):

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Final
@@ -193,6 +194,8 @@ def _to_builtin(key: str, element: Any) -> Any:
         case Integral():
             return int(element)
         case Real():
+            return float(element)
+        case Decimal() if not element.is_finite():
             return float(element)
     if isinstance(element, (Iterable, bytes, memoryview)) or not _has_str_method(element):
         raise _create_error(key, element)

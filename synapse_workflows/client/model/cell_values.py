@@ -144,11 +144,14 @@ def to_double_text(value: Any) -> str:
     if isinstance(number, bool) or not isinstance(number, int | float | str | Decimal):
         raise ValueError("is not a number")  # noqa: TRY004
     try:
-        return _format_double(float(number))
+        found = float(number)
     except ValueError:
         raise ValueError("is not a number") from None
     except OverflowError:
-        raise ValueError("is too large for a DOUBLE: use a STRING column") from None
+        found = math.inf
+    if math.isinf(found) and not _is_infinite(number):
+        raise ValueError("is too large for a DOUBLE: use a STRING column")
+    return _format_double(found)
 
 
 def to_boolean(value: Any) -> bool:
@@ -339,14 +342,15 @@ def _to_json_value(value: Any, *, untyped: bool = False) -> Any:
             milliseconds since 1970, as in a DATE_LIST, and NaN becomes null.
     """
     value = to_builtin(value)
-    if is_missing(value) and (untyped or not isinstance(value, float)):
+    if is_missing(value) and (untyped or not isinstance(value, float | Decimal)):
         return None  # NaN in a JSON document is an error
     if isinstance(value, Mapping):
         return {to_builtin(key): _to_json_value(one) for key, one in value.items()}
     if _is_collection(value):
         return [_to_json_value(one, untyped=untyped) for one in value]
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        is_whole = value.is_finite() and value == value.to_integral_value()
+        return int(value) if is_whole else float(value)
     if isinstance(value, date):
         return to_epoch_millis(value) if untyped else value.isoformat()
     return _format_timedelta(value) if isinstance(value, timedelta) else value
@@ -363,6 +367,11 @@ def _to_whole_number(value: Decimal) -> int | None:
     if value.adjusted() > _MAX_INT64_DIGITS:
         raise ValueError("does not fit into 64 bits")
     return int(value)
+
+
+def _is_infinite(number: float | str | Decimal) -> bool:
+    """Return whether a number is infinity itself, and not a number beyond the range of floats."""
+    return Decimal(number).is_infinite()
 
 
 def _format_double(value: float) -> str:
