@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from airflow.sdk.exceptions import AirflowFailException
+
 from synapse_workflows.client.model import dataframes
 from synapse_workflows.idempotency.parquet_source import BATCH_ROWS, iter_batch_rows
 from synapse_workflows.idempotency.row_source import RowSource
@@ -62,12 +64,23 @@ def _find_factory(value: Any) -> Callable[[Any, str], RowSource] | None:
 
 
 def _create_pandas_source(frame: Any, label: str) -> RowSource:
+    if frame.columns.nlevels > 1:
+        raise AirflowFailException(
+            f"Invalid {label}: the DataFrame has {frame.columns.nlevels} levels of column names, "
+            f"such as {frame.columns[0]!r}. Flatten them, for example: "
+            "frame.columns = ['_'.join(names) for names in frame.columns]"
+        )
     if not len(frame) and not len(frame.columns):
         return RecordRowSource([], label=label)
     named = [name for name in frame.index.names if name is not None]
     new = [name for name in named if not _is_copied(frame, name)]
     if new:
         frame = frame.reset_index(level=new, allow_duplicates=True)
+    if not len(frame.columns):
+        raise AirflowFailException(
+            f"Invalid {label}: the DataFrame has {len(frame)} rows, but no columns and no named "
+            "index"
+        )
     names, _ = dataframes.split_dataframe(frame, row_ids=False)
     rows = _Repeatable(lambda: dataframes.split_dataframe(frame, row_ids=False)[1])
     return SequenceRowSource(rows, names, label)

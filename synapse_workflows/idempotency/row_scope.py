@@ -89,6 +89,9 @@ class RowScope:
 
 def _to_sql(where: Mapping[str, Any]) -> str:
     """Return the condition that columns equal values."""
+    for name in where:
+        if not isinstance(name, str):
+            raise invalid_type(name, "where", "a dictionary of column names and values")
     return " and ".join(_equality(name, value) for name, value in where.items())
 
 

@@ -145,7 +145,8 @@ class RowSource(ABC):
         """
         header = self.read_header() or ()
         self._check_header(header)
-        self._require_unique(header, header)
+        self._check_separator(header)
+        self._require_unique(header, self._fold(header))
         kind = TextColumnInference if self.has_text_cells else ValueColumnInference
         inferences = {name: kind(name) for name in header}
         with self.read_errors():
@@ -229,6 +230,20 @@ class RowSource(ABC):
                 f"{self.label} has row IDs, which cannot be stored: the mode decides which rows "
                 "change. Query without include_row_ids, or remove these columns"
             )
+
+    def _check_separator(self, header: Sequence[str]) -> None:
+        """Check that a file that a new table gets its columns from is separated by commas."""
+        separator = _find_separator(header)
+        if self.has_text_cells and separator:
+            raise AirflowFailException(
+                f"{self.label} has one column, {header[0]!r}. Separate cells with commas, not "
+                f"with {separator!r}; or, if {separator!r} is part of the name, create the table "
+                "or the column before this task"
+            )
+
+    def _fold(self, header: Sequence[str]) -> list[str]:
+        """Return names that are equal if the columns cannot be told apart."""
+        return list(header) if self.match_case else [name.casefold() for name in header]
 
     def _require_unique(self, header: Sequence[str], names: Sequence[str]) -> None:
         duplicates = sorted(
@@ -362,10 +377,17 @@ def row_serializer(names: Sequence[str]) -> tuple[bytes, Callable[[CsvRow], byte
     return header, lambda line: SYNAPSE_CSV.format_row([None, None, *line]).encode()
 
 
+def _find_separator(names: Sequence[str]) -> str | None:
+    """Return the separator in a single name that probably consists of several names."""
+    if len(names) != 1:
+        return None
+    return next((one for one in _OTHER_SEPARATORS if one in names[0]), None)
+
+
 def _hint(unknown: Sequence[str], known: Iterable[str]) -> str:
     """Return the end of an error message: the probable causes of unknown column names."""
-    separator = next((one for one in _OTHER_SEPARATORS if one in "".join(unknown)), None)
-    if separator and len(unknown) == 1:
+    separator = _find_separator(unknown)
+    if separator:
         return f". Separate cells with commas, not with {separator!r}"
     names = list(known)
     folded = {name.casefold() for name in names}

@@ -140,7 +140,7 @@ def get_or_create_table(
         )
     try:
         with (
-            _invalid_columns(source),
+            _explained(f"Cannot create the table {name!r} in {parent_id} for {source.label}"),
             client.without_lineage(),
         ):  # the Activity is recorded when the rows are stored
             schema = Schema(name, columns, parent=parent_id)
@@ -155,12 +155,12 @@ def get_or_create_table(
 
 
 @contextmanager
-def _invalid_columns(source: RowSource) -> Iterator[None]:
-    """Convert the errors of the client for invalid columns to AirflowFailException."""
+def _explained(problem: str) -> Iterator[None]:
+    """Convert the errors of the client for invalid arguments to AirflowFailException."""
     try:
         yield
     except ValueError as error:
-        raise AirflowFailException(f"Invalid columns of {source.label}: {error}") from error
+        raise AirflowFailException(f"{problem}: {error}") from error
 
 
 @contextmanager
@@ -201,28 +201,40 @@ def _delete_unchanged(client: LineageClient, table: CreatedTable) -> None:
         client.logger.info("Deleted the new table %s, which has no rows", table.table_id)
 
 
-def add_new_columns(
-    client: LineageClient, table_id: str, columns: list[Mapping[str, Any]], source: RowSource
+def infer_new_columns(
+    columns: list[Mapping[str, Any]], source: RowSource
 ) -> list[Mapping[str, Any]]:
-    """Add the columns of the rows that a table does not have; return its columns.
+    """Infer the columns of the rows that a table does not have.
+
+    Args:
+        columns: Columns of the table.
+        source: The rows.
+
+    Raises:
+        AirflowFailException: The source cannot be read, or the values of a column have no common
+            type.
+    """
+    unknown = source.find_unknown(columns)
+    return [one for one in source.infer_columns() if one["name"] in unknown] if unknown else []
+
+
+def add_columns(
+    client: LineageClient, table_id: str, inferred: list[Mapping[str, Any]], source: RowSource
+) -> list[Mapping[str, Any]]:
+    """Add columns to a table; return all its columns.
 
     If another task adds a column with the same name at the same time, its column is used.
 
     Args:
         client: Sends the requests.
         table_id: `syn123`.
-        columns: Columns of the table.
+        inferred: The columns to add.
         source: The rows.
 
     Raises:
         SynapseForbiddenError: The caller may not change the table.
         SynapseBadRequestError: Synapse rejected the columns.
     """
-    if not source.find_unknown(columns):
-        return columns
-    inferred = source.infer_columns()
-    if not inferred:
-        return columns
 
     def add() -> list[Mapping[str, Any]]:
         entity = client.call("GET", f"/entity/{table_id}").json
@@ -231,7 +243,7 @@ def add_new_columns(
         new = [column for column in inferred if column["name"] in unknown]
         if not new:
             return current
-        with _invalid_columns(source):
+        with _explained(f"Cannot add the columns {unknown} of {source.label} to {table_id}"):
             created = table_columns.createColumns(client, new)
         column_ids = [str(column["id"]) for column in (*current, *created)]
         client.call("PUT", f"/entity/{table_id}", json={**entity, "columnIds": column_ids})

@@ -11,23 +11,31 @@ from synapse_workflows.constants import VIEWS
 from synapse_workflows.idempotency.row_formats import open_rows
 from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.row_writer import RowWriter
-from synapse_workflows.idempotency.staging import LocalFile, ResolveReference, as_local_file
+from synapse_workflows.idempotency.staging import (
+    LocalFile,
+    ResolveReference,
+    as_local_file,
+    is_list,
+)
 from synapse_workflows.idempotency.store_calls import StoreCall, StoreCalls
+from synapse_workflows.idempotency.table_reader import TableReader
 from synapse_workflows.idempotency.table_schema import (
     CreatedTable,
     NewColumns,
     TableLocation,
-    add_new_columns,
+    add_columns,
     get_or_create_table,
+    infer_new_columns,
     removed_on_refusal,
     require_columns,
 )
 from synapse_workflows.idempotency.transaction import Deferral, TableTransaction
-from synapse_workflows.idempotency.upsert_comparison import UpsertOptions
+from synapse_workflows.idempotency.upsert_comparison import UpsertComparison, UpsertOptions
 from synapse_workflows.idempotency.view_store import require_view_options, store_view_rows
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.operator_arguments import invalid_type
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 #: What happens to the existing rows of the table: `append` keeps them, `upsert` updates the rows
@@ -93,6 +101,7 @@ class StoreOptions:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._check_types()
         for name, choices in (("mode", StoreMode), ("new_columns", NewColumns)):
             if getattr(self, name) not in get_args(choices):
                 raise AirflowFailException(
@@ -106,6 +115,18 @@ class StoreOptions:
                     f"{name}={value!r} requires mode='upsert', but mode is {self.mode!r}. Remove "
                     f"{name} or change the mode"
                 )
+
+    def _check_types(self) -> None:
+        for name in ("delete_missing", "missing_columns", "allow_empty", "match_case"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise invalid_type(value, name, "True or False")
+        rows: Any = self.chunk_rows
+        if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
+            raise invalid_type(rows, "chunk_rows", "a positive number of rows")
+        key: Any = self.key
+        names = [key] if key is None or isinstance(key, str) else key
+        if not is_list(names) or not all(isinstance(one, str | None) for one in names):
+            raise invalid_type(key, "key", "the name of a column, or a list of names")
 
     @property
     def key_columns(self) -> list[str]:
@@ -255,10 +276,12 @@ def _create_call(
     Raises:
         AirflowFailException: The rows do not fit the table or the options.
     """
-    if options.new_columns == "add":
-        columns = add_new_columns(client, table.table_id, columns, source)
-    source.bind_columns(columns)
+    new = infer_new_columns(columns, source) if options.new_columns == "add" else []
+    source.bind_columns([*columns, *new])
     _check_source(source, options)
+    if new:
+        _check_rows(TableReader(client, table.table_id), source, options)
+        source.bind_columns(add_columns(client, table.table_id, new, source))
     scope = repr((options.key_columns, options.where)) if options.delete_missing else None
     return StoreCall(options.mode, source, scope)
 
@@ -269,8 +292,25 @@ def _write(writer: RowWriter, options: StoreOptions) -> None:
     elif options.mode == "replace":
         writer.replace()
     else:
-        key = writer.source.match_names(options.key_columns, writer.source.names)
-        writer.upsert(UpsertOptions(key, options.where, options.delete_missing))
+        writer.upsert(_upsert_options(writer.source, options))
+
+
+def _upsert_options(source: RowSource, options: StoreOptions) -> UpsertOptions:
+    key = source.match_names(options.key_columns, source.names)
+    return UpsertOptions(key, options.where, options.delete_missing)
+
+
+def _check_rows(reader: TableReader, source: RowSource, options: StoreOptions) -> None:
+    """Check all rows before the columns of the table change.
+
+    Raises:
+        AirflowFailException: A row is invalid.
+    """
+    if options.mode == "upsert":
+        UpsertComparison(reader, source, _upsert_options(source, options)).check_source()
+    else:
+        for _ in source.iter_rows():
+            pass
 
 
 @contextmanager

@@ -108,6 +108,21 @@ class UpsertComparison:
             number = upload.upload(_IDS, ([str(value) for value in row] for row in deleted))
         return RowCounts(added, changed, number)
 
+    def check_source(self) -> None:
+        """Check the keys and the scope of all source rows without reading the table.
+
+        The scope is not checked for rows that lack columns, which the table may have.
+
+        Raises:
+            AirflowFailException: A key is empty or not unique, or a row is out of the scope.
+        """
+        rows = enumerate(self.source.iter_rows(), 1)
+        with UpsertIndex.temporary() as index:
+            while batch := list(islice(rows, _BATCH_ROWS)):
+                for match in self._match(index, batch):
+                    if not isinstance(match.line, IncompleteRow):
+                        self._require_in_scope(match.number, match.line)
+
     def _read_table_rows(self, records: Iterator[tuple[CsvRow, str]]) -> Iterator[TableRow]:
         start = 0
         stored_key = self.source.normalizer.stored_key

@@ -44,6 +44,8 @@ TWO_COLUMNS = [
         (pd.DataFrame({"n": [1]}, index=pd.Index(["x"], name="key")), None, "['key']"),
         (pd.DataFrame([[1, 2]], columns=["n", "n"]), None, "duplicate columns: ['n']"),
         (pd.DataFrame({"n": ["many"]}), None, "Row 1, column 'n': 'many' is not an integer"),
+        (pd.DataFrame(index=range(3)), None, "has 3 rows, but no columns and no named index"),
+        (pd.DataFrame([[1]], columns=[["n"], ["m"]]), None, "2 levels of column names"),
         ([pd.DataFrame({"n": [1]}), {"n": 1}], None, "Invalid rows[1] of type dict"),
         ([pd.DataFrame({"n": [1]}), pd.DataFrame({"a name": [1]})], None, "rows[0] does not have"),
         ([{"a name": "\ud800"}], None, "Row 1, column 'a name': '\\ud800' contains a lone"),

@@ -155,6 +155,7 @@ def test_rows_without_types_create_no_table(create, alice, project, tmp_path, ro
         {"rows": [{"n": object()}, {"n": 1}]},
         {"rows": [{f"c{n}": 1 for n in range(200)}]},
         {"rows": [{"a": 1}], "name": "in:valid/*"},
+        {"rows": pd.DataFrame([[1, 2]], columns=[["a", "a"], ["x", "y"]])},
     ],
 )
 def test_refusal_leaves_no_table(create, alice, project, arguments):
@@ -220,6 +221,68 @@ def test_new_columns_are_added_with_each_mode(filled, store_rows, rows_of, write
     result, _ = store_rows(table_id=filled, rows=file, mode=mode, new_columns="add")
     assert result.state == "success", result.error
     assert rows_of(filled)[-1] == ["z", 9, True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rows": [{"a name": "x", "n": "many", "new": 1}]}, "'many' is not an integer"),
+        ({"rows": [{"a name": "x" * 99, "n": 1, "new": 1}]}, "limited to 50"),
+        ({"rows": [{"n": 1, "new": 1}]}, "lacks columns of the table: ['a name']"),
+        ({"rows": [{"n": 1, "new": b"x"}]}, "Column 'new' has no common type: b'x'"),
+        ({"key": "nope"}, "does not have the key columns ['nope']"),
+        ({"rows": [{"n": 1, "new": 1}, {"n": 1, "new": 2}], "key": "n"}, "more than once"),
+        ({"rows": [{"n": None, "new": 1}], "key": "n"}, "not a valid key value"),
+        ({"key": "n", "where": "n = 7"}, "not in the scope"),
+        ({"key": "n", "where": "n = "}, "Invalid where"),
+        ({"rows": [], "key": "n", "delete_missing": True}, "has no rows"),
+    ],
+)
+def test_rows_that_are_refused_add_no_columns(store_rows, filled, types_of, arguments, message):
+    mode = "upsert" if "key" in arguments else "append"
+    given = {"rows": [{"a name": "x", "n": 1, "new": 1}], "mode": mode} | arguments
+    result, _ = store_rows(table_id=filled, new_columns="add", **given)
+    assert result.state == "failed"
+    assert message in str(result.error)
+    assert list(types_of(filled)) == ["a name", "n"]
+
+
+def test_row_without_a_column_of_the_scope_may_add_columns(store_rows, filled, rows_of):
+    result, _ = store_rows(
+        table_id=filled,
+        rows=[{"n": 1, "new": 1}, {"n": 4, "new": 2, "a name": "a"}],
+        mode="upsert",
+        key="n",
+        where="\"a name\" = 'a'",
+        new_columns="add",
+    )
+    assert result.state == "success", result.error
+    assert rows_of(filled)[0] == ["a", 1, 1]
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_files_with_other_separators_make_no_columns(
+    store_rows, filled, project, alice, types_of, tmp_path, separator
+):
+    file = tmp_path / "rows.csv"
+    file.write_text(f"a{separator}b\n1{separator}2\n")
+    targets = (
+        {"create": True, "parent_id": project, "name": "New"},
+        {"table_id": filled, "new_columns": "add", "missing_columns": True},
+    )
+    for rows in (str(file), [str(file), str(file)]):
+        for target in targets:
+            result, _ = store_rows(rows=rows, **target)
+            assert result.state == "failed"
+            assert f"Separate cells with commas, not with {separator!r}" in str(result.error)
+    assert alice.findEntityId("New", project) is None
+    assert list(types_of(filled)) == ["a name", "n"]
+
+
+def test_names_that_differ_in_case_make_no_table(create, alice, project):
+    result, _ = create([{"A": 1, "a": 2}], match_case=False)
+    assert "duplicate columns: ['A', 'a']" in str(result.error)
+    assert alice.findEntityId("New", project) is None
 
 
 def test_known_columns_with_other_case_are_not_new(filled, store_rows, types_of):

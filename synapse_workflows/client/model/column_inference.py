@@ -215,8 +215,8 @@ class ValueColumnInference:
         if column_type is None:
             if self._invalid is not None:
                 raise ValueError(
-                    f"Column {self.name!r} has values of different types, one of which "
-                    f"{self._invalid}: convert them to one type."
+                    f"Column {self.name!r} has no common type: {self._invalid}. Convert its "
+                    "values to one type: text, numbers, booleans, dates, lists or dictionaries."
                 )
             return _create_text_column(self.name, self._longest_text)
         column = _create_column(self.name, column_type)
@@ -235,7 +235,7 @@ class ValueColumnInference:
         try:
             length = cell_values.utf16_length(cell_values.to_text(value))
         except ValueError as error:
-            self._invalid = self._invalid or str(error)
+            self._invalid = self._invalid or f"{value!r:.60} {error}"
         else:
             self._longest_text = max(self._longest_text, length)
 
