@@ -1,6 +1,7 @@
 """Arguments of the operator and the hook that annotate entities."""
 
 import ast
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, get_args
 
@@ -13,7 +14,6 @@ from synapse_workflows.idempotency.annotation_writer import (
     SynapseAnnotations,
     annotate,
 )
-from synapse_workflows.idempotency.staging import flatten
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.operator_arguments import (
     invalid_type,
@@ -26,14 +26,24 @@ def parse_entities(value: Any) -> list[VersionedId] | None:
     """Parse the argument `entities`; return None for None.
 
     Args:
-        value: An entity ID, a reference, or a list of these, which may be nested.
+        value: An entity ID, a reference, or a list or another iterable of these, such as a
+            column of a DataFrame. It may be nested, such as the results of mapped tasks.
 
     Raises:
         SynapseMalformedEntityError: An item is not an entity ID.
     """
     if value is None:
         return None
-    return [_parse_entity(item) for item in flatten(parse_reference_text(_parse_literal(value)))]
+    return [_parse_entity(item) for item in _flatten(parse_reference_text(_parse_literal(value)))]
+
+
+def _flatten(value: Any) -> Iterator[Any]:
+    """Yield the items of a collection, and of the collections in it."""
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+        for item in value:
+            yield from _flatten(item)
+    else:
+        yield value
 
 
 def _parse_entity(value: Any) -> VersionedId:

@@ -39,7 +39,7 @@ class AnnotationChange:
     """Annotations to set and to remove.
 
     Args:
-        values: AnnotationsValue by key.
+        values: AnnotationsValue by key, as a dictionary of JSON values.
         removed: Keys to remove.
         mode: `merge` or `replace`.
     """
@@ -65,6 +65,11 @@ class AnnotationChange:
         require_valid_annotations(lists, BASE_ENTITY_TYPE)
         removed = frozenset(key for key, items in lists.items() if not items)
         return cls(model.to_synapse_annotations(lists), removed, mode)
+
+    @property
+    def signature(self) -> str:
+        """Text that is equal for equal changes, in each process."""
+        return json.dumps([self.mode, sorted(self.removed), self.values], sort_keys=True)
 
     def apply(self, current: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the changed annotations of an entity; None if there is no difference.
@@ -227,7 +232,9 @@ def annotate(
     else:
         values = {entity.id: value for entity, value in by_id.items()}
         changes = _parse_changes(targets, values, mode, refusals)
-    signature = json.dumps([mode, [[*one, repr(change)] for one, change in changes.items()]])
+    signature = json.dumps(
+        sorted((entity.id, entity.version, change.signature) for entity, change in changes.items())
+    )
     planned = PlannedChanges.of(client, f"annotate {signature}")
     return AnnotationWriter(client, changes, refusals).write(planned)
 

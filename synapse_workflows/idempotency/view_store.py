@@ -42,6 +42,7 @@ _LAG_DELAYS: Final = (1.0, 2.0, 4.0)
 #: Maximum number of concurrent changes of an object by other clients.
 _MAX_CONFLICTS: Final = 20
 _MAX_DELAY: Final = 2.0
+_KEYS: Final = frozenset(name.casefold() for name in ID_COLUMNS)
 _CONFLICT: Final = "CONCURRENT_UPDATE"
 _PERMANENT_FAILURES: Final = frozenset({"NOT_FOUND", "UNAUTHORIZED", "ILLEGAL_ARGUMENT"})
 
@@ -102,7 +103,7 @@ def require_view_options(
         raise AirflowFailException(
             f"{name}: {rows}. mode={mode!r} is not possible, use mode='upsert'"
         )
-    if len(key) > 1 or any(name not in ID_COLUMNS for name in key):
+    if len(key) > 1 or any(one.casefold() not in _KEYS for one in key):
         raise AirflowFailException(
             f"{name}: {rows}. key={list(key)} is not possible, use key='id' or no key"
         )

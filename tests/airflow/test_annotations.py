@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import count
 
+import numpy as np
 import pandas as pd
 import pytest
 from airflow.sdk import DAG, task
@@ -90,6 +91,21 @@ def test_other_annotations_are_kept_or_replaced(hook, alice, folders):
     hook.annotate(folders[0], {"n": [1, 2], "only": "x"}, mode="replace")
     assert dict(alice.get_annotations(folders[0])) == {"n": [1, 2], "only": ["x"]}
     assert hook.annotate([], {"n": 1}) == {"changed": [], "unchanged": []}
+
+
+def test_forms_of_entities(hook, alice, project, folders):
+    forms = [
+        pd.Series(folders[:2]),
+        np.array(folders[:2]),
+        dict.fromkeys(folders[:2]).keys(),
+        (one for one in folders[:2]),
+        [[{"id": folders[0], "version": None}], [folders[1]]],
+        [alice.get(folders[0]), {"id": folders[1]}],
+    ]
+    for number, form in enumerate(forms):
+        assert hook.annotate(form, {"n": number + 10})["changed"] == folders[:2]
+    assert sorted(hook.annotate(set(folders), {"m": 1})["changed"]) == sorted(folders)
+    assert hook.annotate(alice.get(project), {"kind": "project"})["changed"] == [project]
 
 
 def test_each_entity_has_its_own_annotations(hook, alice, folders):
@@ -306,7 +322,8 @@ def test_retry_reports_the_changes_of_all_tries(api, alice, folders):
         @task(task_id="code", retries=5)
         def code(ti=None):
             hook = SynapseHook()
-            results = [hook.annotate(folders[:2], {"n": 1})]
+            values = {"n": 1, **dict.fromkeys("abcdefgh")}
+            results = [hook.annotate(folders[:2], values)]
             if ti.try_number == 1:
                 raise WorkerStoppedError
             results.append(hook.annotate(folders[:2], {"n": 1}))

@@ -130,6 +130,16 @@ def test_only_cells_that_differ_are_written(store_rows, alice, view, folders, et
     assert run.record("store") is None
 
 
+def test_upper_case_names_and_deferrable_tasks(store_rows, alice, view, folders):
+    rows = [{"ID": folders[0], "N": 5}]
+    result, run = store_rows(
+        table_id=view, rows=rows, mode="upsert", key="ID", match_case=False, deferrable=True
+    )
+    assert result.state == "success", result.error
+    assert run.value("store", "changed") == 1
+    assert alice.get_annotations(folders[0])["n"] == [5]
+
+
 def test_result_of_a_query_is_stored(api, alice, view, folders):
     """A query with row IDs and default columns identifies rows, and detects other changes."""
     with DAG("round_trip", schedule=None) as dag:

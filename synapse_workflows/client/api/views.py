@@ -117,7 +117,14 @@ def _get_current_columns(syn: Session, view: ViewBase) -> list[Column]:
 
 
 def get_default_columns(syn: Session, view: ViewBase) -> list[Column]:
-    """Get the default columns of a view.
+    """Get the default columns of a view, which show properties of its objects.
+
+    Args:
+        syn: The session that sends the request.
+        view: The schema of the view.
+
+    Raises:
+        SynapseBadRequestError: Synapse does not support this combination of entity types.
 
     Source:
         GET /column/tableview/defaults
