@@ -73,9 +73,9 @@ class Site:
         result = self.syn.tableQuery(sql, includeRowIdAndRowVersion=False)
         return [list(row) for row in result]
 
-    def used(self, entity: str, version: int | None = None) -> list[str]:
+    def used(self, entity: str) -> list[str]:
         """Return the inputs in the Activity of an entity."""
-        activity = self.syn.getProvenance(entity, version)
+        activity = self.syn.getProvenance(entity)
         return sorted(
             "{targetId}.{targetVersionNumber}".format_map(one["reference"])
             if "reference" in one
