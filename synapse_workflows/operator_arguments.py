@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final, get_args
 
@@ -156,6 +156,22 @@ def check_choice(value: Any, argument: str, choices: Any) -> None:
         raise ValueError(
             f"Invalid {argument} {value!r}: expected one of {', '.join(map(str, values))}"
         )
+
+
+def parse_seconds(value: Any, argument: str) -> float:
+    """Return a positive time in seconds.
+
+    Args:
+        value: A number of seconds, or a timedelta.
+        argument: Name of the argument, for the error message.
+
+    Raises:
+        ValueError: The value is not a positive time.
+    """
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise ValueError(f"Invalid {argument}={value!r}: expected a positive number of seconds")
+    return seconds
 
 
 def check_provenance(

@@ -1,9 +1,10 @@
 """Results of queries as Python values and DataFrames."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -12,6 +13,12 @@ from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.hooks.check_queries import reject_subqueries
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.operator_arguments import require_text
+
+#: Quoted text, or a comment.
+_COMMENT: Final = re.compile(
+    r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|/\*.*?\*/|(?:^[ \t]*--|--(?=\s|$))[^\n]*""",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 def get_records(client: LineageClient, sql: str) -> list[tuple[Any, ...]]:
@@ -61,12 +68,13 @@ def read_polars(table: CsvFileTable) -> Any:
 
 
 def check_query(sql: Any) -> str:
-    """Return the text of a query without the final semicolon.
+    """Return the text of a query without comments, which Synapse rejects, and final semicolon.
 
     Raises:
         AirflowFailException: The SQL is not a query, or has a subquery.
     """
-    text = require_text(sql, "sql").strip().rstrip(";").rstrip()
+    text = _COMMENT.sub(lambda match: match[1] or " ", require_text(sql, "sql"))
+    text = text.strip().rstrip(";").rstrip()
     if not text.lower().startswith("select"):
         raise AirflowFailException(
             f"Invalid sql {text!r:.100}: Synapse runs queries only. To store rows, use "

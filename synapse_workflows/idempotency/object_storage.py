@@ -150,13 +150,15 @@ def parse_target(value: Any, argument: str) -> Path | ObjectTarget:
 
     Raises:
         TypeError: The value has another type.
-        ValueError: The URL has a protocol that cannot be written.
+        ValueError: The path is empty, or the URL has a protocol that cannot be written.
     """
     if not isinstance(value, str | PathLike | ObjectStoragePath):
         raise TypeError(
             f"Invalid {argument} {value!r:.200}: expected a path, a URL or an ObjectStoragePath"
         )
     text = str(value) if isinstance(value, ObjectStoragePath) else fspath(value)
+    if not text.strip():
+        raise ValueError(f"Invalid {argument}: the path is empty")
     if looks_like_url(text) and "://" not in text:  # pathlib has removed a slash
         text = text.replace(":/", "://", 1)
     if urlsplit(text).scheme in _LOCAL_SCHEMES and "://" in text:
@@ -165,6 +167,21 @@ def parse_target(value: Any, argument: str) -> Path | ObjectTarget:
         _require_writable(text, argument)
         return ObjectTarget(text)
     return Path(expand_path(text)).absolute()
+
+
+def require_file(target: Path | ObjectTarget, argument: str) -> None:
+    """Check that a target is not a directory.
+
+    Raises:
+        ValueError: The target is a directory or a bucket.
+    """
+    is_directory = target.is_dir() if isinstance(target, Path) else not target.name
+    if is_directory:
+        shown = target if isinstance(target, Path) else redact_url(target.url)
+        raise ValueError(
+            f"Invalid {argument} {str(shown)!r}: it is a directory. Add the name of a file, or "
+            "use download_dir"
+        )
 
 
 def _require_writable(url: str, argument: str) -> None:

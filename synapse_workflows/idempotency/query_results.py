@@ -54,6 +54,10 @@ _SUFFIXES: Final = MappingProxyType(
         ".parquet": FileFormat.PARQUET,
     }
 )
+#: Suffixes of formats that are not supported.
+_OTHER_FORMATS: Final = frozenset(
+    {".json", ".xlsx", ".xls", ".feather", ".arrow", ".orc", ".avro", ".xml", ".html"}
+)
 _OTHER_COMPRESSIONS: Final = frozenset({".bz2", ".xz", ".zst", ".zip"})
 
 
@@ -99,11 +103,17 @@ def parse_file_format(path: str, output_format: OutputFormat | None) -> tuple[Fi
         output_format: The format; None for the format of the path's suffix, or CSV.
 
     Raises:
-        ValueError: The suffix of the path is that of an unsupported compression.
+        ValueError: The suffix of the path is that of an unsupported compression, or of an
+            unsupported format and `output_format` is None.
     """
     stem, _, suffix = path.rpartition(".")
     is_gzipped = suffix.lower() == "gz"
     name = PurePosixPath(stem if is_gzipped else path)
+    if output_format is None and name.suffix.lower() in _OTHER_FORMATS:
+        raise ValueError(
+            f"Invalid output_path {path!r}: files with the suffix {name.suffix!r} are not "
+            "supported. Use .csv, .tsv, .jsonl or .parquet, or set output_format"
+        )
     by_suffix = _SUFFIXES.get(name.suffix.lower(), FileFormat.CSV)
     file_format = by_suffix if output_format is None else FileFormat(output_format)
     if is_gzipped and file_format is FileFormat.PARQUET:

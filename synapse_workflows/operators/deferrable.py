@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from airflow.sdk import conf
 from airflow.sdk.exceptions import TaskDeferralTimeout
 
 from synapse_workflows.client.errors import SynapseTimeoutError
+from synapse_workflows.operator_arguments import parse_seconds
 from synapse_workflows.operators.base import SynapseOperator
 from synapse_workflows.triggers.execution_deadline import (
     enforce_deadline,
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from synapse_workflows.lineage.lineage_client import LineageClient
 
 
+_DEFAULT_TIMEOUT: Final = conf.getfloat("sensors", "default_timeout", fallback=604_800.0)
+
+
 class DeferrableSynapseOperator(SynapseOperator):
     """Base class of operators that wait for jobs of Synapse.
 
@@ -34,30 +38,28 @@ class DeferrableSynapseOperator(SynapseOperator):
     Args:
         deferrable: Whether to wait in the triggerer; the default is `[operators]
             default_deferrable` of the Airflow configuration.
-        poll_interval: Seconds between two requests for the state of a job, when deferred.
-        timeout: Maximum time to wait for one job, in seconds; the default is `[sensors]
-            default_timeout` of the Airflow configuration, a week.
+        poll_interval: Time between two requests for the state of a job, when deferred; a number of
+            seconds or a timedelta.
+        timeout: Maximum time to wait for one job, a number of seconds or a timedelta; the default
+            is `[sensors] default_timeout` of the Airflow configuration, a week.
         kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
 
     Raises:
-        ValueError: `poll_interval` or `timeout` is not positive.
+        ValueError: `poll_interval` or `timeout` is not a positive number of seconds.
     """
 
     def __init__(
         self,
         *,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 5.0,
-        timeout: float = conf.getfloat("sensors", "default_timeout", fallback=604_800.0),
+        poll_interval: float | timedelta = 5.0,
+        timeout: float | timedelta = _DEFAULT_TIMEOUT,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for name, value in (("poll_interval", poll_interval), ("timeout", timeout)):
-            if not value > 0:
-                raise ValueError(f"Invalid {name}={value}: expected a positive number of seconds")
         self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.timeout = timeout
+        self.poll_interval = parse_seconds(poll_interval, "poll_interval")
+        self.timeout = parse_seconds(timeout, "timeout")
 
     @property
     def client(self) -> "LineageClient":

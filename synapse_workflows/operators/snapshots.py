@@ -75,9 +75,10 @@ class SynapseTableSnapshotOperator(DeferrableSynapseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if retain is not None and (retain < 1 or not label_prefix or not version_label):
+        is_count = isinstance(retain, int) and not isinstance(retain, bool) and retain > 0
+        if retain is not None and not (is_count and label_prefix and version_label):
             raise ValueError(
-                f"Invalid retain={retain}: it must be at least 1 and requires version_label and "
+                f"Invalid retain={retain!r}: it must be at least 1 and requires version_label and "
                 "label_prefix, which identifies the snapshots to delete. Example: "
                 "label_prefix='nightly ', version_label='{{ ts }}'"
             )

@@ -14,7 +14,8 @@ from synapse_workflows.client.model import parquet
 from synapse_workflows.client.model.file_conversion import ConversionError
 from synapse_workflows.client.model.ids import VersionedId
 from synapse_workflows.hooks.file_references import SynapseTableFile
-from synapse_workflows.idempotency.object_storage import ObjectTarget, parse_target
+from synapse_workflows.hooks.query_reads import check_query
+from synapse_workflows.idempotency.object_storage import ObjectTarget, parse_target, require_file
 from synapse_workflows.idempotency.query_results import (
     FileFormat,
     OutputFormat,
@@ -31,7 +32,7 @@ from synapse_workflows.idempotency.snapshot import SnapshotMaker
 from synapse_workflows.idempotency.snapshot_state import SnapshotRequest
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.operator_arguments import check_choice, optional_text, require_text
+from synapse_workflows.operator_arguments import check_choice, optional_text
 from synapse_workflows.operators.deferrable import DeferrableSynapseOperator
 from synapse_workflows.triggers.execution_deadline import get_execution_deadline
 
@@ -224,12 +225,13 @@ class SynapseTableQueryOperator(DeferrableSynapseOperator):
             raise AirflowFailException(str(error)) from error
 
     def _query(self, table: VersionedId, snapshot: int | None) -> TableQuery:
-        sql = self.sql if snapshot is None else pin_version(self.sql, table.id, snapshot)
+        sql = check_query(self.sql)
+        sql = sql if snapshot is None else pin_version(sql, table.id, snapshot)
         return TableQuery(sql, self.include_row_ids, *self._file_format())
 
     def _table(self) -> VersionedId:
         try:
-            return parse_table_id(require_text(self.sql, "sql"))
+            return parse_table_id(check_query(self.sql))
         except ValueError as error:
             raise AirflowFailException(str(error)) from error
 
@@ -259,9 +261,12 @@ class SynapseTableQueryOperator(DeferrableSynapseOperator):
         name = "download_dir" if self.output_path is None else "output_path"
         value = getattr(self, name)
         try:
-            return None if value is None else parse_target(value, name)
+            target = None if value is None else parse_target(value, name)
+            if target is not None and self.output_path is not None:
+                require_file(target, name)
         except (TypeError, ValueError) as error:
             raise AirflowFailException(str(error)) from error
+        return target
 
     def _run(
         self, query: TableQuery, target: Path | ObjectTarget | None, job: str | None

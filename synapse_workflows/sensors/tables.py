@@ -24,6 +24,7 @@ from synapse_workflows.client.core.table_state import (
 )
 from synapse_workflows.client.errors import SynapseError, SynapseMalformedEntityError
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
+from synapse_workflows.hooks.query_reads import check_query
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_client import LineageClient
@@ -31,7 +32,6 @@ from synapse_workflows.operator_arguments import (
     TemplateValues,
     invalid_type,
     parse_reference_text,
-    require_text,
 )
 from synapse_workflows.triggers.execution_deadline import (
     enforce_deadline,
@@ -236,24 +236,29 @@ class SynapseTableRowsSensor(_TableSensor):
         self.min_rows = min_rows
 
     @property
+    def query(self) -> str:
+        """The query without comments and final semicolon."""
+        return check_query(self.sql)
+
+    @property
     def polled_table_id(self) -> str:
         """ID of the table in the query."""
         try:
-            return parse_table_id(require_text(self.sql, "sql")).id
+            return parse_table_id(self.query).id
         except ValueError as error:
             raise SynapseMalformedEntityError(f"Invalid sql: {error}") from error
 
     def poll(self, context: "Context") -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
         """Count the rows of the query."""
         client, table_id = self.client, self.polled_table_id
-        if always_returns_a_row(self.sql):
+        if always_returns_a_row(self.query):
             raise SynapseMalformedEntityError(
                 f"Invalid sql {self.sql[:200]!r}: without GROUP BY, functions such as COUNT and "
                 f"MAX always have one row. Query the rows, `{_ROWS_QUERY.format(table_id)}`, and "
                 "set min_rows to the number of rows to wait for"
             )
         polling = async_jobs.polling_settings(client)
-        rows = client.run(count_rows(table_id, self.sql, polling))
+        rows = client.run(count_rows(table_id, self.query, polling))
         return PokeReturnValue(rows >= self.min_rows, {"id": table_id, "rows": rows})
 
     def create_trigger(
@@ -264,7 +269,7 @@ class SynapseTableRowsSensor(_TableSensor):
         return SynapseTableRowsTrigger(
             synapse_conn_id=self.synapse_conn_id,
             table_id=self.polled_table_id,
-            sql=self.sql,
+            sql=self.query,
             min_rows=self.min_rows,
             poll_interval=self.poke_interval,
         )

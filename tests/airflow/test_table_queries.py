@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
@@ -174,7 +175,8 @@ def test_snapshot_first_rejects_a_query_of_a_version(query, table):
         ("select nothing from {table}", "nothing"),
         ("select from where {table}", "synapse ID"),
         ("select * from syn999999999", "404"),
-        ("drop from {table}", "400"),
+        ("drop from {table}", "Synapse runs queries only"),
+        ("select n from {table} order n", "400"),
     ],
 )
 def test_invalid_sql_fails_without_retry(query, table, sql, message):
@@ -231,3 +233,52 @@ def test_another_worker_rejects_a_changed_result(on_two_workers, table, alice):
 def test_output_path_and_download_dir_exclude_each_other(table):
     with pytest.raises(ValueError, match="download_dir"):
         SynapseTableQueryOperator(task_id="query", sql="", output_path="a", download_dir="b")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"output_path": ""}, "Invalid output_path: the path is empty"),
+        ({"output_path": "{folder}"}, "it is a directory"),
+        ({"output_path": "s3://bucket"}, "Invalid output_path 's3://bucket': it is a directory"),
+        ({"output_path": "memory://bucket/"}, "Add the name of a file, or use download_dir"),
+        ({"output_path": "rows.json"}, "Use .csv, .tsv, .jsonl or .parquet, or set output_format"),
+        ({"output_path": "rows.xlsx.gz"}, "files with the suffix '.xlsx' are not supported"),
+        ({"sql": "update {table} set n = 1"}, "Synapse runs queries only"),
+        ({"sql": "select n from {table} where n in (select 1)"}, "does not support subqueries"),
+        ({"sql": "-- only a comment"}, "Invalid sql ''"),
+    ],
+)
+def test_invalid_arguments_fail_before_any_request(query, table, tmp_path, arguments, message):
+    texts = {"table": table, "folder": tmp_path}
+    given = {name: text.format(**texts) for name, text in arguments.items()}
+    result, _ = query(**({"sql": f"select * from {table}"} | given))
+    assert result.state == "failed"
+    assert message in str(result.error)
+
+
+def test_sql_file_may_have_comments_and_a_semicolon(query, table):
+    sql = f"""-- rows of from syn1
+        select n, /* not
+        this */ "a name" from {table} -- the end
+        where "a name" <> '-- no comment' -- and n > 2
+        order by n;
+        """
+    result, run = query(sql=sql)
+    assert result.state == "success", result.error
+    value = run.value("query")
+    assert (value["id"], value["rows"], value["columns"]) == (table, 4, ["n", "a name"])
+
+
+@pytest.mark.parametrize("value", [0, -1, "5", None, True, timedelta(0)])
+@pytest.mark.parametrize("name", ["timeout", "poll_interval"])
+def test_invalid_times_fail(name, value):
+    with pytest.raises(ValueError, match=f"Invalid {name}=.*positive number of seconds"):
+        SynapseTableQueryOperator(task_id="query", sql="", **{name: value})
+
+
+def test_times_may_be_timedeltas():
+    operator = SynapseTableQueryOperator(
+        task_id="query", sql="", timeout=timedelta(hours=1), poll_interval=timedelta(seconds=2)
+    )
+    assert (operator.timeout, operator.poll_interval) == (3600, 2)
