@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from support.killable_worker import KillPoint, Worker
 from support.project_contents import ProjectContents
 from synapse_workflows import Column, File, Project, Schema, Table
 from synapse_workflows.testing import SynapseService
+
+#: At which points to kill the worker; see `select_kill_points`.
+Extent = Literal["sample", "states", "requests"]
 
 #: Requests that only read, although their method is not GET.
 _READS = re.compile(
@@ -153,8 +156,7 @@ class Scenario:
         state: the state of the task at its end.
         uploads: whether to kill the worker during uploads as well. Uploads are alike in all
             scenarios.
-        is_variant: whether another scenario is much alike; by default, the worker is then killed
-            at every third point only.
+        is_variant: whether another scenario is much alike, so that fewer kill points suffice.
     """
 
     name: str
@@ -236,36 +238,45 @@ class KillMatrix:
 
 
 def select_kill_points(
-    scenario: Scenario, events: Sequence[str], *, all_points: bool
+    scenario: Scenario, events: Sequence[str], extent: Extent
 ) -> list[KillPoint]:
     """Return the points at which to kill the worker of a scenario.
 
-    By default, one point for each lasting state that the worker can leave behind: before each
+    `requests` selects the points before and after every request, but of the status requests of a
+    job only the first.
+
+    `states` selects one point for each lasting state that the worker can leave behind: before each
     request that changes something, and before each save of the task state. Nothing lasting happens
     between the response of such a request and the next one. In addition: before the first status
     request of a job that changes something and after its last one; before and after downloads. Of
-    the parts of a transfer, the first two and the last one. See also `Scenario`.
+    the parts of a transfer, the first two and the last one; see also `Scenario.uploads`.
+
+    `sample` selects every second of these points, or every fourth if the scenario is a variant,
+    and always the last one. The first point depends on the name of the scenario, so that alike
+    scenarios have different points.
 
     Args:
         scenario: the scenario.
         events: the events of a run without a kill; see `KillPoint`.
-        all_points: True for the points before and after every request, but of the status requests
-            of a job only the first.
+        extent: which points to select.
     """
     counts: Counter[str] = Counter()
     points = []
     for event in events:
         counts[event] += 1
         points.append(KillPoint(event, counts[event]))
-    if all_points:
+    if extent == "requests":
         return [one for one in points if one.number == 1 or not _POLLS.match(one.event)]
-    selected = [
+    states = [
         one
         for one in points
         if _leaves_new_state(one, counts[one.event])
         and (scenario.uploads or not _UPLOAD.search(one.event))
     ]
-    return selected[::3] if scenario.is_variant else selected
+    if extent == "states":
+        return states
+    step = 4 if scenario.is_variant else 2
+    return [*states[:-1][len(scenario.name) % step :: step], states[-1]]
 
 
 def _leaves_new_state(point: KillPoint, total: int) -> bool:

@@ -209,7 +209,18 @@ def resolve_destination(syn: Session, request: DownloadRequest) -> Destination:
         return Destination(target, cached, overwrite=request.if_collision == OVERWRITE_LOCAL)
     if request.if_collision == KEEP_LOCAL:
         return Destination(None)
+    if not syn.cache.external_copies and _has_content(target, request):
+        # an earlier try of the task may have written the file on another machine
+        return Destination(target, target)
     return Destination(target, cached)
+
+
+def _has_content(path: Path, request: DownloadRequest) -> bool:
+    """Return whether a file has the size and the MD5 of the requested file."""
+    size = request.handle.get("contentSize")
+    if request.md5 is None or not path.is_file() or size not in (None, path.stat().st_size):
+        return False
+    return cache_map.file_md5(path) == request.md5
 
 
 def _pin_cached_copy(syn: Session, request: DownloadRequest) -> Path | None:
