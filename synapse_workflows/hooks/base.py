@@ -16,6 +16,7 @@ from synapse_workflows.client.errors import SynapseNoCredentialsError
 from synapse_workflows.hooks.connection import ClientSettings
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName, without_lineage
+from synapse_workflows.lineage.task_state_store import AIRFLOW_LOCK
 
 #: Maximum number of transfer threads of a task. Many tasks may share a worker.
 _MAX_THREADS = 8
@@ -102,7 +103,8 @@ class SynapseBaseHook(BaseHook):
             SynapseConfigError: Invalid `cache_limit`.
         """
         try:
-            connection = self.get_connection(self.synapse_conn_id)
+            with AIRFLOW_LOCK:
+                connection = self.get_connection(self.synapse_conn_id)
         except AirflowNotFoundException as missing:
             variable = f"AIRFLOW_CONN_{self.synapse_conn_id.upper()}"
             raise AirflowNotFoundException(

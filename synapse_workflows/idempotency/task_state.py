@@ -32,7 +32,9 @@ class TaskState:
     def current(cls) -> Self:
         """Return the state of the running task; outside a task, a state that is not kept."""
         collector = current_collector()
-        return cls(MemoryStore(), 0) if collector is None else cls.from_context(collector.context)
+        if collector is None:
+            return cls(MemoryStore(), 0)
+        return cls(collector.state_store, int(collector.ti.max_tries))
 
 
 class MemoryStore:

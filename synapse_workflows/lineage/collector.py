@@ -5,7 +5,6 @@ process may run many tasks one after another.
 """
 
 import inspect
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +24,11 @@ from synapse_workflows.lineage.asset_events import emit_asset_event
 from synapse_workflows.lineage.lineage_log import log_reads, log_store
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended
 from synapse_workflows.lineage.store_notes import StoreNotes
+from synapse_workflows.lineage.task_state_store import (
+    AIRFLOW_LOCK,
+    LockedStateStore,
+    TaskStateStore,
+)
 from synapse_workflows.lineage.upstream import (
     XCOM_KEY,
     collect_static_lineage,
@@ -80,8 +84,9 @@ def current_collector() -> "LineageCollector | None":
         return None
     if "ti" not in context:
         return None
-    if _CONTEXT_KEY not in context:
-        context[_CONTEXT_KEY] = LineageCollector(context)
+    with AIRFLOW_LOCK:
+        if _CONTEXT_KEY not in context:
+            context[_CONTEXT_KEY] = LineageCollector(context)
     collector: LineageCollector = context[_CONTEXT_KEY]
     return collector
 
@@ -119,8 +124,13 @@ class LineageCollector:
         self._attached: dict[str, str] = {}
         self._finish_callbacks: list[Callable[[], object]] = []
         self._published: Record | None = None
-        self._lock = threading.RLock()
+        self._lock = AIRFLOW_LOCK
         _call_after_execute(self.ti.task, self.finish)
+
+    @cached_property
+    def state_store(self) -> TaskStateStore:
+        """Task state store for all threads of the task."""
+        return LockedStateStore(self.context["task_state_store"])
 
     @cached_property
     def description(self) -> ActivityDescription:
@@ -216,8 +226,7 @@ class LineageCollector:
         )
 
     def _create_notes(self, client: EventSource) -> StoreNotes:
-        store = self.context["task_state_store"]
-        notes = StoreNotes(store, client.synapse_conn_id, int(self.ti.max_tries))
+        notes = StoreNotes(self.state_store, client.synapse_conn_id, int(self.ti.max_tries))
         self.add_finish_callback(notes.mark_done)
         return notes
 
@@ -325,7 +334,7 @@ class LineageCollector:
             self._writers[conn_id] = ActivityWriter(
                 client,
                 self.description,
-                self.context["task_state_store"],
+                self.state_store,
                 f"synapse_activity:{conn_id}",
                 int(self.ti.max_tries),
             )

@@ -1,6 +1,11 @@
-"""Interface of Airflow's task state store."""
+"""Interface of Airflow's task state store, and its use by several threads."""
 
-from typing import Any, Protocol
+import threading
+from typing import Any, Final, Protocol
+
+#: Lock of the requests of a task to Airflow. In `dag.test()`, concurrent requests of several
+#: threads get the responses of each other.
+AIRFLOW_LOCK: Final = threading.RLock()
 
 
 class TaskStateStore(Protocol):
@@ -14,3 +19,29 @@ class TaskStateStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Delete a value."""
+
+
+class LockedStateStore:
+    """Task state store that only one thread uses at a time.
+
+    Args:
+        store: The task state store.
+    """
+
+    def __init__(self, store: TaskStateStore) -> None:
+        self._store = store
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value, or `default` if the key is missing."""
+        with AIRFLOW_LOCK:
+            return self._store.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        """Store a value."""
+        with AIRFLOW_LOCK:
+            self._store.set(key, value)
+
+    def delete(self, key: str) -> None:
+        """Delete a value."""
+        with AIRFLOW_LOCK:
+            self._store.delete(key)

@@ -1,5 +1,6 @@
 """Task code stores rows with `SynapseHook.store_rows`, once per call, over all tries of a task."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from random import Random
 
@@ -317,6 +318,23 @@ def test_retry_that_upserts_other_rows_replaces_them_again(run_code, table, rows
     results, _ = run_code(code, 3)
     assert results[2].state == "success", results[2].error
     assert rows_of(table) == "a1"
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+def test_threads_of_a_task_store_the_rows_of_each_call_once(run_code, table, rows_of, mode):
+    def code(hook, try_number):
+        def store(n):
+            rows = [{"a name": "x", "n": n}]
+            SynapseHook().store_rows(table, rows, mode, key="n" if mode == "upsert" else None)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(store, range(try_number * 4)))
+        if try_number < 3:
+            raise RuntimeError
+
+    results, _ = run_code(code, 3)
+    assert results[2].state == "success", results[2].error
+    assert sorted(rows_of(table).split()) == sorted(f"x{n}" for n in range(12))
 
 
 def test_operator_and_hook_share_the_machinery(api, table, rows_of):
