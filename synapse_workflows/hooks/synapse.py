@@ -96,7 +96,8 @@ class SynapseHook(SynapseBaseHook):
             allow_empty: Whether `replace` may leave the table, and `delete_missing` the scope,
                 without rows.
             columns: Names of the columns, for rows that are tuples or lists.
-            match_case: Whether upper and lower case of column names must match.
+            match_case: Whether upper and lower case of column names must match, also in `key` and
+                in a dictionary `where`.
             new_columns: `add` adds columns of the rows that the table does not have, with types
                 that fit the values; `fail` raises an error.
             create: Whether to create the table `name` in `parent_id` from the rows, unless it

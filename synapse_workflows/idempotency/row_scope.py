@@ -52,7 +52,7 @@ class RowScope:
         """
         if not isinstance(where, str | Mapping):
             raise invalid_type(where, "where", "a condition as text, or a dictionary")
-        text = where if isinstance(where, str) else _to_sql(where)
+        text = where if isinstance(where, str) else _to_sql(where, source)
         if not text.strip():
             raise AirflowFailException(
                 f"Invalid where={where!r}: it is empty. {SYNTAX}. Omit where to compare all rows"
@@ -87,12 +87,13 @@ class RowScope:
             )
 
 
-def _to_sql(where: Mapping[str, Any]) -> str:
+def _to_sql(where: Mapping[str, Any], source: RowSource) -> str:
     """Return the condition that columns equal values."""
     for name in where:
         if not isinstance(name, str):
             raise invalid_type(name, "where", "a dictionary of column names and values")
-    return " and ".join(_equality(name, value) for name, value in where.items())
+    names = source.match_names(list(where), source.names)
+    return " and ".join(map(_equality, names, where.values()))
 
 
 def _equality(name: str, value: Any) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.model.cell_codec import TEXT_TYPES
+from synapse_workflows.client.model.column_mapping import suggest_names
 from synapse_workflows.client.model.columns import get_column_type
 from synapse_workflows.constants import ColumnType
 from synapse_workflows.idempotency.row_source import RowSource
@@ -228,7 +229,7 @@ class ConditionParser:
             raise AirflowFailException(
                 f"Invalid where={self._text!r}: {source.label} does not have the column {name!r}, "
                 "so it is unknown which of its rows are in the scope. Its columns are "
-                f"{list(source.names)}"
+                f"{list(source.names)}{suggest_names([name], source.names).removesuffix('.')}"
             )
         index = source.names.index(name)
         column_type = get_column_type(source.columns[index])

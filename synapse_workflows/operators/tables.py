@@ -72,7 +72,8 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
             without rows.
         columns: Names of the columns, for rows that are tuples, lists or dictionaries (templated).
         match_case: Whether upper and lower case of column names must match. False for the
-            upper-case names of many warehouses; the names in `key` may then differ in case, too.
+            upper-case names of many warehouses; the names in `key` and in a
+            dictionary `where` may then differ in case, too.
         new_columns: `add` adds columns of the rows that the table does not have, with types that
             fit the values; `fail` raises an error.
         create: Whether to create the table `name` in `parent_id` from the rows, unless it exists;

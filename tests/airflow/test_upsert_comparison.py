@@ -196,6 +196,15 @@ def test_scope_is_evaluated_as_synapse_does(
     assert len(rows_of(table)) == 1
 
 
+def test_names_of_the_scope_may_differ_in_case(centres, mirror):
+    row, names = ["X", "a", 1], ("CENTRE", "ID", "N")
+    arguments = {"names": names, "match_case": False, "key": "ID"}
+    _, counts = mirror(centres, row, where={"Centre": "X"}, **arguments)
+    assert counts == (0, 0, 1)
+    result, _ = mirror(centres, row, where="CENTRE = 'X'", **arguments)
+    assert "'CENTRE' differs from 'centre' in upper and lower case" in str(result.error)
+
+
 @pytest.mark.parametrize("name", ["key", "delete_missing", "where"])
 def test_option_of_another_mode_fails(filled, store_rows, rows_of, write_csv, name):
     value = {"key": "a name", "delete_missing": True, "where": "n = 1"}[name]

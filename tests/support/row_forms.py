@@ -130,6 +130,14 @@ def to_numpy(value):
     return np.array(value, dtype=object) if isinstance(value, list) else value
 
 
+def inferred_frame(rows):
+    """DataFrame with the types that pandas infers, except integers with nulls: they lose digits."""
+    frame = pd.DataFrame(rows)
+    if frame["n"].isna().any():
+        frame["n"] = pd.Series([row["n"] for row in rows], dtype=object)
+    return frame
+
+
 def nullable_frame(rows):
     """DataFrame with the nullable types of pandas."""
     frame = pd.DataFrame(rows, columns=list(KINDS), dtype=object)
@@ -176,7 +184,7 @@ FORMS = {
     "named tuples": lambda rows, _: ([Named(**row) for row in rows], None),
     "generator of dictionaries": lambda rows, _: ((row for row in rows), None),
     "generator of tuples": lambda rows, _: (map(tuple, map(dict.values, rows)), list(KINDS)),
-    "pandas": lambda rows, _: (pd.DataFrame(rows), None),
+    "pandas": lambda rows, _: (inferred_frame(rows), None),
     "pandas objects": lambda rows, _: (pd.DataFrame(rows, dtype=object), None),
     "pandas nullable": lambda rows, _: (nullable_frame(rows), None),
     "polars": lambda rows, _: (to_polars(rows), None),
