@@ -131,7 +131,7 @@ def to_numpy(value):
 
 
 def inferred_frame(rows):
-    """DataFrame with the types that pandas infers, except integers with nulls: they lose digits."""
+    """DataFrame with the types that pandas infers, but integers with nulls stay exact."""
     frame = pd.DataFrame(rows)
     if frame["n"].isna().any():
         frame["n"] = pd.Series([row["n"] for row in rows], dtype=object)
