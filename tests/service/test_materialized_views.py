@@ -1,8 +1,10 @@
 """Materialized views: definition, columns, rows, permissions and snapshots."""
 
+import time
+
 import pytest
-from support.entity_api import REPO
-from support.file_api import assert_error, ok
+from support.entity_api import REPO, Author
+from support.file_api import assert_error, ok, start_service
 from support.table_api import M, TableClient
 
 from synapse_workflows.constants import DATASET, ENTITY_VIEW, MATERIALIZED_VIEW
@@ -91,6 +93,22 @@ def test_entity_has_the_columns_of_its_sql(views):
 def test_joins(views, kind, rows):
     found = views.query(views.create(views.join(kind)))
     assert sorted(found, key=str) == sorted(rows, key=str)
+
+
+def test_time_limit_of_queries_includes_building_the_rows(tmp_path):
+    with start_service(tmp_path, query_seconds=0.2) as rest_service:
+        ann = Author(rest_service, "alice")
+        tables = TableClient(ann)
+        table = tables.create_table(("n", "INTEGER"))["id"]
+        tables.append(table, *[["1"]] * 3000)
+        sql = f"select a.n from {table} a join {table} b on (a.n = b.n)"
+        view = ok(ann.try_make(MATERIALIZED_VIEW, tables.project, definingSQL=sql))["id"]
+        body = {"query": {"sql": f"select count(*) from {view}"}, "partMask": 1}
+        path = f"{REPO}/entity/{view}/table/query/async"
+        token = ok(ann.post(f"{path}/start", body))["token"]
+        while (answer := ann.get(f"{path}/get/{token}")).status_code == 202:
+            time.sleep(0.05)
+        assert_error(answer, 400, "raise query_seconds")
 
 
 def test_group_by_having_and_union(views):

@@ -19,6 +19,11 @@ _USER_INFO = re.compile(r"(?<=://)[^/@\s'\"]+@")
 #: User info of a URL, up to the last @ of the authority. The pattern also matches the user info in
 #: `jdbc:db://user:password@host/`. A password may contain ? and #.
 _URL_USER_INFO = re.compile(r"(?:(?<=:)|^)//(?:[^/?#]*|[^/?#@]*:[^/]*)@")
+#: Parameters of a host, as JDBC writes them, up to the end of the URL.
+_HOST_PARAMETERS = re.compile(r"\A((?:[^/]*:)?//[^/;]*);.*", re.DOTALL)
+#: Parameters of a path segment. In other schemes, a semicolon is part of a file name.
+_PATH_PARAMETERS = re.compile(r";[\w.-]+=[^/;]*")
+_SCHEME_WITH_PARAMETERS = re.compile(r"(?:https?|jdbc:.*?)://", re.IGNORECASE)
 #: A URL inside a text, up to white space.
 _URL_IN_TEXT = re.compile(r"[A-Za-z][\w+.:-]*://\S*")
 #: Fragment that identifies the content of a file; see `lineage.task_code`.
@@ -44,7 +49,9 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def redact_url(url: str) -> str:
-    """Return a URL without user info, query and fragment, which is safe to show or to record.
+    """Return a URL without user info, parameters, query and fragment, which is safe to record.
+
+    Parameters are written after a semicolon: ``jdbc:sqlserver://host;password=secret``.
 
     Two kinds of fragments are kept, because this package creates them: a content hash
     (``#sha256=`` and 64 hexadecimal digits), and the path of a Python file in a repository
@@ -55,6 +62,9 @@ def redact_url(url: str) -> str:
     """
     fragment = url.partition("#")[2]
     place = re.split(r"[?#]", _URL_USER_INFO.sub("//", url), maxsplit=1)[0]
+    place = _HOST_PARAMETERS.sub(r"\1", place)
+    if _SCHEME_WITH_PARAMETERS.match(place):
+        place = _PATH_PARAMETERS.sub("", place)
     is_path = place.startswith("git+") and _PATH.fullmatch(fragment)
     is_kept = is_path or _CONTENT_HASH.fullmatch(fragment)
     return f"{place}#{fragment}" if is_kept else place

@@ -157,7 +157,7 @@ HASH = "#sha256=" + "0123456789abcdef" * 4
     secret=secret_text,
     host=st.text(string.ascii_lowercase, max_size=8),
     path=st.lists(st.text(string.ascii_letters + "@:.%20-", max_size=8), max_size=3),
-    place=st.sampled_from(["user", "query", "fragment"]),
+    place=st.sampled_from(["user", "query", "fragment", "host parameter", "path parameter"]),
     keeps_hash=st.booleans(),
 )
 def test_redact_url_removes_user_info_query_and_fragment(
@@ -168,7 +168,12 @@ def test_redact_url_removes_user_info_query_and_fragment(
     query = f"?key={secret}" if place == "query" else ""
     fragment = HASH if keeps_hash else ""
     fragment = f"#{secret}" if place == "fragment" else fragment
-    shown = redact_url(f"{scheme}://{user_info}{host}{location}{query}{fragment}")
+    host_parameter = f";user=me;password={secret}" if place == "host parameter" else ""
+    is_parameter = place == "path parameter" and scheme in {"https", "jdbc:postgresql"}
+    path_parameter = f";token={secret}" if is_parameter and path else ""
+    location = "" if host_parameter else location + path_parameter
+    shown = redact_url(f"{scheme}://{user_info}{host}{host_parameter}{location}{query}{fragment}")
+    location = location.removesuffix(path_parameter)
     assert secret not in shown
     assert shown == f"{scheme}://{host}{location}" + (HASH if fragment == HASH else "")
     assert redact_url(shown) == shown
@@ -194,6 +199,10 @@ def test_redact_url_accepts_any_text(text):
         ("/data/file.csv", "/data/file.csv"),
         ("http://[bad?x", "http://[bad"),
         ("//me:secret@host/x", "//host/x"),
+        ("jdbc:sqlserver://host:1433;user=sa;password=a/b;c", "jdbc:sqlserver://host:1433"),
+        ("jdbc:db2://host/db:user=me;password=secret;", "jdbc:db2://host/db:user=me;"),
+        ("https://host/a;token=1;v=2/b;c", "https://host/a/b;c"),
+        ("s3://bucket//a;day=1.csv", "s3://bucket//a;day=1.csv"),
     ],
 )
 def test_redact_url(url, shown):
