@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         RowSet as RowSet,
     )
     from synapse_workflows.client.model.schemas import (
+        MaterializedView as MaterializedView,
         MaterializedViewSchema as MaterializedViewSchema,
         Schema as Schema,
     )
@@ -98,6 +99,7 @@ _MODULES = {
     "File": "synapse_workflows.client.model.entity",
     "Folder": "synapse_workflows.client.model.entity",
     "Link": "synapse_workflows.client.model.entity",
+    "MaterializedView": "synapse_workflows.client.model.schemas",
     "MaterializedViewSchema": "synapse_workflows.client.model.schemas",
     "PartialRow": "synapse_workflows.client.model.rows",
     "PartialRowset": "synapse_workflows.client.model.rows",

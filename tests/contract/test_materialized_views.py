@@ -2,7 +2,7 @@
 
 import pytest
 
-from synapse_workflows import Column, MaterializedViewSchema, RowSet, Schema, Table
+from synapse_workflows import Column, MaterializedView, RowSet, Schema, Table
 from synapse_workflows.client.errors import SynapseBadRequestError, SynapseHTTPError
 
 
@@ -18,7 +18,7 @@ def source(syn, project):
 @pytest.fixture
 def view(syn, project, source):
     sql = f"select name, n from {source.id}"
-    return syn.store(MaterializedViewSchema("joined", parent=project, definingSQL=sql))
+    return syn.store(MaterializedView("joined", parent=project, definingSQL=sql))
 
 
 def query(syn, source):
@@ -26,7 +26,7 @@ def query(syn, source):
 
 
 def test_rows_columns_and_snapshot(syn, source, view):
-    assert isinstance(view, MaterializedViewSchema)
+    assert isinstance(view, MaterializedView)
     assert [one.name for one in syn.getTableColumns(view)] == ["name", "n"]
     assert query(syn, view.id) == [["a", 1], ["b", 2]]
     assert syn.create_snapshot_version(view, label="one", comment="c") == 1
@@ -54,7 +54,7 @@ def test_definition_can_be_changed(syn, source, view):
 def test_columns_of_the_schema_are_refused(project, view):
     column = Column(name="n", columnType="INTEGER")
     with pytest.raises(ValueError, match="its columns follow from its definingSQL"):
-        MaterializedViewSchema("v", [column], parent=project, definingSQL="select * from syn1")
+        MaterializedView("v", [column], parent=project, definingSQL="select * from syn1")
     with pytest.raises(ValueError, match="definingSQL"):
         view.addColumn(column)
     with pytest.raises(ValueError, match="definingSQL"):

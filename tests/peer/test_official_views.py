@@ -12,7 +12,7 @@ from synapse_workflows import (
     DatasetCollection,
     EntityViewSchema,
     File,
-    MaterializedViewSchema,
+    MaterializedView,
     PartialRowset,
     Project,
     Schema,
@@ -228,7 +228,7 @@ def test_materialized_view_of_the_official_client_is_read(
     assert (made["count"], made["columns"]) == (2, ["name", "legs", "wings"])
     assert made["second"]["rows"] == [[0, 1], [4, 1]]
     ours = socket_client.get(made["id"])
-    assert isinstance(ours, MaterializedViewSchema)
+    assert isinstance(ours, MaterializedView)
     assert ours.definingSQL == made["sql"] == other
     flat = official_tables("flat_materialized_view", parent=project.id, sql=sql)
     assert (flat["rows"], flat["sql"]) == (made["first"]["rows"], sql)

@@ -12,7 +12,7 @@ from synapse_workflows import (
     EntityViewSchema,
     EntityViewType,
     File,
-    MaterializedViewSchema,
+    MaterializedView,
     Schema,
     SubmissionViewSchema,
     Table,
@@ -135,7 +135,7 @@ class TableFactory:
         schema = Schema("Source", _columns(), parent=self.project)
         source = self.syn.store(Table(self.syn.store(schema), [[1]])).schema.id
         sql = f"select * from {source}"
-        view = MaterializedViewSchema("Materialized", parent=self.project, definingSQL=sql)
+        view = MaterializedView("Materialized", parent=self.project, definingSQL=sql)
         return str(self.syn.store(view).id)
 
 

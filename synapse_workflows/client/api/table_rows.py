@@ -18,7 +18,7 @@ from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.model.rows import PartialRowset, Row, RowSet, get_row_metadata
-from synapse_workflows.client.model.schemas import MaterializedViewSchema, SchemaBase
+from synapse_workflows.client.model.schemas import MaterializedView, SchemaBase
 from synapse_workflows.client.model.tables import AbstractTable, RowSetTable
 from synapse_workflows.client.transfer import upload
 from synapse_workflows.constants import ROW_ID, ROW_METADATA, ROW_VERSION, GiB, MiB
@@ -108,7 +108,7 @@ def delete_rows(syn: Session, rows: Rows) -> None:
 
 def _require_columns(rows: AbstractTable) -> None:
     """Check that a table takes rows and has columns, and that a CSV file matches them."""
-    if isinstance(rows.schema, MaterializedViewSchema):
+    if isinstance(rows.schema, MaterializedView):
         raise columns.build_read_only_error(rows.schema.get("id") or rows.schema.get("name"))
     if rows.schema is not None and not rows.schema.has_columns():
         raise ValueError(

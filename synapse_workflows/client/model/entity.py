@@ -18,12 +18,12 @@ from synapse_workflows.client.model.entity_base import (
 )
 from synapse_workflows.client.model.ids import split_version
 from synapse_workflows.client.model.paths import get_file_name, to_url
-from synapse_workflows.client.model.schemas import MaterializedViewSchema, Schema
+from synapse_workflows.client.model.schemas import MaterializedView, Schema
 from synapse_workflows.client.model.views import EntityViewSchema, SubmissionViewSchema
 
 __all__ = [
     "Dataset", "DatasetCollection", "DockerRepository", "Entity", "EntityViewSchema", "File",
-    "Folder", "Link", "MaterializedViewSchema", "Project", "Schema", "SubmissionViewSchema",
+    "Folder", "Link", "MaterializedView", "Project", "Schema", "SubmissionViewSchema",
     "get_entity_type", "list_entity_classes", "set_local_path",
 ]  # fmt: skip
 

@@ -157,7 +157,7 @@ class Schema(SchemaBase):
     _entity_type: ClassVar[EntityType] = SchemaBase._entity_type.derive(constants.TABLE)  # noqa: SLF001 - our own class
 
 
-class MaterializedViewSchema(SchemaBase):
+class MaterializedView(SchemaBase):
     """A materialized view: its name, parent and the SQL that defines its rows and columns.
 
     Synapse builds the rows, and builds them again after a source changed. They are read only.
@@ -217,3 +217,7 @@ class MaterializedViewSchema(SchemaBase):
             f"Cannot remove column {column!r:.120} from a materialized view: its columns follow "
             "from its definingSQL. Change the definingSQL."
         )
+
+
+#: Name of `MaterializedView` in synapseclient.
+MaterializedViewSchema = MaterializedView
