@@ -130,7 +130,9 @@ def get_file_system(url: str) -> tuple[Any, str]:
     Raises:
         AirflowFailException: The URL has a connection whose provider is not installed.
     """
-    if has_fs(urlsplit(url).scheme):
+    scheme = urlsplit(url).scheme  # in lower case, as fsspec requires it
+    url = scheme + url[len(scheme) :]
+    if has_fs(scheme):
         path = ObjectStoragePath(url)
         return path.fs, path.path
     if problem := _find_missing_provider(url):

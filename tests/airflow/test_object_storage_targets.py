@@ -52,6 +52,17 @@ def test_get_streams_the_file_to_object_storage(api, put, memory, as_target):
     assert files.cat_file(f"{url}/raw.csv") == b"x" * 3_000_000
 
 
+def test_schemes_of_urls_are_not_case_sensitive(api, put, project, memory):
+    files, url = memory
+    upper = url.replace("memory:", "MEMORY:")
+    done = execute(api, SynapseGetOperator, entity_id=put(text="a"), download_dir=upper)
+    assert files.cat_file(f"{url}/raw.csv") == b"a"
+    stored = execute(
+        api, SynapseStoreOperator, path=done["path"], parent_id=project, folder="copies"
+    )
+    assert stored["md5"] == done["md5"]
+
+
 @pytest.mark.parametrize(
     ("collision", "names"),
     [
