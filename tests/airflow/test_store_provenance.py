@@ -4,6 +4,7 @@ import logging
 
 import pytest
 from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
 from support.execution_api import Run
 
 from synapse_workflows import (
@@ -12,7 +13,7 @@ from synapse_workflows import (
     SynapseHook,
     SynapseStoreOperator,
 )
-from synapse_workflows.client.errors import SynapseMalformedEntityError, SynapseNotFoundError
+from synapse_workflows.client.errors import SynapseNotFoundError
 
 
 class TryFailedError(RuntimeError):
@@ -222,7 +223,7 @@ def test_retry_returns_its_own_version_although_another_run_stored_later(
         ({"used": "syn999999999"}, SynapseNotFoundError),
         ({"used": "syn999999999", "lineage_mode": "off"}, SynapseNotFoundError),
         ({"executed": ["syn999999999"], "lineage_mode": "declared"}, SynapseNotFoundError),
-        ({"annotations": {"etag": "x"}}, SynapseMalformedEntityError),
+        ({"annotations": {"etag": "x"}}, AirflowFailException),
     ],
 )
 def test_rejected_store_leaves_no_version_and_no_activity(

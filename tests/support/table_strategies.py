@@ -222,7 +222,7 @@ class ChangeGenerator:
                 cells = {each.id: cells[each.id] for each in columns[:size]}
             ids = [None if n is None else str(n) for n in (row_id, version)] if has_ids else []
             lines.append((ids, texts, columns))
-            changes.append((row_id, version, cells if columns else None))
+            changes.append((row_id, version, cells or None))
         body: dict[str, Any] = {
             "concreteType": f"{M}.UploadToTableRequest",
             "uploadFileHandleId": self.upload(file.write(header, lines).encode("utf-8")),
@@ -241,9 +241,12 @@ class ChangeGenerator:
 def apply_csv(
     model: ModelTable, changes: list[Any], columns: list[ModelColumn], etag_version: int | None
 ) -> int:
-    """Apply the rows of a CSV file to a model; ignore row IDs if the table is empty."""
+    """Apply the rows of a CSV file to a model; rows without cells (None) are deletions.
+
+    If the table is empty, the IDs of rows with cells are ignored.
+    """
     if not model.rows and columns:
-        changes = [(None, None, cells) for _, _, cells in changes]
+        changes = [(None, None, each[2]) if each[2] else each for each in changes]
     model.apply_rows(changes, etag_version)
     return len(changes)
 

@@ -79,7 +79,7 @@ def test_table_state_requires_one_query():
 
 def test_fingerprint_of_a_snapshot_queries_its_version():
     synapse = Synapse(VIEW)
-    synapse.run(fetch_fingerprint("syn1", 2, Polling(), is_view=True))
+    synapse.run(fetch_fingerprint("syn1", 2, Polling(), VIEW["concreteType"]))
     assert all("from syn1.2" in sql for sql in synapse.queries)
     assert len(synapse.queries) == 2
 
