@@ -101,7 +101,8 @@ class SynapseHook(SynapseBaseHook):
             new_columns: `add` adds columns of the rows that the table does not have, with types
                 that fit the values; `fail` raises an error.
             create: Whether to create the table `name` in `parent_id` from the rows, unless it
-                exists; for calls without `table_id`. The types of its columns fit the values.
+                exists; for calls without `table_id`. The types of its columns fit the values;
+                short text columns have room for 250 characters.
             parent_id: Project or folder of the table, with `create`.
             name: Name of the table, with `create`.
             used: Additional inputs, in any form that the client's Activity accepts.

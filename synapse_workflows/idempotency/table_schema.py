@@ -1,9 +1,9 @@
 """Creation of tables, and of missing columns, with the columns of the rows to store."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -15,6 +15,7 @@ from synapse_workflows.client.errors import (
     SynapseError,
     SynapseJobError,
 )
+from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.schemas import Schema
 from synapse_workflows.constants import TABLE
 from synapse_workflows.idempotency.row_source import RowSource
@@ -25,6 +26,12 @@ from synapse_workflows.operator_arguments import require_text
 #: What happens to columns of the rows that the table does not have: `fail` raises an error, `add`
 #: adds them to the table.
 NewColumns = Literal["fail", "add"]
+
+#: Minimum size of new text columns, in characters: later rows often have longer text.
+_MIN_TEXT_SIZE: Final = 250
+#: Maximum size of all text columns of a table that are widened to the minimum, in characters:
+#: half of what Synapse allows in a row.
+_MAX_WIDENED_SIZE: Final = 8000
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,7 @@ def get_or_create_table(
     table_id = client.findEntityId(name, parent_id)
     if table_id is not None:
         return CreatedTable(table_id)
-    columns = source.infer_columns()
+    columns = _widen_text(source.infer_columns())
     if not columns:
         raise AirflowFailException(
             f"{source.label} has no rows, so the types of the columns of the new table {name!r} "
@@ -215,7 +222,21 @@ def infer_new_columns(
             type.
     """
     unknown = source.find_unknown(columns)
-    return [one for one in source.infer_columns() if one["name"] in unknown] if unknown else []
+    if not unknown:
+        return []
+    inferred = [one for one in source.infer_columns() if one["name"] in unknown]
+    return [*_widen_text(inferred, existing=columns)]
+
+
+def _widen_text(columns: list[Column], existing: Sequence[Mapping[str, Any]] = ()) -> list[Column]:
+    """Widen new text columns to the minimum size, if the table then fits into the row limit."""
+    text = [one for one in columns if one["columnType"] == "STRING"]
+    sizes = [max(one["maximumSize"], _MIN_TEXT_SIZE) for one in text]
+    used = [int(one.get("maximumSize") or 0) for one in existing if one["columnType"] == "STRING"]
+    if sum(sizes) + sum(used) <= _MAX_WIDENED_SIZE:
+        for column, size in zip(text, sizes, strict=True):
+            column["maximumSize"] = size
+    return columns
 
 
 def add_columns(

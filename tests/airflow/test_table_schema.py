@@ -100,6 +100,19 @@ def test_types_fit_the_rows_of_all_files(create, types_of, rows_of, write_csv):
     assert rows_of(value["id"]) == [[1.0, "a"], [1.5, "1"]]
 
 
+def test_created_text_columns_have_room_for_longer_text(create, rows_of):
+    assert create([{"a": "short"}])[0].state == "success"
+    result, value = create([{"a": "x" * 250, "b": "y"}], new_columns="add")
+    assert result.state == "success", result.error
+    assert create([{"a": None, "b": "z" * 250}])[0].state == "success"
+    assert len(rows_of(value["id"])) == 3
+
+
+def test_text_columns_of_wide_tables_keep_the_sizes_of_their_values(create, alice):
+    _, value = create([{f"c{number}": "x" for number in range(150)}])
+    assert {column["maximumSize"] for column in alice.getTableColumns(value["id"])} == {30}
+
+
 def test_existing_table_is_used(create, alice, project, rows_of):
     _, first = create([{"a": 1}])
     _, again = create([{"a": 2}])
