@@ -210,7 +210,7 @@ def run_query_to_file(
 
 
 def link_in_cache(client: LineageClient, result: QueryResultFile, name: str) -> QueryResultFile:
-    """Give a file in the cache another name, which stays the same for each run of a query.
+    """Link the file of a query result in the cache to a name that is the same in each run.
 
     The file keeps its generated name as well, because another task may be reading the file. The
     directory belongs to this result alone, so that other results may have the same name.

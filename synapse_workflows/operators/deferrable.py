@@ -68,7 +68,7 @@ class DeferrableSynapseOperator(SynapseOperator):
         return self.hook.client
 
     def limit_job_time(self) -> None:
-        """Let the client of the hook wait at most `timeout` seconds for a job."""
+        """Set the maximum time that the client of the hook waits for a job, in seconds."""
         self.hook.client.job_timeout = self.timeout
 
     def defer_until_done(

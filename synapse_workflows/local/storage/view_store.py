@@ -257,7 +257,7 @@ def _get_length(cell: Any) -> int | None:
 
 @contextmanager
 def _acquired(lock: threading.Lock, check: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock, and call a function regularly while waiting for the lock."""
+    """Acquire a lock, and call a function regularly while waiting for the lock."""
     while not lock.acquire(timeout=_WAIT_SECONDS):
         check()
     try:
