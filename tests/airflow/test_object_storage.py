@@ -2,14 +2,13 @@
 
 import gc
 import gzip
-import warnings
 from pathlib import Path
 from uuid import uuid4
 
-import boto3
 import pytest
 from airflow.sdk import DAG
 from support.execution_api import Run
+from support.s3_server import s3_bucket
 
 from synapse_workflows import (
     SynapseGetOperator,
@@ -26,22 +25,8 @@ SIZE = 12 * 2**20 + 5
 @pytest.fixture(scope="module")
 def bucket():
     """Bucket of a local S3 server, and the environment variables for s3fs."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from moto.server import ThreadedMotoServer
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "a-key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="results")
+    with s3_bucket("results") as client:
         yield client
-        client.close()
-    server.stop()
 
 
 def test_s3_object_is_uploaded_to_synapse(api, project, bucket, alice, sources_of):

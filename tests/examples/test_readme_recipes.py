@@ -4,7 +4,6 @@ import json
 import sqlite3
 import subprocess
 import sys
-import warnings
 from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import pyarrow.parquet
 import pytest
 from support.readme import DAGS, TEXT, write_dag
+from support.s3_server import s3_bucket
 
 from synapse_workflows import File, Project, Synapse, build_table
 from synapse_workflows.demo.processes import run_service
@@ -95,22 +94,8 @@ class Site:
 @pytest.fixture(scope="module")
 def bucket():
     """Client of a local S3 server with the bucket `exports`, and the variables for s3fs."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from moto.server import ThreadedMotoServer
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "a-key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="exports")
+    with s3_bucket("exports") as client:
         yield client
-        client.close()
-    server.stop()
 
 
 @pytest.fixture(scope="module")
