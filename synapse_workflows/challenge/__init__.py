@@ -1,0 +1,1 @@
+"""Challenges: claims on submissions to an evaluation queue."""

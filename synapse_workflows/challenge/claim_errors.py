@@ -1,0 +1,52 @@
+"""Errors of claims on submissions.
+
+SynapseError
+└─ ClaimError                  .submission_id
+    ├─ ClaimHeldError          another task has the claim, and its lease has not run out
+    ├─ ClaimLostError          the claim has ended, or another task has taken it over
+    └─ ClaimFinishedError      the claim was finished: .status
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from synapse_workflows.client.errors import RetryCategory, SynapseError
+
+
+class ClaimError(SynapseError):
+    """A claim on a submission cannot be used.
+
+    Args:
+        message: The error message.
+        submission_id: ID of the submission.
+    """
+
+    _retry_category = RetryCategory.PERMANENT
+
+    def __init__(self, message: str, submission_id: str) -> None:
+        super().__init__(message)
+        self.submission_id = submission_id
+
+
+class ClaimHeldError(ClaimError):
+    """Another task has the claim, and its lease has not run out. A later try may succeed."""
+
+    _retry_category = RetryCategory.CONFLICT
+
+
+class ClaimLostError(ClaimError):
+    """The claim has ended, or another task has taken it over."""
+
+
+class ClaimFinishedError(ClaimError):
+    """The claim was finished: the submission has its result.
+
+    Args:
+        message: The error message.
+        submission_id: ID of the submission.
+        status: The SubmissionStatus.
+    """
+
+    def __init__(self, message: str, submission_id: str, status: Mapping[str, Any]) -> None:
+        super().__init__(message, submission_id)
+        self.status = dict(status)
