@@ -1,4 +1,4 @@
-"""Command line: demo, airflow, serve, seed, provenance."""
+"""Command line: demo, airflow, serve, seed, inbox, provenance."""
 
 import sys
 from pathlib import Path
@@ -99,6 +99,32 @@ def seed(
     except (ValueError, SeedError, DataDirError, OSError) as error:
         _fail(error)
     typer.echo(json.dumps(ids, indent=2))
+
+
+@app.command()
+def inbox(
+    user: Annotated[str, typer.Argument(help="User name or principal ID.")],
+    *,
+    data: DataDir = Path(".synapse"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON list, for scripts.")
+    ] = False,
+) -> None:
+    """Print the messages of a user of a local Synapse, running or not, newest first."""
+    import json
+    from dataclasses import asdict
+
+    from synapse_workflows.local.inbox import InboxError, format_inbox, read_inbox
+    from synapse_workflows.local.storage.data_dir import DataDirError
+
+    try:
+        messages = read_inbox(data.resolve(), user)
+    except (InboxError, DataDirError, OSError) as error:
+        _fail(error)
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in messages], indent=2, ensure_ascii=False))
+    else:
+        typer.echo(format_inbox(messages))
 
 
 @app.command()

@@ -7,6 +7,7 @@ In a `conftest.py`:
 - `synapse_service`: a local Synapse for the whole test session.
 - `synapse_client`: a client that is logged in to this service as the user alice.
 - `synapse_connection`: the ID of an Airflow connection to this service.
+- `synapse_inbox`: a function that returns the messages of a user of this service.
 
 The fixtures require the extra `synapse-workflows[local]`.
 """
@@ -24,6 +25,7 @@ from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.app import create_app
+from synapse_workflows.local.inbox import ReceivedMessage, read_inbox
 from synapse_workflows.local.server import LocalService
 from synapse_workflows.local.service_file import describe_service
 from synapse_workflows.local.settings import Settings
@@ -81,6 +83,17 @@ class SynapseService:
         lines = ["[endpoints]", *(f"{name} = {url}" for name, url in self.endpoints.items())]
         return "\n".join([*lines, "[authentication]", f"authtoken = {self.token(user)}", ""])
 
+    def inbox(self, user: str) -> list[ReceivedMessage]:
+        """Return the messages of a user, newest first.
+
+        Args:
+            user: User name or principal ID.
+
+        Raises:
+            InboxError: The service has no such user.
+        """
+        return read_inbox(get_data_dir(self.folder), user)
+
     def client(self, user: str | None = "alice", **options: Any) -> Synapse:
         """Create a client, logged in as a user unless `user` is None.
 
@@ -103,6 +116,11 @@ class SynapseService:
         return syn
 
 
+def get_data_dir(folder: Path) -> Path:
+    """Return the data directory of the service in a folder."""
+    return folder / "synapse"
+
+
 @contextmanager
 def over_socket(
     folder: Path, *, wrap: Wrap = lambda app: app, **settings: Any
@@ -114,7 +132,7 @@ def over_socket(
         wrap: Function that wraps the ASGI application, for example in a recorder.
         settings: Further fields of the service's `Settings`.
     """
-    with LocalService(folder / "synapse", wrap=wrap, **settings) as service:
+    with LocalService(get_data_dir(folder), wrap=wrap, **settings) as service:
         yield SynapseService(service.describe(), folder)
 
 
@@ -124,7 +142,7 @@ def in_process(
 ) -> Iterator[SynapseService]:
     """Run a service without a socket; the arguments are those of `over_socket`."""
     app = create_app(
-        Settings(data_dir=folder / "synapse", base_url=asgi_adapter.BASE_URL, **settings)
+        Settings(data_dir=get_data_dir(folder), base_url=asgi_adapter.BASE_URL, **settings)
     )
     with asgi_adapter.create_session(wrap(app)) as session:
         yield SynapseService(describe_service(app.state.service), folder, session)
@@ -154,3 +172,9 @@ def synapse_connection(
     connection["extra"]["cache_dir"] = str(tmp_path / "synapse-cache")
     monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", json.dumps(connection))
     return "synapse_default"
+
+
+@pytest.fixture
+def synapse_inbox(synapse_service: SynapseService) -> Callable[[str], list[ReceivedMessage]]:
+    """A function that returns the messages of a user, newest first."""
+    return synapse_service.inbox

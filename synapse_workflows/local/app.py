@@ -23,6 +23,7 @@ from synapse_workflows.local.routers import (
     entity_files,
     evaluations,
     files,
+    messages,
     permissions,
     presigned_urls,
     provenance,
@@ -36,7 +37,7 @@ from synapse_workflows.local.routers.request_log import RequestLog
 from synapse_workflows.local.routers.responses import error_response
 from synapse_workflows.local.settings import Settings
 from synapse_workflows.local.storage.blobs import BlobStore
-from synapse_workflows.local.storage.data_dir import DATABASE, check_database
+from synapse_workflows.local.storage.data_dir import BLOBS, DATABASE, check_database
 from synapse_workflows.local.storage.database import Database
 from synapse_workflows.local.storage.secret import load_secret
 from synapse_workflows.local.storage.table_store import TableStore
@@ -60,6 +61,7 @@ ROUTERS = (
     tables,
     evaluations,
     submissions,
+    messages,
     presigned_urls,
 )
 
@@ -81,7 +83,7 @@ def open_service(settings: Settings) -> Service:
     service = Service(
         settings=settings,
         database=database,
-        blobs=BlobStore(settings.data_dir / "blobs"),
+        blobs=BlobStore(settings.data_dir / BLOBS),
         tables=TableStore(settings.data_dir / "tables"),
         views=ViewStore(settings.data_dir / "views"),
         jobs=JobPool(settings.job_workers),

@@ -62,12 +62,15 @@ class Throttle:
         seconds: Length of the time window in seconds (default 60).
         columns: Maximum number of requests for the columns of tables within `seconds`
             (default 6).
+        messages: Maximum number of messages that a user may send within `seconds` (default 10).
+            Administrators and trusted message senders have no limit.
     """
 
     concurrent: int = 3
     requests: int = 600
     seconds: float = 60
     columns: int = 6
+    messages: int = 10
 
 
 @dataclass(frozen=True, kw_only=True)

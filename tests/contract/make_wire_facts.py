@@ -21,7 +21,10 @@ PREFIXES = {"e.": "org.sagebionetworks.evaluation.model.", "": "org.sagebionetwo
 #: Enum values that clients newer than the contract (October 2024) send.
 NEWER = {"EntityType": ["recordset", "searchindex"]}
 #: Routes of the service that the contract does not list.
-ADDED = {"GET /repo/v1/asynchronous/job/{jobId}/cancel": [None, None, [200]]}
+ADDED = {
+    "GET /repo/v1/asynchronous/job/{jobId}/cancel": [None, None, [200]],
+    "PUT /repo/v1/message/status": ["message.MessageStatus", None, [200]],
+}
 #: Schemas that the contract names in another way than by ID.
 NAMED = {"Annotations (v1)": "Annotations", "BooleanResult (schemas-extra)": "BooleanResult"}
 OWNERS = ("entity", "evaluation", "access_requirement")

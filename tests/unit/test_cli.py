@@ -28,11 +28,11 @@ def run(*arguments):
 
 def test_help_lists_every_command():
     output = run("--help").output
-    for command in ("serve", "seed", "demo", "airflow", "provenance"):
+    for command in ("serve", "seed", "inbox", "demo", "airflow", "provenance"):
         assert re.search(rf"\b{command}\b", output)
 
 
-@pytest.mark.parametrize("command", ["serve", "seed", "demo", "airflow", "provenance"])
+@pytest.mark.parametrize("command", ["serve", "seed", "inbox", "demo", "airflow", "provenance"])
 def test_every_command_has_a_help_text(command):
     result = run(command, "--help")
     assert result.exit_code == 0

@@ -16,6 +16,7 @@ from synapse_workflows.constants import (
     CERTIFIED_USERS,
     FOLDER,
     PUBLIC,
+    TRUSTED_MESSAGE_SENDERS,
     AccessType,
 )
 from synapse_workflows.local.domain import auth
@@ -41,7 +42,7 @@ from synapse_workflows.local.storage.models import (
 _BUILTIN_GROUPS = {
     ADMINISTRATORS: "Administrators",
     CERTIFIED_USERS: "CertifiedUsers",
-    4: "TrustedMessageSenders",
+    TRUSTED_MESSAGE_SENDERS: "TrustedMessageSenders",
     ACCESS_AND_COMPLIANCE: "AccessAndComplianceTeam",
     AUTHENTICATED_USERS: "AUTHENTICATED_USERS",
     PUBLIC: "PUBLIC",

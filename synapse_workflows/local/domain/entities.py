@@ -15,6 +15,7 @@ from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import StaleEtag
 from synapse_workflows.local.storage.evaluation_models import SubmissionFileHandle
+from synapse_workflows.local.storage.message_models import Message
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 from synapse_workflows.local.storage.table_models import TableFileHandle
 
@@ -126,14 +127,15 @@ def has_file_handle(session: Session, entity_id: int, handle_id: int) -> bool:
 
 
 def is_file_handle_used(session: Session, handle_id: int) -> bool:
-    """Return whether an entity version, a table or a submission uses the file handle.
+    """Return whether an entity version, a table, a submission or a message uses a file handle.
 
     Entities in the trash can are included.
     """
     used = exists().where(EntityVersion.file_handle_id == handle_id)
     in_cell = exists().where(TableFileHandle.handle_id == handle_id)
     submitted = exists().where(SubmissionFileHandle.handle_id == handle_id)
-    return bool(session.scalar(select(used | in_cell | submitted)))
+    sent = exists().where(Message.file_handle_id == handle_id)
+    return bool(session.scalar(select(used | in_cell | submitted | sent)))
 
 
 def has_cell_file_handle(session: Session, entity_id: int, handle_id: int) -> bool:

@@ -8,7 +8,14 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import AccessType
-from synapse_workflows.local.domain import access, entities, file_handles, ids, request_fields
+from synapse_workflows.local.domain import (
+    access,
+    entities,
+    file_handles,
+    ids,
+    messages,
+    request_fields,
+)
 from synapse_workflows.local.domain.evaluations import submissions
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
@@ -70,8 +77,8 @@ def can_download(
     """Return whether the caller can download a file.
 
     The creator of the file handle can always download the file. Otherwise the handle must belong
-    to the object (to a version of a file, a cell of a table or view, or a submission), and the
-    caller needs access to the object. Other types of objects have no file handles.
+    to the object (to a version of a file, a cell of a table or view, a submission, or a message),
+    and the caller needs access to the object. Other types of objects have no file handles.
 
     Raises:
         BadRequest: The ID of the object is malformed.
@@ -118,6 +125,9 @@ _RULES: Final[Mapping[AssociateType, _Rule]] = {
     ),
     AssociateType.SUBMISSION_ATTACHMENT: _Rule(
         lambda text: ids.parse_id(text, "associateObjectId"), _can_download_from_submission
+    ),
+    AssociateType.MESSAGE_ATTACHMENT: _Rule(
+        lambda text: ids.parse_id(text, "associateObjectId"), messages.can_download
     ),
 }
 

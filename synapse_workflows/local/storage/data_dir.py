@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 DATABASE: Final = "synapse.db"
+BLOBS: Final = "blobs"
 #: Glob patterns of content: uploaded files, rows of tables, rows of view snapshots.
 _CONTENT: Final = ("blobs/stored/*/*", "tables/*.db", "views/*.db")
 
