@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Link as Link,
         Project as Project,
     )
+    from synapse_workflows.client.model.evaluations import Evaluation as Evaluation
     from synapse_workflows.client.model.query_result import TableQueryResult as TableQueryResult
     from synapse_workflows.client.model.rows import (
         PartialRow as PartialRow,
@@ -44,11 +45,28 @@ if TYPE_CHECKING:
         MaterializedViewSchema as MaterializedViewSchema,
         Schema as Schema,
     )
+    from synapse_workflows.client.model.status_annotations import (
+        from_submission_status_annotations as from_submission_status_annotations,
+        set_privacy as set_privacy,
+        to_submission_status_annotations as to_submission_status_annotations,
+    )
+    from synapse_workflows.client.model.submissions import (
+        Submission as Submission,
+        SubmissionStatus as SubmissionStatus,
+    )
     from synapse_workflows.client.model.table_factory import (
         Table as Table,
         build_table as build_table,
     )
     from synapse_workflows.client.model.tables import RowSetTable as RowSetTable
+    from synapse_workflows.client.model.teams import (
+        Team as Team,
+        TeamMember as TeamMember,
+    )
+    from synapse_workflows.client.model.users import (
+        UserGroupHeader as UserGroupHeader,
+        UserProfile as UserProfile,
+    )
     from synapse_workflows.client.model.views import (
         EntityViewSchema as EntityViewSchema,
         EntityViewType as EntityViewType,
@@ -96,6 +114,7 @@ _MODULES = {
     "Entity": "synapse_workflows.client.model.entity",
     "EntityViewSchema": "synapse_workflows.client.model.views",
     "EntityViewType": "synapse_workflows.client.model.views",
+    "Evaluation": "synapse_workflows.client.model.evaluations",
     "File": "synapse_workflows.client.model.entity",
     "Folder": "synapse_workflows.client.model.entity",
     "Link": "synapse_workflows.client.model.entity",
@@ -109,6 +128,8 @@ _MODULES = {
     "RowSetTable": "synapse_workflows.client.model.tables",
     "Schema": "synapse_workflows.client.model.schemas",
     "SelectColumn": "synapse_workflows.client.model.columns",
+    "Submission": "synapse_workflows.client.model.submissions",
+    "SubmissionStatus": "synapse_workflows.client.model.submissions",
     "SubmissionViewSchema": "synapse_workflows.client.model.views",
     "Synapse": "synapse_workflows.client.synapse",
     "SynapseAnnotateOperator": "synapse_workflows.operators.annotations",
@@ -125,11 +146,18 @@ _MODULES = {
     "SynapseTableStoreOperator": "synapse_workflows.operators.tables",
     "Table": "synapse_workflows.client.model.table_factory",
     "TableQueryResult": "synapse_workflows.client.model.query_result",
+    "Team": "synapse_workflows.client.model.teams",
+    "TeamMember": "synapse_workflows.client.model.teams",
+    "UserGroupHeader": "synapse_workflows.client.model.users",
+    "UserProfile": "synapse_workflows.client.model.users",
     "as_table_columns": "synapse_workflows.client.model.column_inference",
     "build_table": "synapse_workflows.client.model.table_factory",
+    "from_submission_status_annotations": "synapse_workflows.client.model.status_annotations",
     "local_path": "synapse_workflows.hooks.file_references",
     "login": "synapse_workflows.client.synapse",
+    "set_privacy": "synapse_workflows.client.model.status_annotations",
     "synapse_asset": "synapse_workflows.assets",
+    "to_submission_status_annotations": "synapse_workflows.client.model.status_annotations",
 }
 
 __all__ = sorted(_MODULES)  # noqa: PLE0605 - the names are listed once, in _MODULES

@@ -11,6 +11,7 @@
     │   ├─ SynapseForbiddenError (+ PermissionError)                403
     │   ├─ SynapseNotFoundError (+ FileNotFoundError)               404, 410
     │   ├─ SynapseConflictError                                     409
+    │   │   ├─ SynapseNameConflictError (+ ValueError)              409, a name that is in use
     │   │   └─ SynapseStaleError                                    412, an outdated etag
     │   ├─ SynapseLockedError                                       423
     │   ├─ SynapseTooManyRequestsError                              429: .retry_after
@@ -267,6 +268,27 @@ class SynapseNotFoundError(SynapseHTTPError, FileNotFoundError):
 
 class SynapseConflictError(SynapseHTTPError):
     """409: an object with the same name already exists, or another conflict."""
+
+
+class SynapseNameConflictError(SynapseConflictError, ValueError):
+    """The name of a new object is already used (409), and the existing object is not updated."""
+
+    @classmethod
+    def from_conflict(cls, conflict: SynapseConflictError, advice: str) -> Self:
+        """Create the error from the response of the server.
+
+        Args:
+            conflict: The error of the request.
+            advice: One line that describes how to resolve the error.
+        """
+        return cls(
+            conflict.status,
+            conflict.reason,
+            conflict.call,
+            conflict.response,
+            error_code=conflict.error_code,
+            advice=advice,
+        )
 
 
 class SynapseStaleError(SynapseConflictError):

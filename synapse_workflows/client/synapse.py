@@ -9,6 +9,7 @@ from synapse_workflows.client.api import (
     columns,
     endpoints,
     entities,
+    evaluations,
     files,
     login as login_api,
     permissions,
@@ -17,6 +18,7 @@ from synapse_workflows.client.api import (
     rest,
     snapshots,
     store as store_api,
+    submissions,
     table_file_download,
     users,
 )
@@ -147,6 +149,15 @@ class Synapse(Session):
 
     # Files
     uploadFileHandle = files.uploadFileHandle
+
+    # Evaluations and submissions
+    getEvaluation = evaluations.getEvaluation
+    getEvaluationByName = evaluations.getEvaluationByName
+    getEvaluationByContentSource = evaluations.getEvaluationByContentSource
+    getSubmissions = submissions.getSubmissions
+    getSubmissionBundles = submissions.getSubmissionBundles
+    getSubmission = submissions.getSubmission
+    getSubmissionStatus = submissions.getSubmissionStatus
 
     # HTTP
     restGET = rest.restGET

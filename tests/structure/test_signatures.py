@@ -64,6 +64,13 @@ METHODS = {
     "uploadFileHandle": (
         "path, parent, synapseStore=True, mimetype=None, md5=None, file_size=None"
     ),
+    "getEvaluation": "id",
+    "getEvaluationByName": "name",
+    "getEvaluationByContentSource": "entity",
+    "getSubmissions": "evaluation, status=None, myOwn=False, limit=20, offset=0",
+    "getSubmissionBundles": "evaluation, status=None, myOwn=False, limit=20, offset=0",
+    "getSubmission": "id, **kwargs",
+    "getSubmissionStatus": "submission",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Self, TypedDict, Unpack, get_args
 
-from synapse_workflows.client.api import bundles, entity_lookup, table_rows
+from synapse_workflows.client.api import bundles, entity_lookup, store_object, table_rows
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.events import Read, has_open_version
 from synapse_workflows.client.core.session import Session
@@ -21,6 +21,7 @@ from synapse_workflows.client.model.ids import (
     parse_version_number,
 )
 from synapse_workflows.client.model.paths import is_local_file
+from synapse_workflows.client.model.rest_object import RestObject
 from synapse_workflows.client.transfer import download
 
 _NOT_DOWNLOADABLE: Final = frozenset({"project", "folder"})
@@ -159,20 +160,20 @@ def get_unannounced(syn: Session, entity: Any, options: GetOptions) -> Entity:
     if isinstance(result, File) and found.path:
         _record_local_copy(syn, result, found.path)
     elif isinstance(result, File) and downloads:
-        _download_content(syn, result, bundle, options)
+        download_content(syn, result, bundle, options, "FileEntity", result.id)
     return result
 
 
 def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
-    """Delete an entity, one version of a file or table, or rows of a table.
+    """Delete an entity, one version of a file or table, rows of a table, or another object.
 
-    Deleted entities are moved to the trash can.
+    Deleted entities are moved to the trash can. An evaluation is deleted with its submissions.
 
     Args:
         syn: The session that sends the requests.
         obj: An ID (``syn123``, or ``syn123.4`` for version 4), an entity, or rows of a table:
-            the result of a query, or a `RowSet`.
-        version: Version number. An entity without versions is deleted as a whole.
+            the result of a query, or a `RowSet`; or an `Evaluation`, a `Submission` or a `Team`.
+        version: Version number. Other objects than files and tables are deleted as a whole.
 
     Raises:
         SynapseError: `obj` cannot be deleted.
@@ -180,7 +181,8 @@ def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
         SynapseBadRequestError: The version is the only remaining version of the entity.
 
     Source:
-        DELETE /entity/{id}, DELETE /entity/{id}/version/{versionNumber}
+        DELETE /entity/{id}, DELETE /entity/{id}/version/{versionNumber}; for other objects see
+        `store_object.delete_object`
         https://rest-docs.synapse.org/rest/DELETE/entity/id.html
     """
     number = None if version is None else parse_version_number(version)
@@ -191,6 +193,8 @@ def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
         number = number or target.version
         suffix = "" if number is None else f"/version/{number}"
         syn.call("DELETE", f"/entity/{target.id}{suffix}")
+    elif isinstance(obj, RestObject):
+        store_object.delete_object(syn, obj)
     elif isinstance(obj, Entity):
         id_of(obj)
         uri = obj.deleteURI(number)
@@ -314,9 +318,27 @@ def _record_local_copy(syn: Session, file: File, path: str) -> None:
     set_local_path(file, path)
 
 
-def _download_content(
-    syn: Session, file: File, bundle: Mapping[str, Any], options: GetOptions
+def download_content(
+    syn: Session,
+    file: File,
+    bundle: Mapping[str, Any],
+    options: GetOptions,
+    associate_type: str,
+    associate_id: str,
 ) -> None:
+    """Download the content of a file, and set the path of the entity.
+
+    If the caller may not download the file, a warning is logged.
+
+    Args:
+        syn: The session that sends the requests.
+        file: The entity of the bundle.
+        bundle: The bundle with the file handle.
+        options: Download directory and handling of collisions.
+        associate_type: Type of the object that gives access to the file: ``FileEntity`` or
+            ``SubmissionAttachment``.
+        associate_id: ID of that object.
+    """
     handle = bundles.get_file_handle(bundle)
     if handle is None:
         syn.logger.warning(
@@ -326,8 +348,8 @@ def _download_content(
     path = download.download_file(
         syn,
         file_handle=handle,
-        associate_type="FileEntity",
-        associate_id=file.id,
+        associate_type=associate_type,
+        associate_id=associate_id,
         directory=options.location,
         if_collision=options.if_collision,
     )

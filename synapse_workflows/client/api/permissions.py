@@ -1,26 +1,27 @@
-"""Permissions of users and teams on entities (access control lists)."""
+"""Permissions of users and teams on entities, evaluations and teams (access control lists)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseForbiddenError, SynapseStaleError
 from synapse_workflows.client.model.argument_types import AccessTypeName
 from synapse_workflows.client.model.ids import id_of, parse_entity_id
+from synapse_workflows.client.model.rest_object import RestObject
 from synapse_workflows.constants import PUBLIC, AccessType
 
 _PUBLIC_NAMES = (None, "PUBLIC")
 
 
 def getPermissions(syn: Session, entity: Any, principalId: Any = None) -> list[str]:
-    """Get the access types that an entity's access control list grants to a user or team.
+    """Get the access types that an access control list grants to a user or team.
 
     Access through membership in a team, or through public access, is not included.
 
     Args:
         syn: The session that sends the requests.
-        entity: An entity, or its ID.
+        entity: An entity, or its ID; or an `Evaluation` or a `Team`.
         principalId: ID or name of a user or team; None or ``"PUBLIC"`` for everyone (273949).
 
     Returns:
@@ -31,11 +32,16 @@ def getPermissions(syn: Session, entity: Any, principalId: Any = None) -> list[s
         SynapseForbiddenError: The caller may not read the entity.
 
     Source:
-        GET /entity/{id}/benefactor, GET /entity/{id}/acl, GET /userGroupHeaders
+        GET /entity/{id}/benefactor, GET /entity/{id}/acl, GET /evaluation/{id}/acl,
+        GET /team/{id}/acl, GET /userGroupHeaders
         https://rest-docs.synapse.org/rest/GET/entity/id/acl.html
     """
     principal = _resolve_principal(syn, principalId)
-    acl = _get_acl(syn, _get_benefactor_id(syn, parse_entity_id(entity).id))
+    uris = _get_acl_uris(entity)
+    if uris is None:
+        acl = _get_acl(syn, _get_benefactor_id(syn, parse_entity_id(entity).id))
+    else:
+        acl = syn.call("GET", uris.get).object
     entry = _find_entry(acl, principal)
     return list(entry["accessType"]) if entry else []
 
@@ -57,7 +63,7 @@ def setPermissions(
 
     Args:
         syn: The session that sends the requests.
-        entity: An entity, or its ID.
+        entity: An entity, or its ID; or an `Evaluation` or a `Team`.
         principalId: ID or name of a user or team; None or ``"PUBLIC"`` for everyone (273949), to
             whom only ``["READ"]`` can be granted; 273948 for all signed-in users.
         accessType: Access types to grant, or one access type as text. None or an empty list
@@ -77,9 +83,14 @@ def setPermissions(
         SynapseBadRequestError: Synapse does not allow these access types for the principal.
 
     Source:
-        PUT /entity/{id}/acl, POST /entity/{id}/acl
+        PUT /entity/{id}/acl, POST /entity/{id}/acl, PUT /evaluation/acl, PUT /team/acl
         https://rest-docs.synapse.org/rest/PUT/entity/id/acl.html
     """
+    granted = [accessType] if isinstance(accessType, str) else accessType
+    access = [str(one) for one in granted or () if one]
+    uris = _get_acl_uris(entity)
+    if uris is not None:
+        return _update_acl(syn, uris, principalId, access, overwrite=overwrite)
     target = parse_entity_id(entity).id
     benefactor = _get_benefactor_id(syn, target)
     if target != benefactor and modify_benefactor:
@@ -93,8 +104,6 @@ def setPermissions(
         )
     acl = _get_acl(syn, benefactor)
     principal = _resolve_principal(syn, principalId)
-    granted = [accessType] if isinstance(accessType, str) else accessType
-    access = [str(one) for one in granted or () if one]
 
     def store(method: str, acl: dict[str, Any]) -> dict[str, Any]:
         _set_access(acl, principal, access, overwrite=overwrite)
@@ -110,6 +119,51 @@ def setPermissions(
         if target == benefactor or _get_benefactor_id(syn, target) != target:
             raise
     return retry_stale(lambda: store("PUT", _get_acl(syn, target)))
+
+
+class _AclUris(NamedTuple):
+    """Paths that read and update the access control list of an object that is not an entity."""
+
+    get: str
+    put: str
+
+
+def _get_acl_uris(obj: Any) -> _AclUris | None:
+    """Return the paths of the access control list; None for an entity.
+
+    Raises:
+        ValueError: The object has no access control list, or was not stored.
+    """
+    if not isinstance(obj, RestObject):
+        return None
+    id_of(obj)
+    get, put = obj.getACLURI(), obj.putACLURI()
+    if get is None or put is None:
+        raise ValueError(
+            f"A {type(obj).__name__} has no permissions of its own: pass an entity, an Evaluation "
+            "or a Team."
+        )
+    return _AclUris(get, put)
+
+
+def _update_acl(
+    syn: Session, uris: _AclUris, principal: Any, access: list[str], *, overwrite: bool
+) -> dict[str, Any]:
+    """Set the access types of a principal on an evaluation or a team.
+
+    Changes of other clients for other users and teams are kept.
+    """
+    acl = syn.call("GET", uris.get).object
+    principal_id = _resolve_principal(syn, principal)
+
+    def store(acl: dict[str, Any]) -> dict[str, Any]:
+        _set_access(acl, principal_id, access, overwrite=overwrite)
+        return syn.call("PUT", uris.put, json=acl).object
+
+    try:
+        return store(acl)
+    except SynapseStaleError:
+        return retry_stale(lambda: store(syn.call("GET", uris.get).object))
 
 
 def _set_access(

@@ -7,6 +7,7 @@ from synapse_workflows.client.api import (
     bundles,
     columns,
     store_entity,
+    store_object,
     table_rows,
     views,
 )
@@ -22,12 +23,13 @@ from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.datasets import Dataset
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.entity import Entity, File, set_local_path
+from synapse_workflows.client.model.rest_object import RestObject
 from synapse_workflows.client.model.rows import PartialRowset, RowSet
 from synapse_workflows.client.model.schemas import SchemaBase
 from synapse_workflows.client.model.tables import AbstractTable
 from synapse_workflows.client.model.views import ViewBase
 
-_Stored = TypeVar("_Stored", bound=Column | Entity | AbstractTable)
+_Stored = TypeVar("_Stored", bound=Column | Entity | AbstractTable | RestObject)
 
 
 class StoreKeywords(TypedDict, total=False):
@@ -72,7 +74,7 @@ def store(
     activityName: str | None = None,
     activityDescription: str | None = None,
 ) -> Any:
-    """Create or update an entity, or store rows of a table.
+    """Create or update an entity or another object, or store rows of a table.
 
     The content of a file is uploaded only if it differs from the content in Synapse. The given
     annotations replace all annotations of the entity. Exception: if an existing project, folder
@@ -82,9 +84,10 @@ def store(
         syn: The session that sends the requests. With ``syn.skip_unchanged``, a file whose
             content and properties are unchanged gets no new version; its annotations are updated.
         obj: A project, folder, file, link, table or other entity, or a mapping with the same
-            keys; or rows of a table: a `Table`, a `RowSet` or a `PartialRowset`.
-        createOrUpdate: Whether to update an existing entity with the same name, type and parent;
-            False to raise an error if such an entity exists.
+            keys; rows of a table: a `Table`, a `RowSet` or a `PartialRowset`; or an
+            `Evaluation`, a `SubmissionStatus`, a `Team` or a `UserProfile`.
+        createOrUpdate: Whether to update an existing entity with the same name, type and parent,
+            or an existing evaluation with the same name; False to raise an error.
         forceVersion: Whether to create a new version of a file whose content is unchanged.
         versionLabel: Label of the version, unique for the entity; creates a new version of a
             file.
@@ -97,10 +100,12 @@ def store(
         activityDescription: Description of that Activity.
 
     Returns:
-        The stored entity, with its local path. For rows, see `table_rows.store_rows`.
+        The stored entity, with its local path; or the stored object, of the same class. For rows,
+        see `table_rows.store_rows`.
 
     Raises:
-        SynapseProvenanceError: `activity` was passed together with `used` or `executed`.
+        SynapseProvenanceError: `activity` was passed together with `used` or `executed`, or for
+            an object that has no provenance.
         SynapseFileNotFoundError: The local file does not exist.
         SynapseMalformedEntityError: The type or the parent is missing, or the parent is not a
             container.
@@ -114,7 +119,8 @@ def store(
 
     Source:
         POST /entity, PUT /entity/{id}, POST /entity/child, POST /entity/{id}/bundle2,
-        PUT /entity/{id}/annotations2, POST /activity
+        PUT /entity/{id}/annotations2, POST /activity; for other objects see
+        `store_object.store_object`
         https://rest-docs.synapse.org/rest/POST/entity.html
     """
     made_by = build_activity(activity, used, executed, activityName, activityDescription)
@@ -125,6 +131,13 @@ def store(
             made_by,
             lambda one: store(syn, one, createOrUpdate=createOrUpdate, isRestricted=isRestricted),
         )
+    if isinstance(obj, RestObject):
+        if made_by is not None or isRestricted:
+            raise SynapseProvenanceError(
+                f"A {type(obj).__name__} has neither provenance nor restrictions: omit activity, "
+                "used, executed and isRestricted."
+            )
+        return store_object.store_object(syn, obj, create_or_update=createOrUpdate)
     if isinstance(obj, Column):
         return columns.createColumns(syn, [obj])[0]
     options = VersionOptions(createOrUpdate, forceVersion, versionLabel)

@@ -30,7 +30,7 @@ SortBy = Literal["NAME", "CREATED_ON", "MODIFIED_ON"]
 #: Direction of a listing of children.
 SortDirection = Literal["ASC", "DESC"]
 
-#: ACCESS_TYPE: permissions that an access control list of an entity can grant.
+#: ACCESS_TYPE: permissions that an access control list can grant.
 AccessTypeName = Literal[
     "READ",
     "DOWNLOAD",
@@ -40,6 +40,26 @@ AccessTypeName = Literal[
     "CHANGE_PERMISSIONS",
     "CHANGE_SETTINGS",
     "MODERATE",
+    "PARTICIPATE",
+    "SUBMIT",
+    "READ_PRIVATE_SUBMISSION",
+    "UPDATE_SUBMISSION",
+    "DELETE_SUBMISSION",
+    "TEAM_MEMBERSHIP_UPDATE",
+    "SEND_MESSAGE",
+]
+
+#: SubmissionStatusEnum: statuses of submissions.
+SubmissionStatusName = Literal[
+    "OPEN",
+    "CLOSED",
+    "SCORED",
+    "INVALID",
+    "VALIDATED",
+    "EVALUATION_IN_PROGRESS",
+    "RECEIVED",
+    "REJECTED",
+    "ACCEPTED",
 ]
 
 #: ColumnType: types of table columns.

@@ -1,7 +1,8 @@
 """Dictionaries whose items are also attributes."""
 
+import copy
 import json
-from typing import Any
+from typing import Any, Self
 
 
 class DictObject(dict[str, Any]):
@@ -34,9 +35,9 @@ class DictObject(dict[str, Any]):
     def __str__(self) -> str:
         return self.json()
 
-    def copy(self) -> "DictObject":
+    def copy(self) -> Self:
         """Return a shallow copy of the same class."""
-        return type(self)(self)
+        return copy.copy(self)
 
     def json(self, ensure_ascii: bool = True) -> str:
         """Serialize the items as JSON with sorted keys, indented by two spaces.

@@ -94,6 +94,27 @@ def parse_entity_id(value: Any) -> VersionedId:
     return split_version(text)
 
 
+def parse_numeric_id(value: Any, kind: str) -> str:
+    """Parse the ID of an object that is not an entity, such as a submission or a team.
+
+    Args:
+        value: A positive integer, its decimal text, or an object with an ID.
+        kind: What the ID identifies, for the error message: ``submission``.
+
+    Returns:
+        Decimal text.
+
+    Raises:
+        ValueError: The value is not such an ID.
+    """
+    text = id_of(value)
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(
+            f"Invalid {kind} ID {text!r}: expected digits, for example '9600001', or the {kind}."
+        )
+    return text
+
+
 def parse_version_number(value: Any) -> int:
     """Parse the version number of an entity.
 

@@ -1,15 +1,20 @@
 """User profiles and principal headers."""
 
 from synapse_workflows.client.model.dict_object import DictObject
+from synapse_workflows.client.model.rest_object import RestObject
 
 
-class UserProfile(DictObject):
+class UserProfile(RestObject):
     """Profile of a user; the keys are those of the REST API.
 
     Always present: ``ownerId`` (the principal ID as decimal text) and ``userName``. Usually
     present: ``firstName``, ``lastName``, ``emails``, ``etag``, ``createdOn``, ``company``,
-    ``position``. Profiles have no ``displayName``.
+    ``position``. Profiles have no ``displayName``. Users can update their own profile only.
     """
+
+    def putURI(self) -> str:
+        """Return the path that updates the profile."""
+        return "/userProfile"
 
 
 class UserGroupHeader(DictObject):
