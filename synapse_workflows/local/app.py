@@ -30,6 +30,8 @@ from synapse_workflows.local.routers import (
     stack_status,
     submissions,
     tables,
+    team_members,
+    teams,
     trash,
     users,
 )
@@ -47,6 +49,8 @@ ROUTERS = (
     auth,
     stack_status,
     users,
+    teams,
+    team_members,
     children,
     bundles,
     columns,

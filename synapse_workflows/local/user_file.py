@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from synapse_workflows.local.domain.bootstrap import normalize_name
+from synapse_workflows.local.domain.principal_names import normalize_name
 from synapse_workflows.local.service_file import write_private_file
 from synapse_workflows.local.settings import DEFAULT_USERS, UserSeed
 

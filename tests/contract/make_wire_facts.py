@@ -24,6 +24,7 @@ NEWER = {"EntityType": ["recordset", "searchindex"]}
 ADDED = {
     "GET /repo/v1/asynchronous/job/{jobId}/cancel": [None, None, [200]],
     "PUT /repo/v1/message/status": ["message.MessageStatus", None, [200]],
+    "PUT /repo/v1/team/{id}/member/{principalId}/permission": [None, None, [204]],
 }
 #: Schemas that the contract names in another way than by ID.
 NAMED = {"Annotations (v1)": "Annotations", "BooleanResult (schemas-extra)": "BooleanResult"}

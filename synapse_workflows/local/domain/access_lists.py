@@ -1,4 +1,4 @@
-"""Access control lists of entities and evaluations."""
+"""Access control lists of entities, evaluations and teams."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import Select, delete as sql_delete, exists, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.constants import ANONYMOUS, PUBLIC, AccessType
+from synapse_workflows.constants import ANONYMOUS, AUTHENTICATED_USERS, PUBLIC, AccessType
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import generate_etag
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.models import Acl, AclEntry, Principal
+from synapse_workflows.local.storage.models import Acl, AclEntry, Membership, Principal
 
 Grants = Mapping[int, Collection[AccessType]]
 
@@ -23,7 +23,7 @@ class Owner:
     """The object that an ACL belongs to.
 
     Args:
-        kind: Type of the object, for example ENTITY or EVALUATION.
+        kind: Type of the object, for example ENTITY or TEAM.
         id: ID of the object.
     """
 
@@ -36,19 +36,51 @@ def find_acl(session: Session, owner: Owner) -> Acl | None:
     return session.get(Acl, (owner.kind, owner.id))
 
 
+def list_groups(session: Session, user_id: int) -> frozenset[int]:
+    """Return the IDs of all principals whose ACL entries apply to an authenticated user.
+
+    They are the user, the teams and built-in groups of the user, all authenticated users, and the
+    public.
+    """
+    groups = select(Membership.group_id).where(Membership.member_id == user_id)
+    return frozenset(session.scalars(groups)) | {user_id, PUBLIC, AUTHENTICATED_USERS}
+
+
 def select_owners_granting(caller: Caller, kind: str, right: AccessType) -> Select[int]:
     """Build a query for the owners of one type whose ACL grants an access type to the caller."""
+    return _select_granting(caller.groups, kind, right)
+
+
+def _select_granting(groups: Collection[int], kind: str, right: AccessType) -> Select[int]:
     return select(AclEntry.owner_id).where(
         AclEntry.owner_type == kind,
-        AclEntry.principal_id.in_(caller.groups),
+        AclEntry.principal_id.in_(groups),
         AclEntry.access_type == right.value,
     )
 
 
 def is_granted(session: Session, caller: Caller, owner: Owner, right: AccessType) -> bool:
     """Return whether the ACL of an owner grants an access type to the caller."""
-    query = select_owners_granting(caller, owner.kind, right).where(AclEntry.owner_id == owner.id)
+    return is_granted_to(session, caller.groups, owner, right)
+
+
+def is_granted_to(
+    session: Session, groups: Collection[int], owner: Owner, right: AccessType
+) -> bool:
+    """Return whether the ACL of an owner grants an access type to one of the principals."""
+    query = _select_granting(groups, owner.kind, right).where(AclEntry.owner_id == owner.id)
     return bool(session.scalar(select(exists(query))))
+
+
+def list_grants(session: Session, acl: Acl) -> dict[int, set[AccessType]]:
+    """Return the access types that an ACL grants, by principal ID in ascending order."""
+    grants: dict[int, set[AccessType]] = {}
+    entries = select(AclEntry.principal_id, AclEntry.access_type).where(
+        AclEntry.owner_type == acl.owner_type, AclEntry.owner_id == acl.owner_id
+    )
+    for principal, right in session.execute(entries.order_by(AclEntry.principal_id)):
+        grants.setdefault(principal, set()).add(AccessType(right))
+    return grants
 
 
 def serialize(session: Session, acl: Acl, owner_text: str) -> dict[str, Any]:
@@ -59,12 +91,6 @@ def serialize(session: Session, acl: Acl, owner_text: str) -> dict[str, Any]:
         acl: ACL to serialize.
         owner_text: ID of the owner in responses.
     """
-    rights: dict[int, set[str]] = {}
-    entries = select(AclEntry.principal_id, AclEntry.access_type).where(
-        AclEntry.owner_type == acl.owner_type, AclEntry.owner_id == acl.owner_id
-    )
-    for principal, right in session.execute(entries.order_by(AclEntry.principal_id)):
-        rights.setdefault(principal, set()).add(right)
     return {
         "id": owner_text,
         "creationDate": to_iso(acl.created_on),
@@ -74,7 +100,7 @@ def serialize(session: Session, acl: Acl, owner_text: str) -> dict[str, Any]:
                 "principalId": principal,
                 "accessType": [each for each in AccessType if each in granted],
             }
-            for principal, granted in rights.items()
+            for principal, granted in list_grants(session, acl).items()
         ],
     }
 
@@ -164,6 +190,15 @@ def delete(session: Session, acl: Acl) -> None:
     _delete_entries(session, acl)
     session.delete(acl)
     session.flush()
+
+
+def delete_principal(session: Session, principal_id: int) -> None:
+    """Delete the entries of a principal from all ACLs, and set new etags of these ACLs."""
+    entries = AclEntry.principal_id == principal_id
+    owners = select(AclEntry.owner_type, AclEntry.owner_id).where(entries).distinct()
+    for kind, owner_id in session.execute(owners).all():
+        session.get_one(Acl, (kind, owner_id)).etag = generate_etag()
+    session.execute(sql_delete(AclEntry).where(entries))
 
 
 def _delete_entries(session: Session, acl: Acl) -> None:

@@ -9,14 +9,13 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import (
     ADMINISTRATORS,
-    AUTHENTICATED_USERS,
     CERTIFIED_USERS,
-    PUBLIC,
     TOKEN_SCOPES,
 )
+from synapse_workflows.local.domain import access_lists
 from synapse_workflows.local.domain.principal import Caller, create_anonymous
 from synapse_workflows.local.errors import InsufficientScope, Unauthorized
-from synapse_workflows.local.storage.models import AccessToken, Membership
+from synapse_workflows.local.storage.models import AccessToken
 
 #: Scopes of the tokens that the service creates at its first start.
 ALL_SCOPES = (*TOKEN_SCOPES, "authorize")
@@ -58,13 +57,11 @@ def is_expired(record: AccessToken, now: int) -> bool:
 
 def _build_caller(session: Session, record: AccessToken, now: int) -> Caller:
     """Return the caller for a token record."""
-    groups = frozenset(
-        session.scalars(select(Membership.group_id).where(Membership.member_id == record.user_id))
-    )
+    groups = access_lists.list_groups(session, record.user_id)
     return Caller(
         id=record.user_id,
         scopes=frozenset(record.scopes),
-        groups=groups | {record.user_id, PUBLIC, AUTHENTICATED_USERS},
+        groups=groups,
         is_admin=ADMINISTRATORS in groups,
         is_certified=CERTIFIED_USERS in groups or ADMINISTRATORS in groups,
         is_anonymous=False,

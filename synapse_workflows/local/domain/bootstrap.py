@@ -1,6 +1,5 @@
 """Initial content of the database: built-in folders and groups, and the configured users."""
 
-import re
 import uuid
 from collections.abc import Iterable
 
@@ -21,7 +20,14 @@ from synapse_workflows.constants import (
 )
 from synapse_workflows.local.domain import auth
 from synapse_workflows.local.domain.access import ENTITY_ACL
-from synapse_workflows.local.domain.ids import ROOT, TRASH, generate_etag, next_id
+from synapse_workflows.local.domain.ids import (
+    ROOT,
+    TRASH,
+    generate_etag,
+    next_id,
+    next_principal_id,
+)
+from synapse_workflows.local.domain.principal_names import normalize_name
 from synapse_workflows.local.domain.service import KnownUser
 from synapse_workflows.local.domain.signing import Signer
 from synapse_workflows.local.errors import BadRequest, Conflict
@@ -50,11 +56,6 @@ _BUILTIN_GROUPS = {
 
 #: IDs of built-in principals; searches by name exclude them.
 BUILTIN_PRINCIPALS = frozenset({*_BUILTIN_GROUPS, ANONYMOUS})
-
-
-def normalize_name(name: str) -> str:
-    """Convert a name to lowercase without punctuation. Normalized names must be unique."""
-    return re.sub(r"[\W_]", "", name).lower()
 
 
 def _build_folder(entity_id: int, name: str, parent_id: int | None, now: int) -> list[object]:
@@ -140,10 +141,7 @@ def _choose_id(session: Session, seed: UserSeed) -> int:
                 f"Cannot create user {seed.user_name}: the ID {seed.owner_id} is already in use."
             )
         return seed.owner_id
-    number = next_id(session, "principal")
-    while session.get(Principal, number) is not None:
-        number = next_id(session, "principal")
-    return number
+    return next_principal_id(session)
 
 
 def _add_user(session: Session, seed: UserSeed, now: int) -> Principal:

@@ -16,8 +16,9 @@ from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import StaleEtag
 from synapse_workflows.local.storage.evaluation_models import SubmissionFileHandle
 from synapse_workflows.local.storage.message_models import Message
-from synapse_workflows.local.storage.models import Entity, EntityVersion
+from synapse_workflows.local.storage.models import Entity, EntityVersion, Profile
 from synapse_workflows.local.storage.table_models import TableFileHandle
+from synapse_workflows.local.storage.team_models import Team
 
 
 def check_etag(object_id: str, current: str, body: Mapping[str, Any]) -> None:
@@ -127,7 +128,7 @@ def has_file_handle(session: Session, entity_id: int, handle_id: int) -> bool:
 
 
 def is_file_handle_used(session: Session, handle_id: int) -> bool:
-    """Return whether an entity version, a table, a submission or a message uses a file handle.
+    """Return whether an entity, table, submission, message, profile or team uses a file handle.
 
     Entities in the trash can are included.
     """
@@ -135,7 +136,11 @@ def is_file_handle_used(session: Session, handle_id: int) -> bool:
     in_cell = exists().where(TableFileHandle.handle_id == handle_id)
     submitted = exists().where(SubmissionFileHandle.handle_id == handle_id)
     sent = exists().where(Message.file_handle_id == handle_id)
-    return bool(session.scalar(select(used | in_cell | submitted | sent)))
+    picture = exists().where(
+        Profile.properties["profilePicureFileHandleId"].as_string() == str(handle_id)
+    )
+    icon = exists().where(Team.icon == handle_id)
+    return bool(session.scalar(select(used | in_cell | submitted | sent | picture | icon)))
 
 
 def has_cell_file_handle(session: Session, entity_id: int, handle_id: int) -> bool:

@@ -15,11 +15,13 @@ from synapse_workflows.local.domain import (
     ids,
     messages,
     request_fields,
+    users,
 )
 from synapse_workflows.local.domain.evaluations import submissions
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.tables import cell_files
+from synapse_workflows.local.domain.teams import teams
 from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
 from synapse_workflows.local.storage.file_models import FileHandle
 
@@ -77,8 +79,9 @@ def can_download(
     """Return whether the caller can download a file.
 
     The creator of the file handle can always download the file. Otherwise the handle must belong
-    to the object (to a version of a file, a cell of a table or view, a submission, or a message),
-    and the caller needs access to the object. Other types of objects have no file handles.
+    to the object (to a version of a file, a cell of a table or view, a submission, a message, a
+    team or a user profile), and the caller needs access to the object. Everyone can download the
+    icon of a team and the picture of a profile. Other types of objects have no file handles.
 
     Raises:
         BadRequest: The ID of the object is malformed.
@@ -118,17 +121,24 @@ def _can_download_from_submission(
     return is_allowed and submissions.has_file_handle(session, submission_id, handle_id)
 
 
+def _parse_id(text: str) -> int:
+    return ids.parse_id(text, "associateObjectId")
+
+
 _RULES: Final[Mapping[AssociateType, _Rule]] = {
     AssociateType.FILE_ENTITY: _Rule(ids.parse_entity_id, _can_download_from_file),
     AssociateType.TABLE_ENTITY: _Rule(
         lambda text: ids.parse_entity_version(text)[0], cell_files.can_download
     ),
-    AssociateType.SUBMISSION_ATTACHMENT: _Rule(
-        lambda text: ids.parse_id(text, "associateObjectId"), _can_download_from_submission
+    AssociateType.SUBMISSION_ATTACHMENT: _Rule(_parse_id, _can_download_from_submission),
+    AssociateType.TEAM_ATTACHMENT: _Rule(
+        _parse_id,
+        lambda session, _caller, team_id, handle: teams.has_icon(session, team_id, handle),
     ),
-    AssociateType.MESSAGE_ATTACHMENT: _Rule(
-        lambda text: ids.parse_id(text, "associateObjectId"), messages.can_download
+    AssociateType.USER_PROFILE_ATTACHMENT: _Rule(
+        _parse_id, lambda session, _caller, user, handle: users.has_picture(session, user, handle)
     ),
+    AssociateType.MESSAGE_ATTACHMENT: _Rule(_parse_id, messages.can_download),
 }
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ROOT_ENTITY, TRASH_ENTITY
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.models import Counter
+from synapse_workflows.local.storage.models import Counter, Principal
 
 _ENTITY = re.compile(r"\s*(?:syn)?([0-9]{1,18})\s*", re.IGNORECASE)
 _DECIMAL = re.compile(r"\s*([0-9]{1,18})\s*")
@@ -33,6 +33,14 @@ def next_id(session: Session, kind: str) -> int:
         session.add(counter)
     counter.last += 1
     return counter.last
+
+
+def next_principal_id(session: Session) -> int:
+    """Return a new ID for a user or a team. IDs that the settings of users name are skipped."""
+    number = next_id(session, "principal")
+    while session.get(Principal, number) is not None:
+        number = next_id(session, "principal")
+    return number
 
 
 def get_last_id(session: Session, kind: str) -> int:

@@ -211,6 +211,17 @@ def get_object(body: Body, key: str) -> dict[str, Any] | None:
     return value
 
 
+def check_absent(body: Body, keys: Collection[str]) -> None:
+    """Check that a body has none of the properties that the service sets.
+
+    Raises:
+        BadRequest: A property is set.
+    """
+    for key in keys:
+        if body.get(key) is not None:
+            raise BadRequest(f"{key} is set by the service: omit it from the request.")
+
+
 def parse_choice(choices: Collection[str], value: object, name: str) -> str:
     """Return a value that must be one of several strings.
 

@@ -1,34 +1,35 @@
-"""User profiles, user and team lookup, and certification."""
+"""User profiles and certification."""
 
-from collections.abc import Iterable, Mapping
-from enum import StrEnum
+from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ACCESS_AND_COMPLIANCE, CERTIFIED_USERS
-from synapse_workflows.local.domain import entities, request_fields
-from synapse_workflows.local.domain.bootstrap import BUILTIN_PRINCIPALS, normalize_name
+from synapse_workflows.local.domain import (
+    access_lists,
+    entities,
+    file_handles,
+    principal_names,
+    request_fields,
+)
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import generate_etag, parse_id
 from synapse_workflows.local.domain.lookup import get_or_404
-from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden, NotFound
+from synapse_workflows.local.errors import Forbidden, NotFound
 from synapse_workflows.local.storage.models import (
     Certification,
-    Membership,
     Principal,
     Profile,
 )
 
 QUIZ: Final = 1
-MAX_ALIASES: Final = 100
 
+_PICTURE: Final = "profilePicureFileHandleId"
 _TEXTS: Final = (
     "firstName", "lastName", "summary", "position", "location", "industry", "company",
-    "profilePicureFileHandleId", "url", "teamName",
+    _PICTURE, "url", "teamName",
 )  # fmt: skip
 _PRIVATE_TEXTS: Final = ("rStudioUrl",)
 _PRIVATE_OBJECTS: Final = ("notificationSettings",)
@@ -39,14 +40,6 @@ _PRIVATE: Final = frozenset(
         *_PRIVATE_TEXTS, *_PRIVATE_OBJECTS, *_PRIVATE_LISTS,
     }
 )  # fmt: skip
-
-
-class TypeFilter(StrEnum):
-    """Types of principals that a search by prefix returns."""
-
-    ALL = "ALL"
-    USERS_ONLY = "USERS_ONLY"
-    TEAMS_ONLY = "TEAMS_ONLY"
 
 
 def _get(session: Session, user_id: int) -> tuple[Principal, Profile]:
@@ -116,112 +109,31 @@ def update_profile(session: Session, caller: Caller, body: Mapping[str, Any]) ->
     principal, profile = _get(session, owner_id)
     entities.check_etag(str(owner_id), profile.etag, body)
     name = request_fields.get_text(body, "userName") or principal.name
-    _check_name_available(session, name, owner_id)
-    principal.name, principal.alias = name, normalize_name(name)
+    principal_names.check_available(session, name, owner_id)
+    principal.name, principal.alias = name, principal_names.normalize_name(name)
     properties: dict[str, Any] = {
         key: request_fields.get_text(body, key) for key in (*_TEXTS, *_PRIVATE_TEXTS)
     }
     properties |= {key: request_fields.get_object(body, key) for key in _PRIVATE_OBJECTS}
     properties |= {key: request_fields.get_list(body, key) for key in _PRIVATE_LISTS}
+    _check_picture(session, caller, profile, properties[_PICTURE])
     profile.properties = {key: value for key, value in properties.items() if value is not None}
     profile.etag = generate_etag()
     return _serialize(principal, profile)
 
 
-def _check_name_available(session: Session, name: str, owner_id: int) -> None:
-    alias = normalize_name(name)
-    if not alias:
-        raise BadRequest(f"Invalid user name '{name}': it must contain a letter or a digit.")
-    owner = session.scalar(select(Principal.id).where(Principal.alias == alias))
-    if owner not in {None, owner_id}:
-        raise Conflict(f"The user name {name} is already taken.")
+def _check_picture(
+    session: Session, caller: Caller, profile: Profile, handle_id: str | None
+) -> None:
+    """Check that the caller owns the file handle of a new picture."""
+    if handle_id is not None and handle_id != profile.properties.get(_PICTURE):
+        file_handles.get_own_handle(session, caller, parse_id(handle_id, _PICTURE))
 
 
-def _serialize_headers(session: Session, principals: Iterable[Principal]) -> list[dict[str, Any]]:
-    headers = []
-    for each in principals:
-        profile = session.get(Profile, each.id)
-        properties = {} if profile is None else profile.properties
-        headers.append(
-            {
-                "ownerId": str(each.id),
-                "userName": each.name,
-                "firstName": properties.get("firstName"),
-                "lastName": properties.get("lastName"),
-                "isIndividual": each.is_individual,
-            }
-        )
-    return headers
-
-
-def list_by_prefix(
-    session: Session, prefix: str, type_filter: TypeFilter, page: Page
-) -> list[dict[str, Any]]:
-    """List the principals with a name that starts with the prefix, as UserGroupHeaders.
-
-    User name, first name, last name and team name are compared, ignoring case.
-    """
-    prefix = prefix.strip().lower()
-    first_name = func.lower(Profile.properties["firstName"].as_string())
-    last_name = func.lower(Profile.properties["lastName"].as_string())
-    query = (
-        select(Principal)
-        .outerjoin(Profile, Profile.owner_id == Principal.id)
-        .where(Principal.id.not_in(BUILTIN_PRINCIPALS))
-        .where(
-            or_(
-                *(
-                    column.startswith(prefix, autoescape=True)
-                    for column in (func.lower(Principal.name), first_name, last_name)
-                )
-            )
-        )
-    )
-    if type_filter is not TypeFilter.ALL:
-        query = query.where(Principal.is_individual == (type_filter is TypeFilter.USERS_ONLY))
-    query = query.order_by(Principal.alias).limit(page.limit).offset(page.offset)
-    return _serialize_headers(session, session.scalars(query))
-
-
-def list_by_ids(session: Session, ids: str) -> list[dict[str, Any]]:
-    """List the UserGroupHeaders for comma-separated IDs. Unknown IDs are omitted.
-
-    Raises:
-        BadRequest: An ID is invalid.
-    """
-    principal_ids = [parse_id(each, "ids") for each in ids.split(",") if each.strip()]
-    principals = (session.get(Principal, each) for each in principal_ids)
-    return _serialize_headers(session, (each for each in principals if each is not None))
-
-
-def list_by_aliases(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List the UserGroupHeaders for the user and team names of an AliasList.
-
-    Raises:
-        BadRequest: The list has no aliases, more than 100 aliases, or an invalid alias.
-    """
-    names = request_fields.get_list(body, "list") or []
-    if not 1 <= len(names) <= MAX_ALIASES:
-        raise BadRequest(f"list must have 1 to {MAX_ALIASES} aliases; it has {len(names)}.")
-    aliases = {normalize_name(request_fields.parse_text(each, "An alias")) for each in names}
-    query = select(Principal).where(Principal.alias.in_(aliases)).order_by(Principal.id)
-    return _serialize_headers(session, session.scalars(query))
-
-
-def list_teams(session: Session, user_id: int, page: Page) -> list[dict[str, Any]]:
-    """List the teams of a user, without built-in groups."""
-    query = (
-        select(Principal)
-        .join(Membership, Membership.group_id == Principal.id)
-        .where(Membership.member_id == user_id, Principal.id.not_in(BUILTIN_PRINCIPALS))
-        .order_by(Principal.id)
-        .limit(page.limit)
-        .offset(page.offset)
-    )
-    return [
-        {"id": str(each.id), "name": each.name, "createdOn": to_iso(each.created_on)}
-        for each in session.scalars(query)
-    ]
+def has_picture(session: Session, user_id: int, handle_id: int) -> bool:
+    """Return whether a file handle is the picture of a user profile."""
+    profile = session.get(Profile, user_id)
+    return profile is not None and profile.properties.get(_PICTURE) == str(handle_id)
 
 
 def get_passing_record(session: Session, user_id: int) -> dict[str, Any]:
@@ -232,7 +144,7 @@ def get_passing_record(session: Session, user_id: int) -> dict[str, Any]:
     """
     message = f"No quiz results for quiz {QUIZ} and user {user_id}"
     certification = get_or_404(session, Certification, user_id, message)
-    is_certified = _is_member(session, CERTIFIED_USERS, user_id)
+    is_certified = CERTIFIED_USERS in access_lists.list_groups(session, user_id)
     return {
         "userId": str(user_id),
         "quizId": QUIZ,
@@ -244,10 +156,6 @@ def get_passing_record(session: Session, user_id: int) -> dict[str, Any]:
         "certified": is_certified,
         "corrections": [],
     }
-
-
-def _is_member(session: Session, group: int, user_id: int) -> bool:
-    return session.get(Membership, (group, user_id)) is not None
 
 
 def get_bundle(session: Session, caller: Caller, user_id: int, mask: int) -> dict[str, Any]:
@@ -265,11 +173,12 @@ def get_bundle(session: Session, caller: Caller, user_id: int, mask: int) -> dic
         NotFound: No such user.
     """
     _get(session, user_id)
+    groups = access_lists.list_groups(session, user_id)
     parts: dict[int, tuple[str, Any]] = {
         1: ("userProfile", get_profile(session, caller, user_id)),
-        8: ("isCertified", _is_member(session, CERTIFIED_USERS, user_id)),
+        8: ("isCertified", CERTIFIED_USERS in groups),
         16: ("isVerified", False),
-        32: ("isACTMember", _is_member(session, ACCESS_AND_COMPLIANCE, user_id)),
+        32: ("isACTMember", ACCESS_AND_COMPLIANCE in groups),
         64: ("isARReviewer", False),
     }
     requested = dict(value for bit, value in parts.items() if mask & bit)

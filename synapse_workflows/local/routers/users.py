@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from synapse_workflows.local.domain import paging, request_fields, users
+from synapse_workflows.local.domain import paging, request_fields, user_headers, users
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.routers.dependencies import JsonRequest
 from synapse_workflows.local.routers.responses import ApiResponse
@@ -83,18 +83,6 @@ def get_passing_record(request: JsonRequest, user_id: str) -> Response:
         return ApiResponse(users.get_passing_record(tx.session, parse_id(user_id, "id")))
 
 
-@router.get("/user/{user_id}/team")
-def list_teams(request: JsonRequest, user_id: str, limit: int = 10, offset: int = 0) -> Response:
-    """List the teams of a user.
-
-    Source: GET /user/{id}/team
-    """
-    page = paging.parse_page(limit, offset)
-    with request.read_transaction("view") as tx:
-        found = users.list_teams(tx.session, parse_id(user_id, "id"), page)
-    return ApiResponse(paging.build_results(found, page))
-
-
 @router.get("/userGroupHeaders")
 def list_principals_by_prefix(
     request: JsonRequest,
@@ -108,9 +96,9 @@ def list_principals_by_prefix(
     Source: GET /userGroupHeaders
     """
     page = paging.parse_page(limit, offset)
-    kinds = request_fields.parse_enum(users.TypeFilter, typeFilter, "typeFilter")
+    kinds = request_fields.parse_enum(user_headers.TypeFilter, typeFilter, "typeFilter")
     with request.read_transaction("view") as tx:
-        found = users.list_by_prefix(tx.session, prefix, kinds, page)
+        found = user_headers.list_by_prefix(tx.session, prefix, kinds, page)
     return ApiResponse(
         {"prefixFilter": prefix, **paging.build_results(found, page, key="children")}
     )
@@ -123,7 +111,7 @@ def list_principals(request: JsonRequest, ids: str) -> Response:
     Source: GET /userGroupHeaders/batch
     """
     with request.read_transaction("view") as tx:
-        found = users.list_by_ids(tx.session, ids)
+        found = user_headers.list_by_ids(tx.session, ids)
     return ApiResponse(paging.build_complete_results(found, key="children"))
 
 
@@ -134,4 +122,6 @@ def list_principals_by_alias(request: JsonRequest) -> Response:
     Source: POST /userGroupHeaders/aliases
     """
     with request.read_transaction("view") as tx:
-        return ApiResponse({"list": users.list_by_aliases(tx.session, request.json_object())})
+        return ApiResponse(
+            {"list": user_headers.list_by_aliases(tx.session, request.json_object())}
+        )

@@ -15,7 +15,7 @@ class Base(DeclarativeBase):
 
 
 def _configure_connection(connection: Any, _record: Any) -> None:
-    """Configure a new SQLite connection.
+    """Configure a new SQLite connection, with the function `unicode_lower`.
 
     With `isolation_level=None`, Python's sqlite3 starts no transactions. `_begin_transaction`
     starts them instead.
@@ -28,6 +28,12 @@ def _configure_connection(connection: Any, _record: Any) -> None:
         "busy_timeout=30000",
     ):
         connection.execute(f"PRAGMA {pragma}")
+    connection.create_function("unicode_lower", 1, _lower, deterministic=True)
+
+
+def _lower(text: str | None) -> str | None:
+    """Return a text in lowercase. The function `lower` of SQLite only converts ASCII letters."""
+    return None if text is None else text.lower()
 
 
 def _begin_transaction(connection: Connection) -> None:

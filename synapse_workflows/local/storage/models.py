@@ -151,7 +151,7 @@ class Trashed(Base):
 
 
 class Acl(Base):
-    """An access control list. `owner_type` is ENTITY or EVALUATION."""
+    """An access control list. `owner_type` is ENTITY, EVALUATION or TEAM."""
 
     __tablename__ = "acl"
     owner_type: Mapped[str] = mapped_column(String(20), primary_key=True)

@@ -1,0 +1,51 @@
+"""Names of users and teams. A name is unique among both, ignoring case and punctuation."""
+
+import re
+
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import Session
+
+from synapse_workflows.local.errors import BadRequest, Conflict
+from synapse_workflows.local.storage.models import Principal, Profile
+
+
+def normalize_name(name: str) -> str:
+    """Convert a name to lowercase without punctuation. Normalized names must be unique."""
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def check_available(session: Session, name: str, principal_id: int | None = None) -> None:
+    """Check that a name is valid and in use by no other principal.
+
+    Args:
+        session: Database session.
+        name: Name of a user or a team.
+        principal_id: The principal that may have the name already; None for a new principal.
+
+    Raises:
+        BadRequest: The name has neither a letter nor a digit.
+        Conflict: Another user or team has the name.
+    """
+    alias = normalize_name(name)
+    if not alias:
+        raise BadRequest(f"Invalid name '{name}': it must contain a letter or a digit.")
+    owner = session.scalar(select(Principal.id).where(Principal.alias == alias))
+    if owner not in {None, principal_id}:
+        raise Conflict(f"The name {name} is already taken by another user or team.")
+
+
+def starts_with(prefix: str) -> ColumnElement[bool]:
+    """Return the SQL condition that a name of a principal starts with a prefix, ignoring case.
+
+    The names are the user or team name, the first name and the last name. The query must select
+    from Principal with an outer join to Profile.
+    """
+    columns = (
+        Principal.name,
+        Profile.properties["firstName"].as_string(),
+        Profile.properties["lastName"].as_string(),
+    )
+    text = prefix.strip().lower()
+    return or_(
+        *(func.unicode_lower(column).startswith(text, autoescape=True) for column in columns)
+    )

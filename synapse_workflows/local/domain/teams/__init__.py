@@ -1,0 +1,1 @@
+"""Teams: members, access, invitations and membership requests."""
