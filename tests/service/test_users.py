@@ -1,4 +1,4 @@
-"""Tests of user profiles, user lookup and certification."""
+"""Tests of user profiles and certification."""
 
 import pytest
 from support.entity_api import REPO
@@ -67,59 +67,6 @@ def test_update_profile_requires_own_profile_and_unique_name(author, ann, admin)
     assert ok(admin.put(f"{REPO}/userProfile", profile))["ownerId"] == "3300003"
 
 
-def headers(user, query):
-    return ok(user.get(f"{REPO}/userGroupHeaders{query}"))
-
-
-@pytest.mark.parametrize("prefix", ["al", "ALICE", "arch", "Alice"])
-def test_prefix_search_matches_any_name(ben, prefix):
-    found = headers(ben, f"?prefix={prefix}")
-    assert found["prefixFilter"] == prefix
-    assert found["children"] == [
-        {
-            "ownerId": "3300001",
-            "userName": "alice",
-            "firstName": "Alice",
-            "lastName": "Archer",
-            "isIndividual": True,
-        }
-    ]
-
-
-def test_prefix_search_escapes_wildcards_and_excludes_builtin_groups(ben):
-    for prefix in ("%25", "_", "lice", "AUTHENTICATED", "anonymous"):
-        assert headers(ben, f"?prefix={prefix}")["children"] == []
-
-
-def test_prefix_search_is_paginated(ben):
-    headers_all = headers(ben, "?limit=100")["children"]
-    assert [each["userName"] for each in headers_all] == ["admin", "alice", "bob", "carol", "dave"]
-    assert headers(ben, "?limit=2")["totalNumberOfResults"] == 3
-    assert headers(ben, "?limit=2&offset=4")["children"] == headers_all[4:]
-    assert headers(ben, "?limit=2&offset=5")["children"] == []
-    assert headers(ben, "?typeFilter=TEAMS_ONLY")["children"] == []
-    assert len(headers(ben, "?typeFilter=USERS_ONLY")["children"]) == 5
-    assert_error(ben.get(f"{REPO}/userGroupHeaders?typeFilter=X"), 400, "X")
-    assert_error(ben.get(f"{REPO}/userGroupHeaders?limit=-1"), 400, "limit")
-
-
-def test_headers_by_id_omit_unknown_principals(ben, anonymous):
-    found = headers(anonymous, "/batch?ids=3300001,99,273949,273948")["children"]
-    assert [(each["ownerId"], each["isIndividual"]) for each in found] == [
-        ("3300001", True), ("273949", False), ("273948", False),
-    ]  # fmt: skip
-    assert_error(ben.get(f"{REPO}/userGroupHeaders/batch?ids=1,x"), 400, "x")
-    assert_error(ben.get(f"{REPO}/userGroupHeaders/batch"), 400, "ids")
-
-
-def test_headers_by_alias(ben):
-    path = f"{REPO}/userGroupHeaders/aliases"
-    found = ok(ben.post(path, {"list": ["alice", "ali", "bob"]}))["list"]
-    assert [each["userName"] for each in found] == ["alice", "bob"]
-    assert_error(ben.post(path, {"list": []}), 400, "100")
-    assert_error(ben.post(path, {"list": ["x"] * 101}), 400, "100")
-
-
 def test_passing_record_of_certified_user(ann, anonymous):
     record = ok(anonymous.get(f"{REPO}/user/3300001/certifiedUserPassingRecord"))
     assert (record["passed"], record["certified"], record["userId"]) == (True, True, "3300001")
@@ -139,8 +86,3 @@ def test_bundle_has_parts_of_mask(ann, ben):
     assert ok(ann.get(f"{REPO}/user/bundle?mask=1"))["userProfile"].keys() >= PRIVATE
     assert_error(ben.get(path), 400, "mask")
     assert_error(ben.get(f"{REPO}/user/99/bundle?mask=1"), 404)
-
-
-def test_users_have_no_teams(ann):
-    page = ok(ann.get(f"{REPO}/user/3300001/team?limit=20"))
-    assert page == {"totalNumberOfResults": 0, "results": []}
