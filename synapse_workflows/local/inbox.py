@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import select
 
 from synapse_workflows.local.domain import file_handles
-from synapse_workflows.local.domain.bootstrap import BUILTIN_PRINCIPALS, normalize_name
+from synapse_workflows.local.domain.bootstrap import BUILTIN_PRINCIPALS
 from synapse_workflows.local.domain.dates import to_iso
+from synapse_workflows.local.domain.principal_names import normalize_name
 from synapse_workflows.local.storage.blobs import BlobStore
 from synapse_workflows.local.storage.data_dir import BLOBS, DATABASE, check_database
 from synapse_workflows.local.storage.database import Database
