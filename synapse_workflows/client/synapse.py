@@ -12,6 +12,7 @@ from synapse_workflows.client.api import (
     evaluations,
     files,
     login as login_api,
+    messages,
     permissions,
     provenance,
     queries,
@@ -158,6 +159,9 @@ class Synapse(Session):
     getSubmissionBundles = submissions.getSubmissionBundles
     getSubmission = submissions.getSubmission
     getSubmissionStatus = submissions.getSubmissionStatus
+
+    # Messages
+    sendMessage = messages.sendMessage
 
     # HTTP
     restGET = rest.restGET

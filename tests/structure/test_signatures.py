@@ -71,6 +71,7 @@ METHODS = {
     "getSubmissionBundles": "evaluation, status=None, myOwn=False, limit=20, offset=0",
     "getSubmission": "id, **kwargs",
     "getSubmissionStatus": "submission",
+    "sendMessage": "userIds, messageSubject, messageBody, contentType='text/plain'",
 }  # fmt: skip
 
 
