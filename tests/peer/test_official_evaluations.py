@@ -1,12 +1,14 @@
 """The official client manages evaluations, submits and scores, with both of its interfaces."""
 
+import json
 from uuid import uuid4
 
 import pytest
 
 from synapse_workflows import Project
 
-ALICE, BOB = 3300001, 3300002
+ALICE, BOB, CAROL = 3300001, 3300002, 3300003
+FIRST, SECOND = f"sha256:{'a1' * 32}", f"sha256:{'b2' * 32}"
 
 
 @pytest.fixture
@@ -83,3 +85,40 @@ def test_classes_of_the_4_x_interface(official, project, tmp_path):
         "count": 2,
         "own": ["try 0", "try 2"],
     }
+
+
+def test_docker_repositories_with_both_interfaces(official, project):
+    queue = official("flat_queue", name=f"queue {uuid4()}", project=project, other=BOB)["id"]
+    commits = [("v1", FIRST), ("latest", FIRST), ("latest", SECOND)]
+    flat, name = f"quay.io/ant/{uuid4()}", f"quay.io/bee/{uuid4()}"
+    by_tag = official(
+        "flat_docker", queue=queue, project=project, repository=flat, commits=commits, tag="v1"
+    )
+    assert by_tag == {"id": by_tag["id"], "repository": flat, "digest": FIRST, "entity": True}
+    assert official(
+        "models_docker", queue=queue, project=project, repository=name, commits=commits
+    ) == {"tag": "latest", "repository": name, "digest": SECOND, "by_name": True}
+
+
+def test_submission_of_a_team_with_both_interfaces(official, project, socket_service, tmp_path):
+    """Bob submits as a team, alice reads and allows to cancel, bob cancels."""
+    bob, carol = socket_service.client("bob"), socket_service.client("carol")
+    name = f"ants {uuid4()}"
+    team = bob.restPOST("/team", json.dumps({"name": name, "canPublicJoin": True}))["id"]
+    carol.restPUT(f"/team/{team}/member/{CAROL}")
+    queue = official("flat_queue", name=f"queue {uuid4()}", project=project, other=BOB)["id"]
+    alice = socket_service.client()
+    evaluation = alice.restGET(f"/evaluation/{queue}")
+    alice.restPUT(
+        f"/evaluation/{queue}", json.dumps({**evaluation, "quota": {"submissionLimit": 1}})
+    )
+    path = tmp_path / "answer.txt"
+    path.write_text("42")
+    place = bob.store(Project(f"bob's {uuid4()}")).id
+    made = official("flat_team", user="bob", queue=queue, team=name, project=place, path=str(path))
+    assert "cannot be cancelled" in made.pop("cancelled")
+    assert "isRegistered" in made.pop("refused")
+    contributors = [str(BOB), str(CAROL)]
+    assert made == {"id": made["id"], "team": team, "alias": name, "contributors": contributors}
+    assert official("models_team", id=made["id"]) == {"team": team, "contributors": contributors}
+    assert official("models_cancel", user="bob", queue=queue) == {"requested": True}

@@ -3,6 +3,7 @@
 import itertools
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -104,3 +105,102 @@ def test_concurrent_submissions_do_not_exceed_the_limit(tmp_path, recording, lim
             thread.join(30)
         assert sorted(responses) == [201] * limit + [403] * (6 - limit)
         assert alice.count(queue) == limit
+
+
+def run_at_once(*calls):
+    """Run functions in threads that start together; return their results."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call):
+        barrier.wait(30)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+@pytest.fixture(scope="module")
+def alice(tmp_path_factory, recording):
+    with start_service(tmp_path_factory.mktemp("at-once"), recording) as rest_service:
+        yield Submitter(Author(rest_service, "alice"))
+
+
+@pytest.fixture(scope="module")
+def project(alice):
+    return alice.author.new_project()
+
+
+def test_update_of_a_submission_that_is_deleted_at_once(alice, project):
+    queue = alice.create_evaluation(project["id"])["id"]
+    for _ in range(10):
+        created = alice.submit(queue, project)["id"]
+        path = f"{SUBMISSION}/{created}"
+        body = {**alice.get_status(created), "status": "SCORED"}
+        batch = {"statuses": [body], "isFirstBatch": True, "isLastBatch": True}
+        updated, in_batch, deleted = run_at_once(
+            lambda path=path, body=body: alice.author.put(f"{path}/status", body),
+            lambda batch=batch: alice.author.put(
+                f"/repo/v1/evaluation/{queue}/statusBatch", batch
+            ),
+            lambda path=path: alice.author.delete(path),
+        )
+        assert deleted.status_code == 204
+        codes = {updated.status_code, in_batch.status_code}
+        assert codes in ({200, 412}, {200, 404}, {404})
+        assert alice.author.get(f"{path}/status").status_code == 404
+        assert alice.author.put(f"{path}/status", body).status_code == 404
+        assert alice.list(queue, "submission/bundle/all") == []
+
+
+def test_cancellation_is_not_lost_by_an_update_at_once(alice, project):
+    queue = alice.create_evaluation(project["id"])["id"]
+    for _ in range(10):
+        created = alice.submit(queue, project)["id"]
+        path = f"{SUBMISSION}/{created}"
+        body = {**alice.update_status(created, canCancel=True), "status": "SCORED"}
+        cancelled, updated = run_at_once(
+            lambda path=path: alice.author.put(f"{path}/cancellation"),
+            lambda path=path, body=body: alice.author.put(f"{path}/status", body),
+        )
+        assert cancelled.status_code == 204
+        status = alice.get_status(created)
+        assert status["cancelRequested"]
+        assert (updated.status_code, status["status"]) in {(200, "SCORED"), (412, "RECEIVED")}
+
+
+def test_submission_to_an_evaluation_that_is_deleted_at_once(alice, project):
+    for _ in range(5):
+        queue = alice.create_evaluation(project["id"])["id"]
+        submitted, deleted = run_at_once(
+            lambda queue=queue: alice.try_submit(queue, project),
+            lambda queue=queue: alice.author.delete(f"/repo/v1/evaluation/{queue}"),
+        )
+        assert deleted.status_code == 204
+        assert submitted.status_code in {201, 404}
+        if submitted.status_code == 201:
+            created = submitted.json()["id"]
+            assert alice.author.get(f"{SUBMISSION}/{created}").status_code == 404
+
+
+def test_burst_of_submissions_is_claimed_once(alice, project):
+    """Eight clients submit, then list and claim the same submissions; each update wins once."""
+    queue = alice.create_evaluation(project["id"])["id"]
+    clients = 8
+
+    def submit():
+        return [alice.submit(queue, project)["id"] for _ in range(10)]
+
+    def claim():
+        claimed = []
+        while page := alice.list(queue, "submission/bundle/all", "?status=RECEIVED&limit=100"):
+            for each in page:
+                body = {**each["submissionStatus"], "status": "EVALUATION_IN_PROGRESS"}
+                response = alice.author.put(f"{SUBMISSION}/{body['id']}/status", body)
+                assert response.status_code in {200, 412}
+                claimed += [body["id"]] if response.ok else []
+        return claimed
+
+    created = [each for page in run_at_once(*[submit] * clients) for each in page]
+    assert len(set(created)) == 10 * clients
+    claimed = [each for page in run_at_once(*[claim] * clients) for each in page]
+    assert sorted(claimed) == sorted(created)

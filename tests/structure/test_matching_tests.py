@@ -90,6 +90,7 @@ TESTED_BY = {
     "local/domain/entity_types": "service/test_entities.py",
     "local/domain/entity_writes": "service/test_entities.py",
     "local/domain/evaluations/status_annotations": "service/test_submission_status.py",
+    "local/domain/evaluations/submission_counts": "service/test_submission_eligibility.py",
     "local/domain/file_associations": "service/test_file_handles.py",
     "local/domain/generated_files": "service/test_csv_export.py",
     "local/domain/hierarchy": "service/test_children.py",

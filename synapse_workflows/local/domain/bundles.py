@@ -165,8 +165,24 @@ def get(
         Forbidden: The caller lacks READ.
         NotFound: No such entity or version.
     """
-    parts = [part for name, part in _PARTS.items() if request_fields.get_boolean(body, name)]
     entity = access.require(session, caller, entity_id, AccessType.READ)
+    return build(session, caller, entity, body, number)
+
+
+def build(
+    session: Session,
+    caller: Caller,
+    entity: Entity,
+    body: Mapping[str, Any],
+    number: int | None = None,
+) -> dict[str, Any]:
+    """Return the parts of an entity that the caller can READ; see `get`.
+
+    Raises:
+        BadRequest: A flag is not a boolean.
+        NotFound: No such version.
+    """
+    parts = [part for name, part in _PARTS.items() if request_fields.get_boolean(body, name)]
     version = entities.get_version(session, entity, number)
     context = _BundleContext(session, caller, entity, version, number is not None)
     bundle: dict[str, Any] = {}

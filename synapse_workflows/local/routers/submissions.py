@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from synapse_workflows.local.domain import file_handles, paging
 from synapse_workflows.local.domain.evaluations import (
     submission_create,
+    submission_eligibility,
     submission_lists,
     submission_status,
     submissions,
@@ -63,6 +64,21 @@ def create_submission(
         body = request.json_object()
         submission = submission_create.create(tx.session, tx.caller, body, etag, eligibility_hash)
         return created_response(submission)
+
+
+@router.get("/evaluation/{evaluation_id}/team/{team_id}/submissionEligibility")
+def get_team_eligibility(
+    request: JsonRequest, evaluation_id: EvaluationId, team_id: str
+) -> Response:
+    """Return the eligibility of a team and its members to submit.
+
+    Source: GET /evaluation/{id}/team/{teamId}/submissionEligibility
+    """
+    with request.read_transaction("view") as tx:
+        team = parse_id(team_id, "teamId")
+        return ApiResponse(
+            submission_eligibility.get_team_eligibility(tx.session, tx.caller, evaluation_id, team)
+        )
 
 
 @router.get("/evaluation/submission/{submission_id}")

@@ -69,6 +69,19 @@ class Submission(Base):
     entity_bundle: Mapped[str]
 
 
+class TeamContribution(Base):
+    """A contribution of a user to a submission of a team.
+
+    Submissions of individuals have no rows: their only contributor is the submitter.
+    """
+
+    __tablename__ = "team_contribution"
+    submission_id: Mapped[int] = mapped_column(
+        ForeignKey("submission.id", ondelete="CASCADE"), primary_key=True
+    )
+    user_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, index=True)
+
+
 class SubmissionFileHandle(Base):
     """A file handle of a submission."""
 

@@ -8,21 +8,30 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import DOCKER_REPOSITORY, AccessType
-from synapse_workflows.local.domain import access as entity_access, bundles, ids, request_fields
+from synapse_workflows.local.domain import (
+    access as entity_access,
+    bundles,
+    docker_commits,
+    ids,
+    request_fields,
+)
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.evaluations import (
     access,
+    submission_eligibility,
     submission_rounds,
     submission_status,
     submissions,
 )
+from synapse_workflows.local.domain.evaluations.submission_rounds import Round
 from synapse_workflows.local.domain.ids import format_entity_id, next_id
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.errors import BadRequest, NotFound
+from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.evaluation_models import (
     Evaluation,
     Submission,
     SubmissionFileHandle,
+    TeamContribution,
 )
 from synapse_workflows.local.storage.models import Entity
 
@@ -37,6 +46,19 @@ _BUNDLE_PARTS: Final = {
 
 
 @dataclass(frozen=True)
+class _SubmittingTeam:
+    """The team of a submission.
+
+    Args:
+        id: Principal ID of the team.
+        eligibility_hash: Hash of the eligibility of the team when the submitter last read it.
+    """
+
+    id: int
+    eligibility_hash: int
+
+
+@dataclass(frozen=True)
 class _SubmissionRequest:
     """A parsed Submission.
 
@@ -47,6 +69,8 @@ class _SubmissionRequest:
         name: Title; None to use the name of the entity.
         alias: Name of the submitter to display.
         contributors: Principal IDs without duplicates, including the submitter.
+        team: The submitting team; None for an individual.
+        docker_digest: Digest of the image; only for Docker repositories.
     """
 
     evaluation_id: int
@@ -55,17 +79,18 @@ class _SubmissionRequest:
     name: str | None
     alias: str | None
     contributors: tuple[int, ...]
+    team: _SubmittingTeam | None
+    docker_digest: str | None
 
 
 def _parse_request(
     caller: Caller, body: Mapping[str, Any], eligibility_hash: str | None
 ) -> _SubmissionRequest:
-    """Parse a Submission. Docker properties are ignored, as for any non-Docker entity.
+    """Parse a Submission.
 
     Raises:
         BadRequest: A property is missing, invalid or read-only, or the properties fit neither
             an individual nor a team submission.
-        NotFound: No such team.
     """
     if request_fields.get_text(body, "evaluationRoundId"):
         raise BadRequest("evaluationRoundId is set by the service: omit it from the request.")
@@ -73,9 +98,6 @@ def _parse_request(
     if number is None:
         raise BadRequest("versionNumber is required.")
     contributors = _parse_contributors(caller, body)
-    _check_individual(
-        caller, contributors, request_fields.get_text(body, "teamId"), eligibility_hash
-    )
     return _SubmissionRequest(
         evaluation_id=ids.parse_id(
             request_fields.get_required_text(body, "evaluationId"), "evaluationId"
@@ -85,6 +107,8 @@ def _parse_request(
         name=request_fields.get_text(body, "name", limit=MAX_NAME_LENGTH),
         alias=request_fields.get_text(body, "submitterAlias", limit=MAX_ALIAS_LENGTH),
         contributors=contributors,
+        team=_parse_team(caller, body, contributors, eligibility_hash),
+        docker_digest=request_fields.get_text(body, "dockerDigest"),
     )
 
 
@@ -98,19 +122,25 @@ def _parse_contributors(caller: Caller, body: Mapping[str, Any]) -> tuple[int, .
     return tuple(dict.fromkeys([*principal_ids, caller.id]))
 
 
-def _check_individual(
-    caller: Caller, contributors: tuple[int, ...], team: str | None, eligibility_hash: str | None
-) -> None:
-    """Check that an individual makes the submission. The service does not support teams.
+def _parse_team(
+    caller: Caller,
+    body: Mapping[str, Any],
+    contributors: tuple[int, ...],
+    eligibility_hash: str | None,
+) -> _SubmittingTeam | None:
+    """Parse the team of a submission; None for the submission of an individual.
 
     Raises:
         BadRequest: The properties fit neither an individual nor a team submission.
-        NotFound: The properties are those of a team submission.
     """
+    team = request_fields.get_text(body, "teamId")
     if team and eligibility_hash:
-        raise NotFound(f"Team with id {ids.parse_id(team, 'teamId')} does not exist")
+        query = {"submissionEligibilityHash": eligibility_hash}
+        number = request_fields.get_integer(query, "submissionEligibilityHash")
+        return _SubmittingTeam(ids.parse_id(team, "teamId"), number or 0)
     if team or eligibility_hash or contributors != (caller.id,):
         raise BadRequest("Submission is neither a valid Team or Individual Submission.")
+    return None
 
 
 def create(
@@ -135,8 +165,8 @@ def create(
 
     Raises:
         BadRequest: The body is invalid, or the entity has changed.
-        Forbidden: A right is missing, there is no current round, or the submission limit is
-            reached.
+        Forbidden: A right is missing, there is no current round, or the submitter is not
+            eligible.
         NotFound: No such evaluation, entity, version or team.
     """
     request = _parse_request(caller, body, eligibility_hash)
@@ -148,11 +178,8 @@ def create(
             f"{format_entity_id(entity.id)} again."
         )
     if entity.concrete_type == DOCKER_REPOSITORY:
-        raise BadRequest(
-            f"{format_entity_id(entity.id)} is a Docker repository: its submissions are not "
-            "supported, because the service has no commits of repositories."
-        )
-    bundle = bundles.get(session, caller, entity.id, _BUNDLE_PARTS, request.version_number)
+        docker_commits.check_digest(session, entity, request.docker_digest)
+    bundle = bundles.build(session, caller, entity, _BUNDLE_PARTS, request.version_number)
     submission = _add_submission(session, caller, evaluation, entity, request, bundle)
     submission_status.create(session, submission)
     return submissions.serialize(submission)
@@ -167,18 +194,24 @@ def _add_submission(
     bundle: dict[str, Any],
 ) -> Submission:
     now = to_iso(caller.now)
-    contributors = [{"principalId": str(each), "createdOn": now} for each in request.contributors]
+    period = _check_eligible(session, caller, evaluation, request)
+    is_docker = entity.concrete_type == DOCKER_REPOSITORY
     submission = Submission(
         id=next_id(session, "submission"),
         evaluation_id=evaluation.id,
         user_id=caller.id,
+        team_id=None if request.team is None else request.team.id,
         entity_id=entity.id,
         version_number=request.version_number,
         name=request.name or entity.name,
         submitter_alias=request.alias,
         created_on=caller.now,
-        contributors=contributors,
-        round_id=submission_rounds.assign_round(session, caller, evaluation),
+        contributors=[
+            {"principalId": str(each), "createdOn": now} for each in request.contributors
+        ],
+        docker_repository_name=bundle["entity"]["repositoryName"] if is_docker else None,
+        docker_digest=request.docker_digest if is_docker else None,
+        round_id=submission_rounds.get_or_create_round_id(session, evaluation, period),
         entity_bundle=json.dumps(request_fields.drop_nulls(bundle), ensure_ascii=False),
     )
     session.add(submission)
@@ -187,4 +220,36 @@ def _add_submission(
         SubmissionFileHandle(submission_id=submission.id, handle_id=int(handle["id"]))
         for handle in bundle["fileHandles"]
     )
+    if request.team is not None:
+        session.add_all(
+            TeamContribution(submission_id=submission.id, user_id=each)
+            for each in request.contributors
+        )
     return submission
+
+
+def _check_eligible(
+    session: Session, caller: Caller, evaluation: Evaluation, request: _SubmissionRequest
+) -> Round:
+    """Check that the submitter is eligible.
+
+    Returns:
+        The current round.
+
+    Raises:
+        Forbidden: There is no current round, or the submitter is not eligible.
+        NotFound: No such team.
+    """
+    period = submission_rounds.require_current_round(evaluation, caller.now)
+    if request.team is None:
+        submission_eligibility.check_individual(session, caller, evaluation, period)
+    else:
+        submission_eligibility.check_team(
+            session,
+            evaluation,
+            period,
+            request.team.id,
+            request.contributors,
+            request.team.eligibility_hash,
+        )
+    return period

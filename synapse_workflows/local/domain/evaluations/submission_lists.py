@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from synapse_workflows.constants import AccessType, SubmissionStatusEnum
 from synapse_workflows.local.domain import request_fields
@@ -139,6 +139,7 @@ def list_statuses(
         NotFound: No such evaluation.
     """
     query = _select_all(session, caller, evaluation_id, status)
+    query = query.options(defer(Submission.entity_bundle))
     return [
         submission_status.serialize(*each, with_private=True)
         for each in _iter_page(session, query, page)
@@ -156,5 +157,5 @@ def count_submissions(
         NotFound: No such evaluation.
     """
     evaluation = access.require(session, caller, evaluation_id, AccessType.READ)
-    subquery = _select_submissions(evaluation, status).subquery()
-    return session.scalar(select(func.count()).select_from(subquery)) or 0
+    query = _select_submissions(evaluation, status).with_only_columns(func.count(Submission.id))
+    return session.scalar(query) or 0

@@ -10,27 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.constants import SubmissionStatusEnum
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import next_id
-from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Forbidden
 from synapse_workflows.local.storage.evaluation_models import (
     Evaluation,
     EvaluationRound,
-    Submission,
-    SubmissionStatus,
 )
 
-#: Statuses of submissions that do not count against the limit.
-UNCOUNTED_STATUSES: Final = (
-    SubmissionStatusEnum.INVALID.value,
-    SubmissionStatusEnum.REJECTED.value,
-)
+OUTSIDE_OF_ROUNDS: Final = "It is currently outside of the time range allowed for submissions."
 _MAX_TIME: Final = 2**63 - 1
 
 
@@ -96,48 +88,32 @@ def is_active(evaluation: Evaluation, now: int) -> bool:
     return current is not None and current.start is not None
 
 
-def assign_round(session: Session, caller: Caller, evaluation: Evaluation) -> int | None:
-    """Assign a new submission of the caller to the current round.
-
-    Returns:
-        The ID of the round of the submission; None if the evaluation has no rounds.
+def require_current_round(evaluation: Evaluation, now: int) -> Round:
+    """Return the current round.
 
     Raises:
-        Forbidden: There is no current round, or the submission limit is reached.
+        Forbidden: There is no current round.
     """
-    current = get_current_round(evaluation, caller.now)
+    current = get_current_round(evaluation, now)
     if current is None:
-        raise Forbidden("It is currently outside of the time range allowed for submissions.")
-    limit = _get_quota(evaluation).get("submissionLimit")
-    if limit is not None and _count_submissions(session, caller, evaluation, current) >= limit:
-        raise Forbidden(f"Submitter has reached the limit of {limit} submissions in this round.")
-    return None if current.start is None else _get_or_create_round_id(session, evaluation, current)
+        raise Forbidden(OUTSIDE_OF_ROUNDS)
+    return current
 
 
-def _count_submissions(
-    session: Session, caller: Caller, evaluation: Evaluation, period: Round
-) -> int:
-    """Return the number of individual submissions of the caller in a round."""
-    query = (
-        select(func.count())
-        .select_from(Submission)
-        .join(SubmissionStatus, SubmissionStatus.submission_id == Submission.id)
-        .where(
-            Submission.evaluation_id == evaluation.id,
-            Submission.user_id == caller.id,
-            Submission.team_id.is_(None),
-            SubmissionStatus.status.not_in(UNCOUNTED_STATUSES),
-        )
-    )
-    if period.start is not None:
-        query = query.where(Submission.created_on >= period.start)
-    if period.end is not None:
-        query = query.where(Submission.created_on < period.end)
-    return session.scalar(query) or 0
+def get_submission_limit(evaluation: Evaluation) -> int | None:
+    """Return the limit of submissions per submitter and round; None if there is no limit."""
+    limit: int | None = _get_quota(evaluation).get("submissionLimit")
+    return limit
 
 
-def _get_or_create_round_id(session: Session, evaluation: Evaluation, period: Round) -> int:
-    """Return the ID of a round. The first submission in a round creates the ID."""
+def get_or_create_round_id(session: Session, evaluation: Evaluation, period: Round) -> int | None:
+    """Return the ID of a round. The first submission in a round creates the ID.
+
+    Returns:
+        None if the evaluation has no rounds.
+    """
+    if period.start is None:
+        return None
     query = select(EvaluationRound.id).where(
         EvaluationRound.evaluation_id == evaluation.id,
         EvaluationRound.start == period.start,
