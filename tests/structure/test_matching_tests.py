@@ -97,6 +97,7 @@ TESTED_BY = {
     "local/domain/lookup": "service/test_entities.py",
     "local/domain/paging": "service/test_children.py",
     "local/domain/principal": "service/test_auth.py",
+    "local/domain/principal_names": "service/test_teams.py",
     "local/domain/service": "service/test_server.py",
     "local/domain/signing": "service/test_presigned_urls.py",
     "local/domain/tables/column_layout": "service/test_schema_changes.py",
