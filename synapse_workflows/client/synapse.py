@@ -19,8 +19,10 @@ from synapse_workflows.client.api import (
     rest,
     snapshots,
     store as store_api,
+    submission_create,
     submissions,
     table_file_download,
+    teams,
     users,
 )
 from synapse_workflows.client.core import config
@@ -155,10 +157,19 @@ class Synapse(Session):
     getEvaluation = evaluations.getEvaluation
     getEvaluationByName = evaluations.getEvaluationByName
     getEvaluationByContentSource = evaluations.getEvaluationByContentSource
+    submit = submission_create.submit
     getSubmissions = submissions.getSubmissions
     getSubmissionBundles = submissions.getSubmissionBundles
     getSubmission = submissions.getSubmission
     getSubmissionStatus = submissions.getSubmissionStatus
+
+    # Teams
+    getTeam = teams.getTeam
+    getTeamMembers = teams.getTeamMembers
+    get_team_open_invitations = teams.get_team_open_invitations
+    get_membership_status = teams.get_membership_status
+    send_membership_invitation = teams.send_membership_invitation
+    invite_to_team = teams.invite_to_team
 
     # Messages
     sendMessage = messages.sendMessage

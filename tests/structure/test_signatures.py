@@ -67,11 +67,21 @@ METHODS = {
     "getEvaluation": "id",
     "getEvaluationByName": "name",
     "getEvaluationByContentSource": "entity",
+    "submit": (
+        "evaluation, entity, name=None, team=None, silent=False, submitterAlias=None, "
+        "teamName=None, dockerTag='latest'"
+    ),
     "getSubmissions": "evaluation, status=None, myOwn=False, limit=20, offset=0",
     "getSubmissionBundles": "evaluation, status=None, myOwn=False, limit=20, offset=0",
     "getSubmission": "id, **kwargs",
     "getSubmissionStatus": "submission",
     "sendMessage": "userIds, messageSubject, messageBody, contentType='text/plain'",
+    "getTeam": "id",
+    "getTeamMembers": "team",
+    "get_team_open_invitations": "team",
+    "get_membership_status": "userid, team",
+    "send_membership_invitation": "teamId, inviteeId=None, inviteeEmail=None, message=None",
+    "invite_to_team": "team, user=None, inviteeEmail=None, message=None, force=False",
 }  # fmt: skip
 
 
