@@ -1,15 +1,19 @@
 """Tests of `submit`: versions, names, receipts and rejected submissions."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
-from synapse_workflows import Evaluation, File, Folder, Project
+from synapse_workflows import DockerRepository, Evaluation, File, Folder, Project, Team
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
+    SynapseError,
     SynapseForbiddenError,
     SynapseNotFoundError,
 )
+
+LATEST, FIRST = f"sha256:{'a1' * 32}", f"sha256:{'b2' * 32}"
 
 
 @pytest.fixture
@@ -144,3 +148,110 @@ def test_calls_of_submissions(in_process_client, calls, make_file):
     syn.store(syn.getSubmissionStatus(submission))
     path = f"/evaluation/submission/{submission.id}/status 200"
     assert calls() == [f"GET {path}", f"PUT {path}"]
+
+
+@pytest.fixture
+def team(syn, bob, evaluation):
+    """A team of alice and bob, who may submit."""
+    team = syn.store(Team(name=f"team {uuid4()}"))
+    syn.invite_to_team(team, "bob")
+    bob.restPUT(f"/team/{team.id}/member/{bob.getUserProfile().ownerId}")
+    syn.setPermissions(evaluation, "bob", ["READ", "SUBMIT"])
+    return team
+
+
+@pytest.mark.parametrize("by", ["team", "id", "name"])
+def test_submit_for_a_team(syn, bob, evaluation, file, team, by):
+    submission = syn.submit(
+        evaluation, file, team={"team": team, "id": int(team.id), "name": team.name}[by]
+    )
+    assert submission.teamId == team.id
+    assert submission.submitterAlias == team.name
+    members = {client.getUserProfile().ownerId for client in (syn, bob)}
+    assert {one["principalId"] for one in submission.contributors} == members
+    assert syn.submit(evaluation, file, team=team, submitterAlias="B").submitterAlias == "B"
+
+
+@pytest.fixture
+def limited(syn, project):
+    """An evaluation with one submission per round."""
+    name = f"queue {uuid4()}"
+    quota = {"submissionLimit": 1, "numberOfRounds": 1, "roundDurationMillis": 86400000}
+    start = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S.000Z}"
+    return syn.store(
+        Evaluation(name=name, contentSource=project, quota={**quota, "firstRoundStart": start})
+    )
+
+
+def test_full_quota_of_a_team_is_reported(syn, bob, limited, file, team):
+    syn.setPermissions(limited, "bob", ["READ", "SUBMIT"])
+    assert syn.submit(limited, file, team=team)
+    message = f'Team "{team.name}" has already submitted the full quota of submissions.'
+    with pytest.raises(SynapseError, match=message):
+        syn.submit(limited, file, team=team)
+    assert len(list(syn.getSubmissions(limited))) == 1
+
+
+def test_member_with_own_submission_is_not_a_contributor(syn, bob, limited, make_file, team):
+    """A user contributes to one team in a round, or submits alone."""
+    syn.setPermissions(limited, "bob", ["READ", "SUBMIT"])
+    project = bob.store(Project(f"bob {uuid4()}"))
+    bob.submit(limited, bob.store(File(make_file("b.csv"), parent=project)))
+    entity = syn.store(File(make_file("a.csv"), parent=limited.contentSource))
+    submission = syn.submit(limited, entity, team=team)
+    alice = syn.getUserProfile().ownerId
+    assert [one["principalId"] for one in submission.contributors] == [alice]
+
+
+def test_submit_for_a_foreign_team_is_rejected(syn, bob, evaluation, file):
+    team = bob.store(Team(name=f"team {uuid4()}"))
+    with pytest.raises(SynapseForbiddenError):
+        syn.submit(evaluation, file, team=team)
+
+
+def test_concurrent_submissions_of_a_team_are_all_made(
+    syn, client_of, evaluation, file, team, in_parallel
+):
+    """The eligibility of the team changes with each submission and is read again."""
+    made = in_parallel(
+        lambda client, index: client.submit(evaluation, file.id, f"{index}", team.id), count=6
+    )
+    assert {one.id for one in made} == {one.id for one in syn.getSubmissions(evaluation)}
+    assert len(made) == 6
+
+
+@pytest.fixture
+def repository(syn, project):
+    """A Docker repository with two tags."""
+    stored = syn.store(DockerRepository(f"example.org/{uuid4()}", parent=project))
+    for tag, digest in (("latest", LATEST), ("v1", FIRST)):
+        syn.restPOST(f"/entity/{stored.id}/dockerCommit", {"tag": tag, "digest": digest})
+    return syn.get(stored)
+
+
+def test_submit_image_by_its_tag(syn, evaluation, repository):
+    latest = syn.submit(evaluation, repository)
+    assert (latest.dockerDigest, latest.dockerRepositoryName) == (
+        LATEST,
+        repository.repositoryName,
+    )
+    assert syn.submit(evaluation, repository.id, dockerTag="v1").dockerDigest == FIRST
+    found = syn.getSubmission(latest)
+    assert (found.filePath, found.dockerDigest) == (None, LATEST)
+    assert found.entity.repositoryName == repository.repositoryName
+
+
+def test_read_of_an_image_is_no_lookup(syn, evaluation, repository, events):
+    """The image is the content of the submission, although it is not downloaded."""
+    submission = syn.submit(evaluation, repository)
+    events.clear()
+    syn.getSubmission(submission)
+    assert [(one.entity_id, one.is_lookup) for one in events] == [(repository.id, False)]
+
+
+def test_unknown_docker_tag_is_rejected(syn, evaluation, repository):
+    with pytest.raises(ValueError, match=r"Docker tag v2 not found.* there are: latest, v1\."):
+        syn.submit(evaluation, repository, dockerTag="v2")
+    with pytest.raises(ValueError, match="A dockerTag is required"):
+        syn.submit(evaluation, repository.id, dockerTag=None)
+    assert list(syn.getSubmissions(evaluation)) == []
