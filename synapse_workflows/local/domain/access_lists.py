@@ -72,6 +72,16 @@ def is_granted_to(
     return bool(session.scalar(select(exists(query))))
 
 
+def list_granted(session: Session, caller: Caller, owner: Owner) -> frozenset[str]:
+    """Return the access types that the ACL of an owner grants to the caller."""
+    query = select(AclEntry.access_type).where(
+        AclEntry.owner_type == owner.kind,
+        AclEntry.owner_id == owner.id,
+        AclEntry.principal_id.in_(caller.groups),
+    )
+    return frozenset(session.scalars(query))
+
+
 def list_grants(session: Session, acl: Acl) -> dict[int, set[AccessType]]:
     """Return the access types that an ACL grants, by principal ID in ascending order."""
     grants: dict[int, set[AccessType]] = {}

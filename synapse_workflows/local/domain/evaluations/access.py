@@ -45,31 +45,35 @@ def get_evaluation(session: Session, evaluation_id: int) -> Evaluation:
 
 
 def get_denial(
-    session: Session, caller: Caller, evaluation: Evaluation, right: AccessType
+    session: Session, caller: Caller, evaluation: Evaluation, *rights: AccessType
 ) -> Forbidden | None:
-    """Check whether the caller has a right on an evaluation.
+    """Check whether the caller has all of several rights on an evaluation.
 
     Returns:
-        The error to raise; None if the caller has the right.
+        The error to raise; None if the caller has the rights.
     """
     if caller.is_admin:
         return None
-    if caller.is_anonymous and right is not AccessType.READ:
+    if caller.is_anonymous and set(rights) != {AccessType.READ}:
         return Forbidden("Anonymous users have only READ access permission.")
-    if access_lists.is_granted(session, caller, get_acl_owner(evaluation.id), right):
+    granted = access_lists.list_granted(session, caller, get_acl_owner(evaluation.id))
+    missing = next((each for each in rights if each not in granted), None)
+    if missing is None:
         return None
-    return Forbidden(f"You lack {right} access to the requested evaluation.")
+    return Forbidden(f"You lack {missing} access to the requested evaluation.")
 
 
-def require(session: Session, caller: Caller, evaluation_id: int, right: AccessType) -> Evaluation:
-    """Return an evaluation on which the caller has a right.
+def require(
+    session: Session, caller: Caller, evaluation_id: int, *rights: AccessType
+) -> Evaluation:
+    """Return an evaluation on which the caller has all of several rights.
 
     Raises:
         NotFound: No such evaluation.
-        Forbidden: The caller lacks the right.
+        Forbidden: The caller lacks a right.
     """
     evaluation = get_evaluation(session, evaluation_id)
-    denial = get_denial(session, caller, evaluation, right)
+    denial = get_denial(session, caller, evaluation, *rights)
     if denial is not None:
         raise denial
     return evaluation

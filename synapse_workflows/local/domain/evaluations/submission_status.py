@@ -125,8 +125,8 @@ def require_scorer(session: Session, caller: Caller, evaluation_id: int) -> Eval
         Forbidden: The caller lacks READ_PRIVATE_SUBMISSION or UPDATE_SUBMISSION.
         NotFound: No such evaluation.
     """
-    access.require(session, caller, evaluation_id, AccessType.READ_PRIVATE_SUBMISSION)
-    return access.require(session, caller, evaluation_id, AccessType.UPDATE_SUBMISSION)
+    rights = (AccessType.READ_PRIVATE_SUBMISSION, AccessType.UPDATE_SUBMISSION)
+    return access.require(session, caller, evaluation_id, *rights)
 
 
 def _apply(caller: Caller, status: SubmissionStatus, body: Mapping[str, Any]) -> None:
