@@ -2,8 +2,10 @@
 
 import itertools
 import signal
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 import requests
@@ -11,6 +13,9 @@ from support.entity_api import Author
 from support.evaluation_api import SUBMISSION, Submitter
 from support.file_api import ok, start_service
 from support.service_process import start_service_process
+
+from synapse_workflows.constants import DOCKER_REPOSITORY
+from synapse_workflows.local.storage.data_dir import DATABASE
 
 
 def test_evaluation_data_survives_a_restart(tmp_path, recording):
@@ -40,6 +45,29 @@ def test_evaluation_data_survives_a_restart(tmp_path, recording):
         third = alice.submit(created["id"], file)
         assert int(third["id"]) == int(second["id"]) + 1
         assert alice.try_submit(created["id"], file).status_code == 403
+
+
+def test_a_data_directory_without_the_tables_of_teams_and_images_gets_them(tmp_path, recording):
+    with start_service(tmp_path, recording) as rest_service:
+        alice = Submitter(Author(rest_service, "alice"))
+        project = alice.author.new_project()
+        repository = alice.author.make(
+            DOCKER_REPOSITORY, project["id"], repositoryName="quay.io/ant/hill"
+        )
+        queue = alice.create_evaluation(project["id"], quota={"submissionLimit": 2})["id"]
+        first = alice.submit(queue, project)
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as connection:
+        for table in ("docker_commit", "team_contribution"):
+            connection.execute(f"DROP TABLE {table}")
+    with start_service(tmp_path, recording) as rest_service:
+        alice = Submitter(Author(rest_service, "alice"))
+        assert alice.list(queue) == [first]
+        digest = f"sha256:{'a1' * 32}"
+        path = f"/repo/v1/entity/{repository['id']}/dockerCommit"
+        assert alice.author.post(path, {"digest": digest}).status_code == 204
+        current = alice.author.entity(repository["id"])
+        assert alice.submit(queue, current, dockerDigest=digest)["dockerDigest"] == digest
+        assert alice.try_submit(queue, project).status_code == 403
 
 
 def test_acknowledged_submissions_survive_sigkill(tmp_path):

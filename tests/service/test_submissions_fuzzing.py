@@ -15,11 +15,13 @@ FIELDS = [
     "versionNumber", "teamId", "contributors", "principalId", "submitterAlias", "status",
     "score", "report", "annotations", "stringAnnos", "longAnnos", "doubleAnnos", "key", "value",
     "isPrivate", "submissionAnnotations", "type", "k", "canCancel", "cancelRequested",
-    "tag", "digest", "dockerDigest", "dockerRepositoryName", "statuses", "isFirstBatch", "isLastBatch", "batchToken", "resourceAccess", "accessType",
+    "statuses", "isFirstBatch", "isLastBatch", "batchToken", "resourceAccess", "accessType",
+    "tag", "digest", "dockerDigest", "dockerRepositoryName",
 ]  # fmt: skip
 WORDS = [
     "syn1", "1", "READ", "SCORED", "STRING", "LONG", "NaN", "1e999", "9600001", "9700001", "x",
-    "", "sha256:ab", "latest", "2026-01-01T00:00:00.000Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
+    "", "2026-01-01T00:00:00.000Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
+    "sha256:ab", "latest",
 ]  # fmt: skip
 ROUTES = [
     ("POST", EVALUATION),
