@@ -7,6 +7,7 @@ import pytest
 from support.entity_api import REPO, Author
 from support.file_api import assert_error, ok, start_service
 from support.table_api import M, TableClient
+from support.team_api import TEAM, add_member, create_team, leave
 
 from synapse_workflows.constants import DATASET, ENTITY_VIEW
 from synapse_workflows.local.storage.query_sandbox import (
@@ -104,6 +105,22 @@ def test_rows_follow_changes_of_permissions(folder_view, ben):
     assert ann.delete(f"{REPO}/entity/{folder_view.folder}/acl").ok
     assert folder_view.query_names(ben_tables) == ["file"]
     ann.share(folder_view.project, {})
+    assert folder_view.query_names(ben_tables) == []
+
+
+def test_rows_follow_the_teams_of_a_user(folder_view, ben):
+    ann, ben_tables = folder_view.ann, type(folder_view.tables)(ben)
+    team = create_team(ann)["id"]
+    ann.share(folder_view.id, {ben.id: ["READ"]})
+    ann.share(folder_view.project, {int(team): ["READ"]})
+    assert folder_view.query_names(ben_tables) == []
+    add_member(ann, team, ben)
+    assert folder_view.query_names(ben_tables) == ["file"]
+    assert leave(ben, team).status_code == 204
+    assert folder_view.query_names(ben_tables) == []
+    add_member(ann, team, ben)
+    assert folder_view.query_names(ben_tables) == ["file"]
+    assert ann.delete(f"{TEAM}/{team}").status_code == 204
     assert folder_view.query_names(ben_tables) == []
 
 

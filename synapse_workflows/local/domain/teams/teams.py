@@ -28,14 +28,14 @@ _SERVER_FIELDS = ("id", "etag", "createdOn", "createdBy", "modifiedOn", "modifie
 
 
 def _serialize(principal: Principal, team: Team) -> dict[str, Any]:
-    """Return a Team. `canRequestMembership` is omitted for a public team."""
+    """Return a Team."""
     return {
         "id": str(team.id),
         "name": principal.name,
         "description": team.description,
         "icon": None if team.icon is None else str(team.icon),
         "canPublicJoin": team.can_public_join,
-        "canRequestMembership": None if team.can_public_join else team.can_request_membership,
+        "canRequestMembership": team.can_request_membership,
         "etag": team.etag,
         "createdOn": to_iso(principal.created_on),
         "createdBy": str(team.created_by),
