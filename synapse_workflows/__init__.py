@@ -87,6 +87,9 @@ if TYPE_CHECKING:
         SynapseGetOperator as SynapseGetOperator,
         SynapseStoreOperator as SynapseStoreOperator,
     )
+    from synapse_workflows.operators.scores import (
+        SynapseScoreSubmissionOperator as SynapseScoreSubmissionOperator,
+    )
     from synapse_workflows.operators.snapshots import (
         SynapseTableSnapshotOperator as SynapseTableSnapshotOperator,
     )
@@ -138,6 +141,7 @@ _MODULES = {
     "SynapseGetOperator": "synapse_workflows.operators.files",
     "SynapseHook": "synapse_workflows.hooks.synapse",
     "SynapseRetryPolicy": "synapse_workflows.idempotency.retry_policy",
+    "SynapseScoreSubmissionOperator": "synapse_workflows.operators.scores",
     "SynapseStoreOperator": "synapse_workflows.operators.files",
     "SynapseTableChangeSensor": "synapse_workflows.sensors.tables",
     "SynapseTableQueryOperator": "synapse_workflows.operators.table_queries",

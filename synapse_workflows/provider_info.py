@@ -130,6 +130,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "synapse_workflows.operators.annotations",
                     "synapse_workflows.operators.files",
+                    "synapse_workflows.operators.scores",
                     "synapse_workflows.operators.snapshots",
                     "synapse_workflows.operators.table_queries",
                     "synapse_workflows.operators.tables",
@@ -159,6 +160,12 @@ def get_provider_info() -> dict[str, Any]:
                 "to_openlineage_converter": (
                     "synapse_workflows.assets.convert_asset_to_openlineage"
                 ),
+            }
+        ],
+        "task-decorators": [
+            {
+                "name": "synapse_score",
+                "class-name": "synapse_workflows.decorators.scores.synapse_score_task",
             }
         ],
         "extra-links": ["synapse_workflows.links.SynapseEntityLink"],

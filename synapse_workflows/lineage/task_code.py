@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -26,26 +27,69 @@ def identify_code(task: Any, bundle: Any = None) -> Record:
         A record with the files in `ran`. A file that cannot be read is a gap.
     """
     record = Record()
-    for file, name in _iter_files(task, bundle):
-        ref = _create_commit_url(bundle, name) or _create_hash_url(file, name, bundle)
+    for file in _iter_files(task, bundle):
+        ref = identify_file(file, task, bundle)
         if ref is None:
+            name = _find_name(file, task, bundle) or file.name
             record = record.with_gap(f"code of DAG {task.dag_id}: file {name} could not be read")
         else:
             record |= Record.from_refs(Origin.CODE, ran=[ref])
     return record
 
 
-def _iter_files(task: Any, bundle: Any) -> Iterator[tuple[Path, str]]:
-    """Yield each file with its path relative to the bundle."""
+def identify_file(file: Path, task: Any, bundle: Any = None) -> UrlRef | None:
+    """Return the reference of a file of code; None if the file cannot be read.
+
+    Args:
+        file: The file.
+        task: An operator of the DAG that runs the code.
+        bundle: The DAG bundle; None without a bundle.
+    """
+    name = _find_name(file, task, bundle)
+    if name is None:
+        return _create_hash_url(file, file.name, None)
+    return _create_commit_url(bundle, name) or _create_hash_url(file, name, bundle)
+
+
+def find_source_file(function: Any) -> Path | None:
+    """Return the file of the source code of a function; None for built-in functions."""
+    if function is None:
+        return None
+    try:
+        file = inspect.getsourcefile(unwrap_function(function))
+    except TypeError:
+        return None
+    return Path(file) if file else None
+
+
+def unwrap_function(function: Any) -> Any:
+    """Return the function in decorators and partials, or the class of a callable object."""
+    while isinstance(function, partial) or hasattr(function, "__wrapped__"):
+        is_partial = isinstance(function, partial)
+        function = function.func if is_partial else function.__wrapped__
+    is_object = not (inspect.isroutine(function) or inspect.isclass(function))
+    return type(function) if is_object else function
+
+
+def _iter_files(task: Any, bundle: Any) -> Iterator[Path]:
+    """Yield the DAG file, and the file of the function if it is in the bundle."""
     dag_file = Path(task.dag.fileloc)
-    relative = task.dag.relative_fileloc or dag_file.name
-    root = Path(bundle.path) if bundle is not None else _find_root(dag_file)
-    yield dag_file, Path(relative).as_posix()
-    source = _find_source_file(getattr(task, "python_callable", None))
+    yield dag_file
+    source = find_source_file(getattr(task, "python_callable", None))
     if source is None or source.resolve() == dag_file.resolve():
         return
-    if source.resolve().is_relative_to(root.resolve()):
-        yield source, source.resolve().relative_to(root.resolve()).as_posix()
+    if _find_name(source, task, bundle) is not None:
+        yield source
+
+
+def _find_name(file: Path, task: Any, bundle: Any) -> str | None:
+    """Return the path of a file relative to the bundle; None for a file that is not in it."""
+    dag_file = Path(task.dag.fileloc)
+    if file.resolve() == dag_file.resolve():
+        return Path(task.dag.relative_fileloc or dag_file.name).as_posix()
+    root = (Path(bundle.path) if bundle is not None else _find_root(dag_file)).resolve()
+    is_inside = file.resolve().is_relative_to(root)
+    return file.resolve().relative_to(root).as_posix() if is_inside else None
 
 
 def _find_root(dag_file: Path) -> Path:
@@ -53,16 +97,6 @@ def _find_root(dag_file: Path) -> Path:
     dags_folder = Path(conf.get("core", "dags_folder"))
     is_inside = dag_file.resolve().is_relative_to(dags_folder.resolve())
     return dags_folder if is_inside else dag_file.parent
-
-
-def _find_source_file(function: Any) -> Path | None:
-    if function is None:
-        return None
-    try:
-        file = inspect.getsourcefile(inspect.unwrap(function))
-    except TypeError:
-        return None
-    return Path(file) if file else None
 
 
 def _create_commit_url(bundle: Any, name: str) -> UrlRef | None:

@@ -1,0 +1,116 @@
+"""Renewal of a claim in the background, while a task works on the submission."""
+
+import logging
+import threading
+from types import TracebackType
+from typing import Final, Self
+
+from synapse_workflows.challenge.claim_errors import ClaimError, ClaimLostError
+from synapse_workflows.challenge.claims import Claim, renew_claim
+from synapse_workflows.challenge.server_clock import get_server_clock
+from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.errors import RetryCategory, SynapseError
+
+#: Fraction of the lease, and maximum time in seconds, between two renewals. A request for
+#: cancellation is noticed within this time.
+_FRACTION: Final = 0.25
+_MAX_INTERVAL: Final = 20.0
+
+_log = logging.getLogger(__name__)
+
+
+class CancellationRequestedError(Exception):
+    """The submitter has asked to cancel the submission."""
+
+
+class ClaimHeartbeat:
+    """Renews the lease of a claim inside a `with` block, and watches for cancellation.
+
+    Args:
+        client: The client.
+        claim: The claim.
+        lease: Time until the claim expires after a renewal, in seconds.
+    """
+
+    def __init__(self, client: Session, claim: Claim, lease: float) -> None:
+        self._client = client
+        self._claim = claim
+        self._lease = lease
+        self._stopped = threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="claim heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop the renewals; wait for one that is running, which may change the etag."""
+        self._stopped.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raise the reason to stop working, if any.
+
+        Raises:
+            CancellationRequestedError: The submitter has asked for it.
+            ClaimLostError: The claim has ended, or another task has taken it over.
+            SynapseError: The claim can no longer be renewed.
+        """
+        if self._error is not None:
+            raise self._error
+
+    def check_claim(self) -> None:
+        """Raise the reason why the claim may be lost, if any; see `check`."""
+        if not isinstance(self._error, CancellationRequestedError):
+            self.check()
+
+    def _run(self) -> None:
+        interval = min(_MAX_INTERVAL, self._lease * _FRACTION)
+        deadline = self._now() + self._lease
+        while self._error is None:
+            started = self._now()
+            try:
+                self._renew()
+                deadline = started + self._lease
+            except ClaimError as error:
+                self._error = error
+            except SynapseError as error:
+                self._note_failure(error, is_expired=self._now() > deadline)
+            except Exception as error:  # noqa: BLE001 - raised in the thread of the task
+                self._error = error
+            if self._stopped.wait(interval):
+                return
+
+    def _now(self) -> float:
+        return get_server_clock(self._client).now().timestamp()
+
+    def _renew(self) -> None:
+        renewal = renew_claim(self._client, self._claim, self._lease)
+        if renewal.is_cancel_requested:
+            self._error = CancellationRequestedError(
+                f"The submitter has asked to cancel the submission {self._claim.submission_id}"
+            )
+
+    def _note_failure(self, error: SynapseError, *, is_expired: bool) -> None:
+        """Stop after a permanent error or if the lease has run out; else try again."""
+        if error.retry_category is RetryCategory.PERMANENT:
+            self._error = error
+        elif is_expired:
+            lost = ClaimLostError(
+                f"The claim on the submission {self._claim.submission_id} could not be renewed "
+                f"before its lease ran out: {error}",
+                self._claim.submission_id,
+            )
+            lost.__cause__ = error
+            self._error = lost
+        else:
+            _log.warning("The claim was not renewed, which is tried again: %s", error)

@@ -1,0 +1,175 @@
+"""Validation and scoring of one submission in a scratch directory."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from synapse_workflows.challenge.callable_runner import NOT_JSON
+from synapse_workflows.challenge.score_contract import (
+    parse_scores,
+    parse_validation,
+    read_json,
+    require_results,
+    to_validation_results,
+)
+from synapse_workflows.challenge.scorer_process import (
+    ScorerError,
+    ScorerLimits,
+    ScorerOutput,
+    ScorerProcess,
+    describe_exit,
+)
+from synapse_workflows.challenge.scorer_program import (
+    ScorerCommand,
+    ScorerProgram,
+    ScoringInputs,
+)
+
+RESULTS_NAME: Final = "results.json"
+LOG_NAME: Final = "log.txt"
+#: Number of lines of the output of a program in the log of the task.
+_LOGGED_LINES: Final = 200
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Outcome of the evaluation of a submission.
+
+    Args:
+        status: `SCORED`, or `INVALID` if the validator has refused the submission.
+        results: JSON file with the results.
+        log: Text file with the output of the programs.
+        scores: Scores by name; empty for an invalid submission.
+        reasons: Why the submission is invalid.
+    """
+
+    status: Literal["SCORED", "INVALID"]
+    results: Path
+    log: Path
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    reasons: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Validator and scorer of the submissions to a challenge.
+
+    Args:
+        scorer: The scorer.
+        validator: The validator; None to score every submission.
+        limits: Limits of each of the two.
+        metrics: Names of the scores that must be numbers; None if at least one score must be.
+        environment: Environment variables of the programs.
+    """
+
+    scorer: ScorerProgram
+    validator: ScorerProgram | None = None
+    limits: ScorerLimits = field(default_factory=ScorerLimits)
+    metrics: Sequence[str] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def check_inputs(self, inputs: ScoringInputs) -> None:
+        """Check that the programs can run on a submission.
+
+        Raises:
+            ScorerError: The submission has no file, and a program needs one.
+        """
+        programs = (one for one in (self.validator, self.scorer) if one is not None)
+        needy = next((one for one in programs if one.needs_predictions), None)
+        if inputs.predictions is None and needy is not None:
+            submitted = inputs.image or inputs.submission["entity_id"]
+            raise ScorerError(
+                f"The submission {inputs.submission['id']} of {submitted} has no file for "
+                f"{needy.name}. Run a submitted image in an upstream task and pass its output as "
+                "predictions=, or use a function with the parameter image",
+                is_permanent=True,
+            )
+
+    def evaluate(self, inputs: ScoringInputs, check: Callable[[], object]) -> Evaluation:
+        """Validate a submission, and score it if it is valid.
+
+        Args:
+            inputs: The inputs of the programs.
+            check: Called several times per second. An exception stops the programs.
+
+        Raises:
+            ScorerError: A program failed, exceeded a limit, or returned invalid results.
+        """
+        run = _EvaluationRun(self, inputs, check)
+        if self.validator is not None:
+            reasons = run.validate(self.validator)
+            if reasons is not None:
+                return Evaluation("INVALID", run.results, run.log, reasons=reasons)
+        return Evaluation("SCORED", run.results, run.log, scores=run.score(self.scorer))
+
+
+class _EvaluationRun:
+    """One evaluation, with its files.
+
+    `results` has the results of the validator when the scorer starts, as scripts of today expect;
+    the results of the scorer are added.
+    """
+
+    def __init__(
+        self, evaluator: Evaluator, inputs: ScoringInputs, check: Callable[[], object]
+    ) -> None:
+        self.evaluator = evaluator
+        self.inputs = inputs
+        self.check = check
+        self.results = inputs.folder / RESULTS_NAME
+        self.log = inputs.folder / LOG_NAME
+        self.log.write_text("")
+
+    def validate(self, validator: ScorerProgram) -> list[str] | None:
+        """Run the validator; return why the submission is invalid, or None."""
+        returned = self._run(validator, "validator")
+        if not isinstance(validator, ScorerCommand):
+            returned = to_validation_results(returned, validator.name)
+            self.results.write_text(json.dumps(returned, indent=2))
+        return parse_validation(require_results(returned, validator.name), validator.name)
+
+    def score(self, scorer: ScorerProgram) -> dict[str, Any]:
+        """Run the scorer; return the scores."""
+        earlier = json.loads(self.results.read_bytes()) if self.results.exists() else {}
+        returned = require_results(self._run(scorer, "scorer"), scorer.name)
+        if not isinstance(scorer, ScorerCommand):
+            merged = {**earlier, **returned}
+            self.results.write_text(json.dumps(merged, indent=2))
+        elif earlier and returned == earlier:
+            raise ScorerError(f"{scorer.name} added no results to {RESULTS_NAME}")
+        return parse_scores(returned, scorer.name, self.evaluator.metrics)
+
+    def _run(self, program: ScorerProgram, role: str) -> Any:
+        """Run a program; return its results."""
+        is_command = isinstance(program, ScorerCommand)
+        target = self.results if is_command else self.inputs.folder / f"{role}.json"
+        process = ScorerProcess(
+            program.create_command(self.inputs, target),
+            self.inputs.folder,
+            {**program.create_environment(self.inputs), **self.evaluator.environment},
+            self.evaluator.limits,
+        )
+        output = process.run(self.check)
+        self._log_output(output, f"{role} {program.name}")
+        if output.exit_code:
+            raise ScorerError(
+                f"The {role} {program.name} {describe_exit(output.exit_code)}",
+                output.last_lines,
+                is_permanent=not is_command and output.exit_code == NOT_JSON,
+            )
+        return read_json(target, program.name)
+
+    def _log_output(self, output: ScorerOutput, title: str) -> None:
+        with self.log.open("a") as file:
+            file.write(f"==== {title}\n")
+            for name, text in (("output", output.stdout), ("errors", output.stderr)):
+                if text:
+                    file.write(f"---- {name}\n{text.rstrip()}\n")
+        lines = [*output.stdout.splitlines(), *output.stderr.splitlines()]
+        for line in lines[-_LOGGED_LINES:]:
+            _log.info("%s: %s", title, line)

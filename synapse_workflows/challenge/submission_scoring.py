@@ -1,0 +1,336 @@
+"""Work of a task on one claimed submission: claim, evaluation, results, status.
+
+The results are stored before the status is written. A retry continues after the last step that an
+earlier try has completed: it finds the stored results in the task state store, and a finished
+claim on the server.
+"""
+
+import ast
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+
+from airflow.sdk.definitions.retry_policy import RetryAction
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from synapse_workflows.challenge.claim_errors import ClaimError, ClaimFinishedError
+from synapse_workflows.challenge.claim_heartbeat import CancellationRequestedError, ClaimHeartbeat
+from synapse_workflows.challenge.claims import (
+    Claim,
+    finish_claim,
+    parse_submission_id,
+    release_claim,
+    renew_claim,
+    take_claim,
+)
+from synapse_workflows.challenge.score_contract import to_text_annotation
+from synapse_workflows.challenge.score_results import ScoreSources, StoredFile, store_results
+from synapse_workflows.challenge.scorer_process import ScorerError
+from synapse_workflows.challenge.scoring_programs import ProgramLoader
+from synapse_workflows.challenge.submission_evaluation import Evaluation, Evaluator
+from synapse_workflows.challenge.submission_inputs import fetch_inputs
+from synapse_workflows.client.errors import SynapseError, SynapseNotFoundError
+from synapse_workflows.client.model.argument_types import SubmissionStatusName
+from synapse_workflows.hooks.file_references import SynapseFile
+from synapse_workflows.idempotency.task_state import SavedState, TaskState
+from synapse_workflows.lineage.collector import current_collector
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from synapse_workflows.hooks.synapse import SynapseHook
+
+#: What to do with a submission that could not be evaluated: put it back for another claim, or mark
+#: it for the organizers.
+OnError = Literal["release", "mark"]
+
+_STATE_KEY: Final = "synapse_score"
+_ERROR_ANNOTATION: Final = "scoring_error"
+_REASONS_ANNOTATION: Final = "validation_errors"
+
+_log = logging.getLogger(__name__)
+
+
+class SubmissionScore(TypedDict):
+    """Result of `SynapseScoreSubmissionOperator`, as JSON.
+
+    `status` is the status of the submission: `SCORED`, `INVALID`, or the status of cancelled
+    submissions. `scores` is empty unless the submission was scored; `errors` says why it is
+    invalid or was cancelled. `results_id` and `results_version` name results.json; they are None
+    for a cancelled submission.
+    """
+
+    submission_id: str
+    status: str
+    scores: dict[str, Any]
+    errors: list[str]
+    results_id: str | None
+    results_version: int | None
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """Options of `SubmissionScoring`, as the arguments of `SynapseScoreSubmissionOperator`."""
+
+    evaluator: Evaluator
+    goldstandard_id: Any
+    results_parent_id: Any
+    predictions: Any = None
+    executed: Any = None
+    store: Sequence[StoredFile] = ("results", "logs")
+    lease: float = 900.0
+    status: SubmissionStatusName = "RECEIVED"
+    new_status: SubmissionStatusName = "EVALUATION_IN_PROGRESS"
+    on_error: OnError = "release"
+    error_status: SubmissionStatusName | None = None
+    cancel_status: SubmissionStatusName = "CLOSED"
+
+
+class SubmissionScoring:
+    """Evaluation of one submission in a task.
+
+    Args:
+        hook: The hook.
+        context: Context of the running task.
+        submission: JSON of a claim, or the ID of a submission.
+        options: Programs, places and statuses.
+
+    Raises:
+        AirflowFailException: `submission` is invalid.
+    """
+
+    def __init__(
+        self, hook: "SynapseHook", context: "Context", submission: Any, options: ScoringOptions
+    ) -> None:
+        self.hook = hook
+        self.client = hook.client
+        self.context = context
+        self.options = options
+        self.submission, self.submission_id = _parse_submission(submission)
+        self.state = SavedState(TaskState.current(), _STATE_KEY, self.submission_id)
+
+    def run(self) -> SubmissionScore:
+        """Claim, evaluate and finish the submission; return the result.
+
+        Raises:
+            AirflowException: A program failed; a retry may succeed.
+            AirflowFailException: The submission was withdrawn, or a retry cannot succeed.
+            ClaimError: Another task has the submission, or has finished it.
+        """
+        saved = self.state.load()
+        with self._withdrawal_reported():
+            try:
+                claim = self._take_claim(is_first=saved is None)
+            except ClaimFinishedError as error:
+                if saved is None or saved["result"]["status"] != error.status["status"]:
+                    raise
+                _log.info("An earlier try has finished submission %s", self.submission_id)
+                return self._finish_task(saved)
+        try:
+            return self._finish_task(self._work(claim, saved))
+        except ClaimError:
+            self.state.clear()
+            raise
+        except BaseException as error:
+            raised = _to_airflow_error(error)
+            self._handle_failure(claim, raised)
+            if raised is error:
+                raise
+            raise raised from error
+
+    def _take_claim(self, *, is_first: bool) -> Claim:
+        options = self.options
+        return take_claim(
+            self.client,
+            self.submission,
+            _describe_claimant(self.context),
+            options.lease,
+            status=options.status,
+            new_status=options.new_status,
+            # of the same task, before it was cleared
+            retake_finished=is_first,
+        )
+
+    def _finish_task(self, saved: Mapping[str, Any]) -> SubmissionScore:
+        collector = current_collector()
+        if collector is not None:
+            collector.add_finish_callback(self.state.mark_done)
+        result: SubmissionScore = saved["result"]
+        return result
+
+    def _work(self, claim: Claim, saved: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Evaluate the submission, unless an earlier try did, and finish the claim."""
+        if saved is None:
+            with ClaimHeartbeat(self.client, claim, self.options.lease) as heartbeat:
+                try:
+                    saved = self._evaluate(claim, heartbeat)
+                except CancellationRequestedError as request:
+                    saved = self._cancel(request)
+            heartbeat.check_claim()
+            self.state.save(saved)
+        with self._withdrawal_reported():
+            finish_claim(
+                self.client,
+                claim,
+                status=saved["result"]["status"],
+                annotations=saved["annotations"],
+            )
+        return saved
+
+    def _evaluate(self, claim: Claim, heartbeat: ClaimHeartbeat) -> dict[str, Any]:
+        """Evaluate the submission and store the results; return the result and the annotations."""
+        options = self.options
+        with TemporaryDirectory(prefix="synapse-score-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            loader = ProgramLoader(self.hook, self.context["ti"], folder)
+            evaluator = loader.load(options.evaluator)
+            with self._withdrawal_reported():
+                heartbeat.check()
+                fetched = fetch_inputs(
+                    self.hook, claim, options.goldstandard_id, options.predictions, folder
+                )
+            evaluator.check_inputs(fetched.inputs)
+            evaluation = evaluator.evaluate(fetched.inputs, heartbeat.check)
+            sources = ScoreSources(
+                fetched.used, loader.list_executed(evaluator, fetched.inputs, options.executed)
+            )
+            heartbeat.check()
+            results = store_results(
+                self.hook,
+                options.results_parent_id,
+                evaluation,
+                fetched.inputs,
+                options.store,
+                sources,
+            )
+        return self._describe(evaluation, results)
+
+    def _describe(self, evaluation: Evaluation, results: SynapseFile) -> dict[str, Any]:
+        reasons = to_text_annotation(evaluation.reasons)
+        names = {"results_id": results["id"], "results_version": results["version"]}
+        result = SubmissionScore(
+            submission_id=self.submission_id,
+            status=evaluation.status,
+            scores=dict(evaluation.scores),
+            errors=list(evaluation.reasons),
+            results_id=results["id"],
+            results_version=results["version"],
+        )
+        texts = {_REASONS_ANNOTATION: reasons or None, _ERROR_ANNOTATION: None}
+        return {"result": result, "annotations": {**evaluation.scores, **names, **texts}}
+
+    def _cancel(self, request: CancellationRequestedError) -> dict[str, Any]:
+        _log.warning("%s; it gets the status %s", request, self.options.cancel_status)
+        result = SubmissionScore(
+            submission_id=self.submission_id,
+            status=self.options.cancel_status,
+            scores={},
+            errors=[str(request)],
+            results_id=None,
+            results_version=None,
+        )
+        return {"result": result, "annotations": {_ERROR_ANNOTATION: None}}
+
+    def _handle_failure(self, claim: Claim, error: BaseException) -> None:
+        """Keep the claim for the next try of the task; after the last one, settle the submission.
+
+        A failure is logged: then the lease runs out, and the claim is reaped.
+        """
+        try:
+            if self._will_retry(error):
+                delay = self.context["ti"].task.retry_delay.total_seconds()
+                renew_claim(self.client, claim, self.options.lease + delay)
+                _log.warning(
+                    "The claim on submission %s is kept for the next try", self.submission_id
+                )
+            else:
+                self.state.clear()
+                self._settle(claim, error)
+        except (SynapseError, ValueError):
+            _log.exception("The claim on submission %s was left as it is", self.submission_id)
+
+    def _settle(self, claim: Claim, error: BaseException) -> None:
+        options = self.options
+        cause = error.__cause__ if isinstance(error.__cause__, ScorerError) else error
+        reason = cause.reason if isinstance(cause, ScorerError) else str(cause)
+        text = to_text_annotation([f"{type(cause).__name__}: {reason}"])
+        if options.on_error == "release":
+            status = options.error_status or options.status
+            release_claim(self.client, claim, status=status, annotations={_ERROR_ANNOTATION: text})
+        else:
+            status = options.error_status or "OPEN"
+            finish_claim(self.client, claim, status=status, annotations={_ERROR_ANNOTATION: text})
+        _log.error(
+            "Submission %s was not evaluated; it gets the status %s", self.submission_id, status
+        )
+
+    def _will_retry(self, error: BaseException) -> bool:
+        """Return whether Airflow runs the task again after an error."""
+        ti: Any = self.context["ti"]
+        if isinstance(error, AirflowFailException) or ti.try_number > ti.max_tries:
+            return False
+        policy = ti.task.retry_policy
+        if policy is None:
+            return True
+        decision = policy.evaluate(error, ti.try_number, ti.max_tries, self.context)
+        return bool(decision.action is not RetryAction.FAIL)
+
+    @contextmanager
+    def _withdrawal_reported(self) -> Iterator[None]:
+        """Replace "not found" by a clear error if the submission does not exist.
+
+        Raises:
+            AirflowFailException: The submission does not exist.
+        """
+        try:
+            yield
+        except SynapseNotFoundError as error:
+            try:
+                self.client.call("GET", f"/evaluation/submission/{self.submission_id}/status")
+            except SynapseNotFoundError:
+                raise AirflowFailException(
+                    f"The submission {self.submission_id} does not exist. It was withdrawn, or "
+                    "its evaluation was deleted; there is nothing to score"
+                ) from error
+            raise
+
+
+def _parse_submission(value: Any) -> tuple[Mapping[str, Any] | str, str]:
+    """Return a claim as JSON, or the ID of a submission; and the ID.
+
+    Raises:
+        AirflowFailException: The value is neither.
+    """
+    if isinstance(value, str) and value.strip()[:1] == "{":
+        for parse in (json.loads, ast.literal_eval):
+            with suppress(ValueError, SyntaxError):
+                value = parse(value)
+                break
+    try:
+        if isinstance(value, Mapping):
+            return value, Claim.from_json(value).submission_id
+        submission_id = parse_submission_id(value)
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from error
+    return submission_id, submission_id
+
+
+def _describe_claimant(context: "Context") -> str:
+    ti: Any = context["ti"]
+    index = "" if ti.map_index is None or ti.map_index < 0 else f"[{ti.map_index}]"
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}{index}"
+
+
+def _to_airflow_error(error: BaseException) -> BaseException:
+    """Return the error of Airflow for a failed program; other errors are returned unchanged."""
+    if not isinstance(error, ScorerError):
+        return error
+    kind = AirflowFailException if error.is_permanent else AirflowException
+    raised = kind(str(error))
+    raised.__cause__ = error
+    return raised
