@@ -1,7 +1,7 @@
 """Script that calls a scorer function in a process of its own.
 
-`score_contract` runs this file as `python -P callable_runner.py PAYLOAD RESULTS`. The payload is the
-function and its arguments, serialized with dill. The returned value is written as JSON.
+`scorer_program` runs this file as `python -P callable_runner.py PAYLOAD RESULTS`. The payload is
+the function and its arguments, serialized with dill. The returned value is written as JSON.
 """
 
 import json
