@@ -1,7 +1,6 @@
 """Tests of SynapseScoreSubmissionOperator: status, scores, results and provenance."""
 
 import json
-import sys
 from itertools import count
 from pathlib import Path
 from textwrap import dedent
@@ -12,7 +11,6 @@ from support.challenge import Challenge
 from support.execution_api import Run
 
 from synapse_workflows import SynapseScoreSubmissionOperator
-from synapse_workflows.testing import SynapseService
 
 RUNS = count(1)
 
