@@ -10,6 +10,7 @@ from synapse_workflows.client.api import (
     queries,
     snapshots,
     store as store_api,
+    submissions,
 )
 from synapse_workflows.client.api.store_properties import VersionOptions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
@@ -23,6 +24,8 @@ from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import Entity, File
 from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.query_result import TableQueryResult
+from synapse_workflows.client.model.rest_object import RestObject
+from synapse_workflows.client.model.submissions import Submission
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.lineage.activity_writer import unknown_source_error
 from synapse_workflows.lineage.collector import (
@@ -71,6 +74,21 @@ class LineageClient(Synapse):
         found = entities.get(self, entity, **options)
         self._pin_file(getattr(found, "path", None))
         found.add_to_reference(synapse_conn_id=self.synapse_conn_id)
+        return found
+
+    def getSubmission(  # noqa: N802 - defined by Synapse
+        self,
+        id: Any,  # noqa: A002
+        **options: Unpack[submissions.SubmissionKeywords],
+    ) -> Submission:
+        """Get a submission, as `Synapse.getSubmission` does.
+
+        A downloaded file stays in the cache until the task ends.
+        """
+        found = submissions.getSubmission(self, id, **options)
+        self._pin_file(found.filePath)
+        if found.entity is not None:
+            found.entity.add_to_reference(synapse_conn_id=self.synapse_conn_id)
         return found
 
     if not TYPE_CHECKING:  # type checkers use the overloads of Synapse.tableQuery
@@ -123,6 +141,10 @@ class LineageClient(Synapse):
             ValueError: Unknown `if_unchanged`.
         """
         check_if_unchanged(if_unchanged)
+        if isinstance(obj, RestObject):
+            return store_api.store(
+                self, obj, activity=activity, used=used, executed=executed, **options
+            )
         declared = (activity, used, executed, activityName, activityDescription)
         is_separate = self._needs_separate_activity(activity, used, executed)
         new = _build_separate(*declared) if is_separate else None
