@@ -82,19 +82,25 @@ def test_an_administrator_must_remain(ann, team, principal):
     assert get_grants(ann, team) == before
 
 
-def test_members_of_a_team_administer_through_its_entry(ann, ben, dan, team):
-    ok(put_grants(ann, team, {int(team): ADMIN}))
-    assert list_members(ann, team) == {"alice": True, "bob": True}
+def test_rights_through_a_team_make_no_administrator(ann, ben, dan, team):
+    everyone = {int(team): ADMIN}
+    assert_error(put_grants(ann, team, everyone), 400, "at least one administrator")
+    ok(put_grants(ann, team, {**everyone, ann.id: ADMIN}))
+    assert list_members(ann, team) == {"alice": True, "bob": False}
     assert ben.post(INVITATION, {"teamId": team, "inviteeId": str(dan.id)}).ok
+    assert_error(leave(ann, team), 400, "at least one administrator")
+    ok(put_grants(ben, team, {**everyone, ben.id: ADMIN}))
     assert leave(ann, team).status_code == 204
     assert list_members(ben, team) == {"bob": True}
-    assert_error(leave(ben, team), 400, "at least one administrator")
+
+
+def test_another_team_can_administer_a_team(ben, dan, team):
     other = create_team(dan)["id"]
-    members = f"{TEAM}/{other}/member"
-    assert_error(ben.put(f"{members}/{ben.id}"), 403)
+    path = f"{TEAM}/{other}/member/{ben.id}"
+    assert_error(ben.put(path), 403)
     ok(put_grants(dan, other, {dan.id: ADMIN, int(team): ADMIN}))
-    assert ben.put(f"{members}/{ben.id}").status_code == 204
-    assert list_members(dan, other) == {"bob": True, "dave": True}
+    assert ben.put(path).status_code == 204
+    assert list_members(dan, other) == {"bob": False, "dave": True}
 
 
 @pytest.mark.parametrize(

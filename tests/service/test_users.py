@@ -1,8 +1,14 @@
 """Tests of user profiles and certification."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
-from support.entity_api import REPO
-from support.file_api import assert_error, ok
+from support.entity_api import REPO, Author
+from support.file_api import assert_error, ok, start_service
+
+from synapse_workflows.constants import FOLDER
+from synapse_workflows.local.storage.data_dir import DATABASE
 
 PRIVATE = {"etag", "email", "emails", "openIds", "twoFactorAuthEnabled"}
 
@@ -86,3 +92,75 @@ def test_bundle_has_parts_of_mask(ann, ben):
     assert ok(ann.get(f"{REPO}/user/bundle?mask=1"))["userProfile"].keys() >= PRIVATE
     assert_error(ben.get(path), 400, "mask")
     assert_error(ben.get(f"{REPO}/user/99/bundle?mask=1"), 404)
+
+
+def test_picture_belongs_to_the_user_and_is_readable_by_all(author, ben):
+    carol = author("carol")
+    profile = ok(carol.get(f"{REPO}/userProfile"))
+    key = "profilePicureFileHandleId"
+    foreign, handle = ben.handle(), carol.handle()
+    assert_error(carol.put(f"{REPO}/userProfile", {**profile, key: foreign}), 403, foreign)
+    assert_error(carol.put(f"{REPO}/userProfile", {**profile, key: "99"}), 404, "99")
+    assert_error(carol.put(f"{REPO}/userProfile", {**profile, key: "me.png"}), 400, key)
+    changed = ok(carol.put(f"{REPO}/userProfile", {**profile, key: handle}))
+    assert changed[key] == handle
+    association = (handle, str(carol.id), "UserProfileAttachment")
+    found = ok(ben.batch(association))["requestedFiles"][0]
+    assert found["fileHandle"]["id"] == handle
+    assert_error(carol.delete(f"/file/v1/fileHandle/{handle}"), 409, "in use")
+    ok(carol.put(f"{REPO}/userProfile", {**changed, key: None}))
+    found = ok(ben.batch(association))["requestedFiles"][0]
+    assert found["failureCode"] == "UNAUTHORIZED"
+    assert carol.delete(f"/file/v1/fileHandle/{handle}").ok
+
+
+def test_public_and_private_properties_are_kept_and_read_only_ones_are_not(author, ben):
+    carol = author("carol")
+    before = ok(carol.get(f"{REPO}/userProfile"))
+    public = {
+        key: f"my {key}"
+        for key in (
+            "firstName", "lastName", "summary", "position", "location", "industry", "company",
+            "url", "teamName",
+        )
+    }  # fmt: skip
+    private = {"rStudioUrl": "http://r", "notificationSettings": {"sendEmailNotifications": False}}
+    ignored = {"email": "x@y.org", "emails": [], "displayName": "Caz", "createdOn": None}
+    changed = ok(carol.put(f"{REPO}/userProfile", {**before, **public, **private, **ignored}))
+    kept = {key: before[key] for key in ("email", "emails", "createdOn", "ownerId", "userName")}
+    assert {**changed, **public, **private, **kept} == changed
+    assert "displayName" not in changed
+    seen = ok(ben.get(f"{REPO}/userProfile/{carol.id}"))
+    assert seen == {**public, **{key: kept[key] for key in ("ownerId", "userName", "createdOn")}}
+    ok(carol.put(f"{REPO}/userProfile", {**before, "etag": changed["etag"]}))
+
+
+def edit_membership(data_dir, statement, *values):
+    with closing(sqlite3.connect(data_dir / DATABASE)) as connection:
+        connection.execute(statement, values)
+        connection.commit()
+
+
+def test_members_of_the_act_read_private_fields(tmp_path, recording):
+    with start_service(tmp_path, recording) as service:
+        ann, ben = Author(service, "alice"), Author(service, "bob")
+        path = f"{REPO}/userProfile/{ann.id}"
+        assert not ok(ben.get(path)).keys() & PRIVATE
+        edit_membership(tmp_path, "INSERT INTO membership VALUES (464532, ?)", ben.id)
+        assert ok(ben.get(path)).keys() >= PRIVATE
+        assert ok(ben.get(f"{REPO}/user/{ben.id}/bundle?mask=32"))["isACTMember"] is True
+        assert ok(ben.get(f"{REPO}/user/{ben.id}/team"))["results"] == []  # no team
+
+
+def test_revoked_certification(tmp_path, recording):
+    with start_service(tmp_path, recording) as service:
+        ann = Author(service, "alice")
+        path = f"{REPO}/user/{ann.id}/certifiedUserPassingRecord"
+        before = ok(ann.get(path))
+        assert (before["passed"], before["certified"], before["revoked"]) == (True, True, False)
+        edit_membership(tmp_path, "DELETE FROM membership WHERE group_id = 3")
+        assert ok(ann.get(path)) == {**before, "certified": False, "revoked": True}
+        assert ok(ann.get(f"{REPO}/user/bundle?mask=8"))["isCertified"] is False
+        project = ann.new_project()["id"]
+        error = assert_error(ann.try_make(FOLDER, project), 403, "certified")
+        assert error["errorCode"] == "USER_CERTIFICATION_REQUIRED"

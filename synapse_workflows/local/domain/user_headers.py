@@ -1,10 +1,10 @@
 """Headers of users and teams (UserGroupHeader): lookup by ID, by name and by prefix."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import principal_names, request_fields
@@ -25,9 +25,8 @@ class TypeFilter(StrEnum):
     TEAMS_ONLY = "TEAMS_ONLY"
 
 
-def serialize(session: Session, principal: Principal) -> dict[str, Any]:
-    """Return the UserGroupHeader of a user or a team."""
-    profile = session.get(Profile, principal.id)
+def serialize(principal: Principal, profile: Profile | None) -> dict[str, Any]:
+    """Return the UserGroupHeader of a user or a team. Teams have no profile."""
     properties = {} if profile is None else profile.properties
     return {
         "ownerId": str(principal.id),
@@ -38,8 +37,13 @@ def serialize(session: Session, principal: Principal) -> dict[str, Any]:
     }
 
 
-def _serialize_all(session: Session, principals: Iterable[Principal]) -> list[dict[str, Any]]:
-    return [serialize(session, each) for each in principals]
+def select_principals() -> Select[Principal, Profile]:
+    """Return the query of all principals with their profiles, which are None for teams."""
+    return select(Principal, Profile).outerjoin(Profile, Profile.owner_id == Principal.id)
+
+
+def _list(session: Session, query: Select[Principal, Profile]) -> list[dict[str, Any]]:
+    return [serialize(principal, profile) for principal, profile in session.execute(query)]
 
 
 def list_by_prefix(
@@ -49,15 +53,13 @@ def list_by_prefix(
 
     User name, first name, last name and team name are compared, ignoring case.
     """
-    query = (
-        select(Principal)
-        .outerjoin(Profile, Profile.owner_id == Principal.id)
-        .where(Principal.id.not_in(BUILTIN_PRINCIPALS), principal_names.starts_with(prefix))
+    query = select_principals().where(
+        Principal.id.not_in(BUILTIN_PRINCIPALS), principal_names.starts_with(prefix)
     )
     if type_filter is not TypeFilter.ALL:
         query = query.where(Principal.is_individual == (type_filter is TypeFilter.USERS_ONLY))
     query = query.order_by(Principal.alias).limit(page.limit).offset(page.offset)
-    return _serialize_all(session, session.scalars(query))
+    return _list(session, query)
 
 
 def list_by_ids(session: Session, ids: str) -> list[dict[str, Any]]:
@@ -67,8 +69,11 @@ def list_by_ids(session: Session, ids: str) -> list[dict[str, Any]]:
         BadRequest: An ID is invalid.
     """
     principal_ids = [parse_id(each, "ids") for each in ids.split(",") if each.strip()]
-    principals = (session.get(Principal, each) for each in principal_ids)
-    return _serialize_all(session, (each for each in principals if each is not None))
+    return [
+        serialize(principal, session.get(Profile, each))
+        for each in principal_ids
+        if (principal := session.get(Principal, each)) is not None
+    ]
 
 
 def list_by_aliases(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -84,5 +89,5 @@ def list_by_aliases(session: Session, body: Mapping[str, Any]) -> list[dict[str,
         principal_names.normalize_name(request_fields.parse_text(each, "An alias"))
         for each in names
     }
-    query = select(Principal).where(Principal.alias.in_(aliases)).order_by(Principal.id)
-    return _serialize_all(session, session.scalars(query))
+    query = select_principals().where(Principal.alias.in_(aliases)).order_by(Principal.id)
+    return _list(session, query)

@@ -2,15 +2,10 @@
 
 from typing import Final
 
-from sqlalchemy import ColumnElement, exists, literal, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy.orm import Session
 
-from synapse_workflows.constants import (
-    ADMINISTRATORS,
-    ANONYMOUS,
-    AUTHENTICATED_USERS,
-    AccessType,
-)
+from synapse_workflows.constants import ADMINISTRATORS, ANONYMOUS, AccessType
 from synapse_workflows.local.domain import access_lists
 from synapse_workflows.local.domain.access_lists import Owner
 from synapse_workflows.local.domain.lookup import get_or_404
@@ -102,19 +97,15 @@ def require(session: Session, caller: Caller, team_id: int, right: AccessType) -
 def is_admin(team_id: int) -> ColumnElement[bool]:
     """Return the SQL condition that the user of a Membership administers a team.
 
-    Administrators hold TEAM_MEMBERSHIP_UPDATE, themselves or through a team.
+    The ACL of the team grants TEAM_MEMBERSHIP_UPDATE to administrators themselves. Users with
+    that right through a team can change the team too, but do not count as administrators.
     """
     granted = select(AclEntry.principal_id).where(
         AclEntry.owner_type == TEAM_ACL,
         AclEntry.owner_id == team_id,
         AclEntry.access_type == AccessType.TEAM_MEMBERSHIP_UPDATE.value,
     )
-    other = aliased(Membership)
-    through_team = exists().where(
-        other.member_id == Membership.member_id, other.group_id.in_(granted)
-    )
-    is_everyone = literal(AUTHENTICATED_USERS).in_(granted)
-    return or_(Membership.member_id.in_(granted), through_team, is_everyone)
+    return Membership.member_id.in_(granted)
 
 
 def check_has_admin(session: Session, team_id: int) -> None:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Select, func, not_, select
+from sqlalchemy import Row, Select, func, not_, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import AccessType
@@ -41,13 +41,13 @@ def list_member_ids(session: Session, team_id: int) -> list[int]:
 
 def _select_members(
     team_id: int, fragment: str, member_type: MemberType
-) -> Select[Principal, bool]:
+) -> Select[Principal, Profile, bool]:
     """Return the query of the members and whether each is an administrator, sorted by name."""
     is_admin = access.is_admin(team_id)
     query = (
-        select(Principal, is_admin.label("is_admin"))
+        user_headers.select_principals()
+        .add_columns(is_admin)
         .join(Membership, Membership.member_id == Principal.id)
-        .outerjoin(Profile, Profile.owner_id == Principal.id)
         .where(Membership.group_id == team_id)
         .order_by(Principal.alias)
     )
@@ -58,10 +58,9 @@ def _select_members(
     return query.where(is_admin if member_type is MemberType.ADMIN else not_(is_admin))
 
 
-def _serialize(
-    session: Session, team_id: int, user: Principal, *, is_admin: bool
-) -> dict[str, Any]:
-    header = user_headers.serialize(session, user)
+def _serialize(team_id: int, row: Row[Principal, Profile, bool]) -> dict[str, Any]:
+    user, profile, is_admin = row
+    header = user_headers.serialize(user, profile)
     return {"teamId": str(team_id), "member": header, "isAdmin": is_admin}
 
 
@@ -82,10 +81,7 @@ def list_members(
     """
     access.get_team(session, team_id)
     query = _select_members(team_id, fragment, member_type).limit(page.limit).offset(page.offset)
-    return [
-        _serialize(session, team_id, user, is_admin=bool(is_admin))
-        for user, is_admin in session.execute(query)
-    ]
+    return [_serialize(team_id, row) for row in session.execute(query)]
 
 
 def count_members(session: Session, team_id: int, fragment: str) -> int:
@@ -95,8 +91,8 @@ def count_members(session: Session, team_id: int, fragment: str) -> int:
         NotFound: No such team.
     """
     access.get_team(session, team_id)
-    members = _select_members(team_id, fragment, MemberType.ALL).order_by(None).subquery()
-    return session.scalar(select(func.count()).select_from(members)) or 0
+    members = _select_members(team_id, fragment, MemberType.ALL)
+    return session.scalar(members.with_only_columns(func.count()).order_by(None)) or 0
 
 
 def get_member(session: Session, team_id: int, user_id: int) -> dict[str, Any]:
@@ -110,7 +106,7 @@ def get_member(session: Session, team_id: int, user_id: int) -> dict[str, Any]:
     row = session.execute(query).first()
     if row is None:
         raise NotFound(f"User {user_id} is not a member of the team {team_id}.")
-    return _serialize(session, team_id, row[0], is_admin=bool(row.is_admin))
+    return _serialize(team_id, row)
 
 
 def _can_add(session: Session, caller: Caller, team_id: int, user_id: int) -> bool:
