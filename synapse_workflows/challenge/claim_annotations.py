@@ -85,6 +85,11 @@ def set_claim(status: Mapping[str, Any], record: ClaimRecord) -> dict[str, Any]:
     return replace_annotations(status, values)
 
 
+def remove_claim(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a status without a claim."""
+    return replace_annotations(status, dict.fromkeys((CLAIM_ID, CLAIMED_BY, EXPIRES_ON)))
+
+
 def _first_value(annotations: Mapping[str, Any], key: str) -> str | None:
     values = (annotations.get(key) or {}).get("value")
     return str(values[0]) if values else None

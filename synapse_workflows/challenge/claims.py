@@ -5,34 +5,26 @@ a compare-and-set on the etag of the submission's status, so two tasks never hol
 same submission. The clock of the server decides whether a lease has run out.
 """
 
-import hashlib
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from synapse_workflows.challenge.claim_annotations import (
-    CLAIM_ID,
-    CLAIMED_BY,
     EXPIRES_ON,
     ClaimRecord,
+    remove_claim,
     replace_annotations,
     set_claim,
 )
-from synapse_workflows.challenge.claim_errors import (
-    ClaimFinishedError,
-    ClaimHeldError,
-    ClaimLostError,
-)
-from synapse_workflows.challenge.server_clock import get_server_clock
+from synapse_workflows.challenge.claim_errors import ClaimFinishedError, ClaimLostError
+from synapse_workflows.challenge.claim_ids import shorten_claimant
+from synapse_workflows.challenge.claim_takeover import ClaimTaker
+from synapse_workflows.challenge.server_clock import compute_expiry, format_time
 from synapse_workflows.challenge.submission_status import SubmissionStatusName, update_status
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.model.annotations import MAX_CHARACTERS
 
-_HASH_LENGTH: Final = 16
-#: Length of the part of a claim ID that identifies the task that made the claim.
-_PREFIX_LENGTH: Final = 12
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -131,7 +123,8 @@ def take_claim(
     given = Claim.from_json(submission) if isinstance(submission, Mapping) else None
     submission_id = given.submission_id if given else parse_submission_id(submission)
     claimant = shorten_claimant(claimant)
-    taker = _Taker(client, given, claimant, lease, status, new_status, retake_finished)
+    handed_over = (given.claim_id, given.claimed_by) if given else None
+    taker = ClaimTaker(client, handed_over, claimant, lease, status, new_status, retake_finished)
     taken = update_status(client, submission_id, taker.change)
     evaluation_id = given.evaluation_id if given else _read_evaluation_id(client, submission_id)
     return build_claim(taken, evaluation_id)
@@ -237,45 +230,15 @@ def release_claim(
     Source:
         GET and PUT /evaluation/submission/{id}/status
     """
-    values = {**(annotations or {}), **dict.fromkeys((CLAIM_ID, CLAIMED_BY, EXPIRES_ON))}
 
     def change(current: dict[str, Any]) -> dict[str, Any] | None:
         if ClaimRecord.of(current) is None and current["status"] == status:
             return None  # released before
         _require_own(current, claim)
-        return replace_annotations(current, values) | {"status": status}
+        changed = replace_annotations(remove_claim(current), annotations or {})
+        return changed | {"status": status}
 
     return update_status(client, claim.submission_id, change)
-
-
-def create_claim_id(claimant: str, generation: int = 0) -> str:
-    """Return an ID for a new claim. It starts with `claim_id_prefix` of the same task."""
-    return claim_id_prefix(claimant, generation) + uuid.uuid4().hex[:_HASH_LENGTH]
-
-
-def claim_id_prefix(claimant: str, generation: int = 0) -> str:
-    """Return the start of the IDs of all claims that one task makes.
-
-    Args:
-        claimant: The task, `dag/run/task[map_index]`.
-        generation: A number that changes when the task is cleared, but not between its tries.
-    """
-    identity = f"{claimant}#{generation}".encode()
-    return f"{hashlib.sha256(identity).hexdigest()[:_PREFIX_LENGTH]}-"
-
-
-def shorten_claimant(claimant: str) -> str:
-    """Return the name of a task, with at most the characters that an annotation can have."""
-    if len(claimant) <= MAX_CHARACTERS:
-        return claimant
-    digest = hashlib.sha256(claimant.encode()).hexdigest()[:_HASH_LENGTH]
-    return f"{claimant[: MAX_CHARACTERS - _HASH_LENGTH - 1]}~{digest}"
-
-
-def compute_expiry(client: Session, lease: float) -> datetime:
-    """Return the end of a lease that starts now, with a resolution of milliseconds."""
-    end = get_server_clock(client).now() + timedelta(seconds=lease)
-    return end.replace(microsecond=end.microsecond // 1000 * 1000)
 
 
 def parse_submission_id(value: Any) -> str:
@@ -314,80 +277,6 @@ def build_claim(status: Mapping[str, Any], evaluation_id: str) -> Claim:
         claimed_by=record.claimed_by,
         expires_on=format_time(record.expires_on),
     )
-
-
-def format_time(moment: datetime) -> str:
-    """Return a time as ISO 8601 text in UTC, with milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-@dataclass(frozen=True)
-class _Taker:
-    """The change of a status that `take_claim` makes; its fields are the arguments."""
-
-    client: Session
-    given: Claim | None
-    claimant: str
-    lease: float
-    status: str
-    new_status: str
-    retake_finished: bool
-
-    def change(self, status: dict[str, Any]) -> dict[str, Any]:
-        """Return the status with the claim of the claimant."""
-        claim_id = self._existing_claim_id(status) or create_claim_id(self.claimant)
-        record = ClaimRecord(claim_id, self.claimant, compute_expiry(self.client, self.lease))
-        return set_claim(status, record) | {"status": self.new_status, "canCancel": True}
-
-    def _existing_claim_id(self, status: Mapping[str, Any]) -> str | None:
-        """Return the ID of the claim to continue; None to make a new claim."""
-        record = ClaimRecord.of(status)
-        if status["status"] == self.status:
-            return None
-        if record is None or record.expires_on is None:
-            self._check_ended(status, record)
-            return None
-        if self._is_own(record):
-            return record.claim_id
-        if record.is_live(get_server_clock(self.client).now()):
-            raise ClaimHeldError(
-                f"The submission {status['id']} is claimed by {record.claimed_by} until "
-                f"{format_time(record.expires_on)}",
-                str(status["id"]),
-            )
-        return None
-
-    def _is_own(self, record: ClaimRecord) -> bool:
-        """Return whether the claim is held by the claimant, or is handed over to it."""
-        if record.claimed_by == self.claimant:
-            return True
-        handed_over = self.given and (self.given.claim_id, self.given.claimed_by)
-        return handed_over == (record.claim_id, record.claimed_by)
-
-    def _check_ended(self, status: Mapping[str, Any], record: ClaimRecord | None) -> None:
-        """Raise the reason why a submission without a claim cannot be claimed, if any."""
-        submission_id = str(status["id"])
-        if status["status"] == self.new_status:
-            raise ClaimHeldError(
-                f"The submission {submission_id} has the status {self.new_status} without a "
-                f"claim. Set its status to {self.status} to evaluate it; "
-                "SynapseReapSubmissionsOperator(unclaimed_after=...) does this",
-                submission_id,
-            )
-        if record is None or record.claimed_by != self.claimant:
-            raise ClaimLostError(
-                f"The submission {submission_id} has the status {status['status']} and cannot be "
-                f"claimed{f'; {record.claimed_by} finished it' if record else ''}. Set its status "
-                f"to {self.status} to evaluate it again",
-                submission_id,
-            )
-        if not self.retake_finished:
-            raise ClaimFinishedError(
-                f"{record.claimed_by} has finished the submission {submission_id} with the status "
-                f"{status['status']}",
-                submission_id,
-                status,
-            )
 
 
 def _require_own(status: Mapping[str, Any], claim: Claim) -> ClaimRecord:

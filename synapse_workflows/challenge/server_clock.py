@@ -46,3 +46,14 @@ class ServerClock:
 def get_server_clock(client: Session) -> ServerClock:
     """Return the clock of the server of a client."""
     return client.get_or_create(_RESOURCE, ServerClock)
+
+
+def compute_expiry(client: Session, lease: float) -> datetime:
+    """Return the end of a lease that starts now, with a resolution of milliseconds."""
+    end = get_server_clock(client).now() + timedelta(seconds=lease)
+    return end.replace(microsecond=end.microsecond // 1000 * 1000)
+
+
+def format_time(moment: datetime) -> str:
+    """Return a time as ISO 8601 text in UTC, with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,129 @@
+"""An attempt to claim one submission, by compare-and-set on the etag of its status."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from synapse_workflows.challenge.claim_annotations import ClaimRecord, remove_claim, set_claim
+from synapse_workflows.challenge.claims import Claim, build_claim
+from synapse_workflows.challenge.evaluation_queue import QueuedSubmission
+from synapse_workflows.challenge.server_clock import compute_expiry, get_server_clock
+from synapse_workflows.challenge.submission_status import SubmissionStatusName, update_status
+from synapse_workflows.client.core.session import Session
+
+#: Statuses of submissions that were cancelled.
+CancelledStatus = Literal["REJECTED", "INVALID", "CLOSED"]
+#: Time until a claim expires, in seconds.
+DEFAULT_LEASE: Final = 3600.0
+
+
+class LostRaceError(Exception):
+    """Another client has changed the status of the submission, which cannot be claimed."""
+
+
+@dataclass(frozen=True)
+class ClaimOptions:
+    """What to claim.
+
+    Args:
+        status: Status of the submissions to claim.
+        new_status: Status of claimed submissions.
+        cancelled_status: Status of submissions whose cancellation was requested.
+        max_claims: Maximum number of claims; None for no limit.
+        lease: Time until the claims expire, in seconds.
+        max_per_submitter: Maximum number of submissions of one team or user with `new_status`;
+            None for no limit.
+    """
+
+    status: SubmissionStatusName = "RECEIVED"
+    new_status: SubmissionStatusName = "EVALUATION_IN_PROGRESS"
+    cancelled_status: CancelledStatus = "REJECTED"
+    max_claims: int | None = None
+    lease: float = DEFAULT_LEASE
+    max_per_submitter: int | None = None
+
+
+class ClaimAttempt:
+    """One attempt to claim a submission.
+
+    Args:
+        client: The client.
+        submission: The submission.
+        claim_id: ID of the claim: a new one, or the one that the task holds.
+        claimant: The task, `dag/run/task[map_index]`.
+        options: What to claim.
+    """
+
+    def __init__(
+        self,
+        client: Session,
+        submission: QueuedSubmission,
+        claim_id: str,
+        claimant: str,
+        options: ClaimOptions,
+    ) -> None:
+        self._client = client
+        self._submission = submission
+        self._options = options
+        expiry = compute_expiry(client, options.lease)
+        self._record = ClaimRecord(claim_id, claimant, expiry)
+        self._is_settled = False
+
+    def run(self, evaluation_id: str) -> Claim | None:
+        """Claim the submission; settle it and return None if its cancellation was requested.
+
+        Args:
+            evaluation_id: ID of the evaluation.
+
+        Raises:
+            LostRaceError: The submission has another status, or another task has claimed it.
+            SynapseNotFoundError: The submission was withdrawn.
+            SynapseBadRequestError: Synapse refuses the claim, for example because the status has
+                the maximum number of annotations.
+
+        Source:
+            PUT /evaluation/submission/{id}/status
+        """
+        submission = self._submission
+        status = update_status(self._client, submission.id, self._change, submission.status)
+        if self._is_settled:
+            self._client.logger.info(
+                "The submitter has cancelled the submission %s; its status is now %s",
+                submission.id,
+                self._options.cancelled_status,
+            )
+            return None
+        return build_claim(status, evaluation_id)
+
+    def _change(self, status: dict[str, Any]) -> Mapping[str, Any] | None:
+        if self._is_written(status):
+            return None  # the response to this update was lost
+        self._is_settled = False
+        self._require_claimable(status)
+        if status.get("cancelRequested"):
+            self._is_settled = True
+            return remove_claim(status) | {
+                "status": self._options.cancelled_status,
+                "canCancel": False,
+            }
+        changes = {"status": self._options.new_status, "canCancel": True}
+        return set_claim(status, self._record) | changes
+
+    def _is_written(self, status: Mapping[str, Any]) -> bool:
+        """Return whether the status is what this attempt has written."""
+        if self._is_settled:
+            return bool(status["status"] == self._options.cancelled_status)
+        is_claimed = status["status"] == self._options.new_status
+        return is_claimed and ClaimRecord.of(status) == self._record
+
+    def _require_claimable(self, status: Mapping[str, Any]) -> None:
+        if status["status"] == self._options.status:
+            return
+        record = ClaimRecord.of(status)
+        if status["status"] == self._options.new_status and record is not None:
+            holder = (self._record.claim_id, self._record.claimed_by)
+            if (record.claim_id, record.claimed_by) == holder and record.expires_on is not None:
+                return
+            if record.is_expired(get_server_clock(self._client).now()):
+                return
+        raise LostRaceError(self._submission.id)
