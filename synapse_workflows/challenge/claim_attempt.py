@@ -8,8 +8,9 @@ from synapse_workflows.challenge.claim_annotations import ClaimRecord, remove_cl
 from synapse_workflows.challenge.claims import Claim, build_claim
 from synapse_workflows.challenge.evaluation_queue import QueuedSubmission
 from synapse_workflows.challenge.server_clock import compute_expiry, get_server_clock
-from synapse_workflows.challenge.submission_status import SubmissionStatusName, update_status
+from synapse_workflows.challenge.submission_status import update_status
 from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.model.argument_types import SubmissionStatusName
 
 #: Statuses of submissions that were cancelled.
 CancelledStatus = Literal["REJECTED", "INVALID", "CLOSED"]

@@ -20,8 +20,9 @@ from synapse_workflows.challenge.claim_errors import ClaimFinishedError, ClaimLo
 from synapse_workflows.challenge.claim_ids import shorten_claimant
 from synapse_workflows.challenge.claim_takeover import ClaimTaker
 from synapse_workflows.challenge.server_clock import compute_expiry, format_time
-from synapse_workflows.challenge.submission_status import SubmissionStatusName, update_status
+from synapse_workflows.challenge.submission_status import update_status
 from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.model.argument_types import SubmissionStatusName
 
 if TYPE_CHECKING:
     from datetime import datetime

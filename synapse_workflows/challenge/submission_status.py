@@ -4,25 +4,12 @@ Source: https://rest-docs.synapse.org/rest/org/sagebionetworks/evaluation/model/
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from synapse_workflows.challenge.server_clock import get_server_clock
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.flows import Reply
 from synapse_workflows.client.core.session import Session
-
-#: Statuses of submissions (SubmissionStatusEnum).
-SubmissionStatusName = Literal[
-    "OPEN",
-    "CLOSED",
-    "SCORED",
-    "INVALID",
-    "VALIDATED",
-    "EVALUATION_IN_PROGRESS",
-    "RECEIVED",
-    "REJECTED",
-    "ACCEPTED",
-]
 
 #: Returns the changed status; None if no change is needed. Raises an error to give up.
 StatusChange = Callable[[dict[str, Any]], Mapping[str, Any] | None]
