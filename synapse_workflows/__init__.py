@@ -80,12 +80,16 @@ if TYPE_CHECKING:
     from synapse_workflows.hooks.synapse import SynapseHook as SynapseHook
     from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy as SynapseRetryPolicy
     from synapse_workflows.links import SynapseEntityLink as SynapseEntityLink
+    from synapse_workflows.notifications import SynapseNotifier as SynapseNotifier
     from synapse_workflows.operators.annotations import (
         SynapseAnnotateOperator as SynapseAnnotateOperator,
     )
     from synapse_workflows.operators.files import (
         SynapseGetOperator as SynapseGetOperator,
         SynapseStoreOperator as SynapseStoreOperator,
+    )
+    from synapse_workflows.operators.messages import (
+        SynapseMessageOperator as SynapseMessageOperator,
     )
     from synapse_workflows.operators.scores import (
         SynapseScoreSubmissionOperator as SynapseScoreSubmissionOperator,
@@ -140,6 +144,8 @@ _MODULES = {
     "SynapseError": "synapse_workflows.client.errors",
     "SynapseGetOperator": "synapse_workflows.operators.files",
     "SynapseHook": "synapse_workflows.hooks.synapse",
+    "SynapseMessageOperator": "synapse_workflows.operators.messages",
+    "SynapseNotifier": "synapse_workflows.notifications",
     "SynapseRetryPolicy": "synapse_workflows.idempotency.retry_policy",
     "SynapseScoreSubmissionOperator": "synapse_workflows.operators.scores",
     "SynapseStoreOperator": "synapse_workflows.operators.files",

@@ -78,13 +78,33 @@ class SynapseBaseHook(BaseHook):
             AirflowNotFoundException: The connection is not defined.
             SynapseNoCredentialsError: The connection has no token.
         """
-        connection = await self.aget_connection(self.synapse_conn_id)
-        settings = ClientSettings.from_connection(connection, await connection.aextra_dejson())
+        return self.create_async_session(await self.async_settings())
+
+    def create_async_session(self, settings: ClientSettings, **options: Any) -> AsyncSession:
+        """Create a session from the settings of the connection. The caller must close the session.
+
+        Args:
+            settings: The settings.
+            options: Further arguments of `AsyncSession`.
+
+        Raises:
+            SynapseNoCredentialsError: The connection has no token.
+        """
         urls = settings.endpoints
         return AsyncSession(
             Endpoints(urls["repoEndpoint"], urls["authEndpoint"], urls["fileHandleEndpoint"]),
             Token(self._token(settings), origin=f"the connection {self.synapse_conn_id!r}"),
+            **options,
         )
+
+    async def async_settings(self) -> ClientSettings:
+        """Return the settings of the connection, in an event loop.
+
+        Raises:
+            AirflowNotFoundException: The connection is not defined.
+        """
+        connection = await self.aget_connection(self.synapse_conn_id)
+        return ClientSettings.from_connection(connection, await connection.aextra_dejson())
 
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the connection works, and a message with the user name. Never raises."""

@@ -14,6 +14,12 @@ from synapse_workflows.hooks.files import DownloadOptions, FileUpload, UploadOpt
 from synapse_workflows.hooks.sql_parameters import bind_parameters
 from synapse_workflows.hooks.submission_operations import SubmissionOperations
 from synapse_workflows.idempotency.annotation_writer import AnnotateMode, SynapseAnnotations
+from synapse_workflows.idempotency.message_sender import (
+    MessageContentType,
+    OutgoingMessage,
+    SynapseMessage,
+    send_in_call,
+)
 from synapse_workflows.idempotency.table_schema import NewColumns, TableLocation
 from synapse_workflows.idempotency.table_store import (
     StoreMode,
@@ -343,6 +349,38 @@ class SynapseHook(SynapseBaseHook):
             len(result["unchanged"]),
         )
         return result
+
+    def send_message(
+        self,
+        to: Any,
+        subject: str | None,
+        body: str,
+        content_type: MessageContentType = "text/plain",
+    ) -> SynapseMessage:
+        """Send a message to users and teams, as `SynapseMessageOperator` does.
+
+        Inside a task, a retry sends no message that an earlier try has sent. Messages are
+        compared by recipients, subject, body and content type.
+
+        Args:
+            to: A user name, a team name or a principal ID, also with the prefix `user:` or
+                `team:`; or a list of these, of which duplicates are removed.
+            subject: Subject of the message; None for none.
+            body: Text of the message.
+            content_type: `text/plain` or `text/html`.
+
+        Returns:
+            The sent message: its `id`, `recipients`, `subject` and `created_on`.
+
+        Raises:
+            AirflowFailException: An argument is invalid, a recipient is unknown or ambiguous, or
+                there are more than 50 recipients.
+            SynapseForbiddenError: The user may not send messages to a team.
+            SynapseTooManyRequestsError: The user has sent too many messages, 10 in 60 seconds.
+            ValueError: Unknown `content_type`.
+        """
+        message = OutgoingMessage.parse(to, subject, body, content_type)
+        return send_in_call(self.client, message)
 
 
 def _parse_provenance(

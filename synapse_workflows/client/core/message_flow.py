@@ -53,7 +53,7 @@ def _search_sent_message(file_handle_id: str) -> Flow[dict[str, Any] | None]:
         try:
             sent = yield from find_sent_message(file_handle_id)
         except SynapseError:
-            continue
+            return None
         if sent is not None:
             return sent
     return None
