@@ -1,12 +1,16 @@
 """Names of users and teams. A name is unique among both, ignoring case and punctuation."""
 
 import re
+from typing import Final
 
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
+from synapse_workflows.local.domain.request_fields import utf16_length
 from synapse_workflows.local.errors import BadRequest, Conflict
 from synapse_workflows.local.storage.models import Principal, Profile
+
+MAX_NAME_LENGTH: Final = 256
 
 
 def normalize_name(name: str) -> str:
@@ -15,7 +19,7 @@ def normalize_name(name: str) -> str:
 
 
 def check_available(session: Session, name: str, principal_id: int | None = None) -> None:
-    """Check that a name is valid and in use by no other principal.
+    """Check that a name is valid and that no other principal has it.
 
     Args:
         session: Database session.
@@ -23,12 +27,18 @@ def check_available(session: Session, name: str, principal_id: int | None = None
         principal_id: The principal that may have the name already; None for a new principal.
 
     Raises:
-        BadRequest: The name has neither a letter nor a digit.
+        BadRequest: The name is too long, has a control character, or has neither a letter nor a
+            digit.
         Conflict: Another user or team has the name.
     """
+    if (length := utf16_length(name)) > MAX_NAME_LENGTH:
+        raise BadRequest(f"name must be {MAX_NAME_LENGTH} characters or less; it has {length}.")
     alias = normalize_name(name)
-    if not alias:
-        raise BadRequest(f"Invalid name '{name}': it must contain a letter or a digit.")
+    if not (alias and name.isprintable()):
+        raise BadRequest(
+            f"Invalid name {name!r}: it must contain a letter or a digit, and no control "
+            "characters."
+        )
     owner = session.scalar(select(Principal.id).where(Principal.alias == alias))
     if owner not in {None, principal_id}:
         raise Conflict(f"The name {name} is already taken by another user or team.")
