@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Select, UnaryExpression, func, select
+from sqlalchemy import UnaryExpression, func, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import (
@@ -13,13 +13,13 @@ from synapse_workflows.constants import (
     TRUSTED_MESSAGE_SENDERS,
     AccessType,
 )
-from synapse_workflows.local.domain import access_lists, file_handles, request_fields
-from synapse_workflows.local.domain.access_lists import Owner
+from synapse_workflows.local.domain import file_handles, request_fields
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import next_id, parse_id
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.teams import access, membership
 from synapse_workflows.local.errors import (
     BadRequest,
     Forbidden,
@@ -29,14 +29,13 @@ from synapse_workflows.local.errors import (
 )
 from synapse_workflows.local.settings import Throttle
 from synapse_workflows.local.storage.message_models import Message, MessageDelivery
-from synapse_workflows.local.storage.models import Membership, Principal
+from synapse_workflows.local.storage.models import Principal
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute
 
 #: Maximum number of users and teams that a message is addressed to.
 MAX_RECIPIENTS: Final = 50
-_TEAM_ACL: Final = "TEAM"
 _TEXTS: Final = (
     "notificationUnsubscribeEndpoint", "userProfileSettingEndpoint", "to", "cc", "bcc",
 )  # fmt: skip
@@ -175,22 +174,19 @@ def _expand_teams(
         if each.is_individual:
             users[each.id] = None
             continue
-        team = Owner(_TEAM_ACL, each.id)
-        if not caller.is_admin and not access_lists.is_granted(
-            session, caller, team, AccessType.SEND_MESSAGE
-        ):
+        if not access.is_allowed(session, caller, each.id, AccessType.SEND_MESSAGE):
             raise Forbidden(
                 f"User {caller.id} lacks SEND_MESSAGE access to the team {each.name} ({each.id})."
             )
-        users |= dict.fromkeys(session.scalars(_select_members(each.id)))
+        users |= dict.fromkeys(_list_members(session, each.id))
     return users
 
 
-def _select_members(group_id: int) -> Select[int]:
-    if group_id == AUTHENTICATED_USERS:
-        return select(Principal.id).where(Principal.is_individual, Principal.id != ANONYMOUS)
-    query = select(Membership.member_id).where(Membership.group_id == group_id)
-    return query.order_by(Membership.member_id)
+def _list_members(session: Session, group_id: int) -> list[int]:
+    if group_id != AUTHENTICATED_USERS:
+        return membership.list_member_ids(session, group_id)
+    users = select(Principal.id).where(Principal.is_individual, Principal.id != ANONYMOUS)
+    return list(session.scalars(users))
 
 
 def _find_parent(session: Session, caller: Caller, body: Mapping[str, Any]) -> Message | None:
