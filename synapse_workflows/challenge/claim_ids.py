@@ -2,13 +2,23 @@
 
 import hashlib
 import uuid
-from typing import Final
+from typing import Any, Final
 
 from synapse_workflows.client.model.annotations import MAX_CHARACTERS
 
 _HASH_LENGTH: Final = 16
 #: Length of the part of a claim ID that identifies the task that made the claim.
 _PREFIX_LENGTH: Final = 12
+
+
+def describe_claimant(ti: Any) -> str:
+    """Return the name of a task instance, `dag/run/task[map_index]`.
+
+    Args:
+        ti: The task instance, as in the context of the task.
+    """
+    index = "" if ti.map_index is None or ti.map_index < 0 else f"[{ti.map_index}]"
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}{index}"
 
 
 def create_claim_id(claimant: str, generation: int = 0) -> str:

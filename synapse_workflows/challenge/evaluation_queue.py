@@ -44,10 +44,10 @@ class QueuedSubmission:
         """Whether the submitter has asked to cancel the submission."""
         return bool(self.status.get("cancelRequested"))
 
-    @property
-    def modified_on(self) -> datetime:
-        """When the status was changed last."""
-        return datetime.fromisoformat(self.status["modifiedOn"])
+
+def get_modification_time(status: Mapping[str, Any]) -> datetime:
+    """Return when a SubmissionStatus was changed last, by the clock of the server."""
+    return datetime.fromisoformat(status["modifiedOn"])
 
 
 def require_rights(client: Session, evaluation_id: str) -> None:

@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from synapse_workflows.challenge.claim_errors import ClaimError, ClaimFinishedError
 from synapse_workflows.challenge.claim_heartbeat import CancellationRequestedError, ClaimHeartbeat
+from synapse_workflows.challenge.claim_ids import describe_claimant
 from synapse_workflows.challenge.claims import (
     Claim,
     finish_claim,
@@ -148,7 +149,7 @@ class SubmissionScoring:
         return take_claim(
             self.client,
             self.submission,
-            _describe_claimant(self.context),
+            describe_claimant(self.context["ti"]),
             options.lease,
             status=options.status,
             new_status=options.new_status,
@@ -318,12 +319,6 @@ def _parse_submission(value: Any) -> tuple[Mapping[str, Any] | str, str]:
     except ValueError as error:
         raise AirflowFailException(str(error)) from error
     return submission_id, submission_id
-
-
-def _describe_claimant(context: "Context") -> str:
-    ti: Any = context["ti"]
-    index = "" if ti.map_index is None or ti.map_index < 0 else f"[{ti.map_index}]"
-    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}{index}"
 
 
 def _to_airflow_error(error: BaseException) -> BaseException:
