@@ -5,7 +5,7 @@ The annotations are in `submissionAnnotations`, which only the organizers of a c
 - `claim_id` (STRING): identifies the claim.
 - `claimed_by` (STRING): the task that holds the claim, `dag/run/task[map_index]`.
 - `claim_expires_on` (TIMESTAMP_MS): end of the lease. A claim that has ended has no such
-  annotation; the other two then name the task that has finished the submission.
+  annotation; `claimed_by` is then the task that has ended it.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class ClaimRecord:
 
     Args:
         claim_id: ID of the claim.
-        claimed_by: The task that holds or has held the claim.
+        claimed_by: The task that holds the claim, or that has ended it.
         expires_on: End of the lease; None if the claim has ended.
     """
 
@@ -76,7 +76,7 @@ def replace_annotations(status: Mapping[str, Any], values: Mapping[str, Any]) ->
 
 
 def set_claim(status: Mapping[str, Any], record: ClaimRecord) -> dict[str, Any]:
-    """Return a status with a claim."""
+    """Return a status with a claim, or with the end of a claim."""
     values = {
         CLAIM_ID: record.claim_id,
         CLAIMED_BY: record.claimed_by,

@@ -1,10 +1,10 @@
 """An attempt to claim one submission, by compare-and-set on the etag of its status."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from synapse_workflows.challenge.claim_annotations import ClaimRecord, remove_claim, set_claim
+from synapse_workflows.challenge.claim_annotations import ClaimRecord, set_claim
 from synapse_workflows.challenge.claims import Claim, build_claim
 from synapse_workflows.challenge.evaluation_queue import QueuedSubmission
 from synapse_workflows.challenge.server_clock import compute_expiry, get_server_clock
@@ -68,7 +68,8 @@ class ClaimAttempt:
         self._options = options
         expiry = compute_expiry(client, options.lease)
         self._record = ClaimRecord(claim_id, claimant, expiry)
-        self._is_settled = False
+        #: The claim, or its end, that the last update has written.
+        self._written: ClaimRecord | None = None
 
     def run(self, evaluation_id: str) -> Claim | None:
         """Claim the submission; settle it and return None if its cancellation was requested.
@@ -87,7 +88,7 @@ class ClaimAttempt:
         """
         submission = self._submission
         status = update_status(self._client, submission.id, self._change, submission.status)
-        if self._is_settled:
+        if self._written is None or self._written.expires_on is None:
             self._client.logger.info(
                 "The submitter has cancelled the submission %s; its status is now %s",
                 submission.id,
@@ -97,25 +98,15 @@ class ClaimAttempt:
         return build_claim(status, evaluation_id)
 
     def _change(self, status: dict[str, Any]) -> Mapping[str, Any] | None:
-        if self._is_written(status):
+        if self._written is not None and ClaimRecord.of(status) == self._written:
             return None  # the response to this update was lost
-        self._is_settled = False
         self._require_claimable(status)
-        if status.get("cancelRequested"):
-            self._is_settled = True
-            return remove_claim(status) | {
-                "status": self._options.cancelled_status,
-                "canCancel": False,
-            }
         changes = {"status": self._options.new_status, "canCancel": True}
-        return set_claim(status, self._record) | changes
-
-    def _is_written(self, status: Mapping[str, Any]) -> bool:
-        """Return whether the status is what this attempt has written."""
-        if self._is_settled:
-            return bool(status["status"] == self._options.cancelled_status)
-        is_claimed = status["status"] == self._options.new_status
-        return is_claimed and ClaimRecord.of(status) == self._record
+        self._written = self._record
+        if status.get("cancelRequested"):
+            changes = {"status": self._options.cancelled_status, "canCancel": False}
+            self._written = replace(self._record, expires_on=None)
+        return set_claim(status, self._written) | changes
 
     def _require_claimable(self, status: Mapping[str, Any]) -> None:
         if status["status"] == self._options.status:

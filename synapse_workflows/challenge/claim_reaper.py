@@ -1,16 +1,21 @@
 """End the claims of a queue whose lease has run out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypedDict
 
 from synapse_workflows.challenge.claim_annotations import (
     ClaimRecord,
-    remove_claim,
     replace_annotations,
+    set_claim,
 )
 from synapse_workflows.challenge.claim_attempt import CancelledStatus, LostRaceError
+from synapse_workflows.challenge.claim_ids import (
+    claim_id_prefix,
+    create_claim_id,
+    shorten_claimant,
+)
 from synapse_workflows.challenge.evaluation_queue import (
     QueuedSubmission,
     get_modification_time,
@@ -18,16 +23,21 @@ from synapse_workflows.challenge.evaluation_queue import (
     require_rights,
 )
 from synapse_workflows.challenge.server_clock import format_time, get_server_clock
-from synapse_workflows.challenge.submission_status import update_status
+from synapse_workflows.challenge.submission_status import read_status, update_status
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseBadRequestError, SynapseNotFoundError
 from synapse_workflows.client.model.argument_types import SubmissionStatusName
+from synapse_workflows.idempotency.task_state import TaskState
 
 #: Annotation that tells the organizers why a submission was marked.
 CLAIM_ERROR: Final = "claim_error"
 
-#: What happens to a submission whose claim has expired.
+_STATE_KEY: Final = "reap_submissions"
+
+#: What to do with a submission whose claim has expired.
 OnExpired = Literal["release", "mark"]
+#: What was done with a submission.
+ReapAction = Literal["released", "marked", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -64,14 +74,14 @@ class ReapedSubmission(TypedDict):
     """
 
     submission_id: str
-    action: Literal["released", "marked", "cancelled"]
+    action: ReapAction
     status: str
     claimed_by: str | None
     expired_on: str
 
 
 def reap_submissions(
-    client: Session, evaluation_id: str, options: ReapOptions
+    client: Session, evaluation_id: str, reaper: str, options: ReapOptions, task: TaskState
 ) -> list[ReapedSubmission]:
     """End the claims of a queue whose lease has run out. Other claims are not changed.
 
@@ -81,10 +91,12 @@ def reap_submissions(
     Args:
         client: The client.
         evaluation_id: ID of the evaluation queue.
+        reaper: The task, `dag/run/task[map_index]`; it becomes the annotation `claimed_by`.
         options: What to do with which claims.
+        task: State of the task. A retry returns the submissions of the earlier tries as well.
 
     Returns:
-        The submissions whose claims this call has ended, oldest first.
+        The submissions whose claims the task has ended, oldest first.
 
     Raises:
         SynapseNotFoundError: No such evaluation.
@@ -95,30 +107,74 @@ def reap_submissions(
         GET /evaluation/{id}/submission/status/all, PUT /evaluation/submission/{id}/status
     """
     require_rights(client, evaluation_id)
-    reaped, refusals = [], []
-    for submission in list(iter_submissions(client, evaluation_id, options.new_status)):
-        reaper = _Reaper(client, options)
-        if reaper.find_end(submission.status) is None:
-            continue
-        try:
-            reaped.append(reaper.reap(submission))
-        except (LostRaceError, SynapseNotFoundError):
-            client.logger.info("The submission %s was changed meanwhile", submission.id)
-        except SynapseBadRequestError as error:
-            client.logger.warning("Cannot reap the submission %s: %s", submission.id, error)
-            refusals.append(error)
-    if refusals and not reaped:
-        raise refusals[0]
-    return reaped
+    run = _ReaperRun(client, evaluation_id, reaper, options, task)
+    run.add_earlier()
+    found = list(iter_submissions(client, evaluation_id, options.new_status))
+    run.reap([one for one in found if run.find_end(one.status) is not None])
+    return run.get_reaped()
 
 
-class _Reaper:
-    """The end of one claim."""
+class _ReaperRun:
+    """The work of one task."""
 
-    def __init__(self, client: Session, options: ReapOptions) -> None:
+    def __init__(
+        self,
+        client: Session,
+        evaluation_id: str,
+        reaper: str,
+        options: ReapOptions,
+        task: TaskState,
+    ) -> None:
         self._client = client
+        self._evaluation_id = evaluation_id
+        self._identity = (reaper, task.max_tries)
+        self._name = shorten_claimant(reaper)
         self._options = options
-        self._done: ReapedSubmission | None = None
+        self._store = task.store
+        self._reaped: dict[str, ReapedSubmission] = {}
+        self._refusals: list[SynapseBadRequestError] = []
+
+    def add_earlier(self) -> None:
+        """Add the submissions that an earlier try has changed."""
+        saved = self._store.get(_STATE_KEY) or {}
+        if saved.get("evaluation_id") != self._evaluation_id:
+            return
+        prefix = claim_id_prefix(*self._identity)
+        for planned in saved["submissions"]:
+            submission_id = planned["submission_id"]
+            try:
+                status = read_status(self._client, submission_id)
+            except SynapseNotFoundError:
+                continue
+            record = ClaimRecord.of(status)
+            if record is not None and record.claim_id.startswith(prefix):
+                self._reaped[submission_id] = planned
+
+    def reap(self, submissions: Sequence[QueuedSubmission]) -> None:
+        """End the claims of submissions, unless another client is faster."""
+        planned = [self._describe(one.status) for one in submissions]
+        saved = [*self._reaped.values(), *planned]
+        if planned:
+            values = {"evaluation_id": self._evaluation_id, "submissions": saved}
+            self._store.set(_STATE_KEY, values)
+        for submission in submissions:
+            try:
+                self._end_claim(submission)
+            except (LostRaceError, SynapseNotFoundError):
+                self._client.logger.info("The submission %s was changed meanwhile", submission.id)
+            except SynapseBadRequestError as error:
+                self._client.logger.warning("Cannot reap %s: %s", submission.id, error)
+                self._refusals.append(error)
+
+    def get_reaped(self) -> list[ReapedSubmission]:
+        """Return the changed submissions, oldest first.
+
+        Raises:
+            SynapseBadRequestError: Synapse refused every change.
+        """
+        if self._refusals and not self._reaped:
+            raise self._refusals[0]
+        return [self._reaped[key] for key in sorted(self._reaped, key=int)]
 
     def find_end(self, status: Mapping[str, Any]) -> datetime | None:
         """Return when the claim of a status ended; None if it must not be changed."""
@@ -133,56 +189,54 @@ class _Reaper:
         limit = timedelta(seconds=self._options.unclaimed_after)
         return modified_on if modified_on + limit <= now else None
 
-    def reap(self, submission: QueuedSubmission) -> ReapedSubmission:
-        """End the claim of a submission and return what was done.
+    def _end_claim(self, submission: QueuedSubmission) -> None:
+        written = ClaimRecord(create_claim_id(*self._identity), self._name, None)
+        done = self._describe(submission.status)
 
-        Raises:
-            LostRaceError: Another client has changed the status of the submission.
-            SynapseNotFoundError: The submission was withdrawn.
-            SynapseBadRequestError: Synapse refuses the change.
-        """
-        update_status(self._client, submission.id, self._change, submission.status)
-        if self._done is None:
-            raise LostRaceError(submission.id)
+        def change(status: dict[str, Any]) -> Mapping[str, Any] | None:
+            nonlocal done
+            if ClaimRecord.of(status) == written:
+                return None  # the response to this update was lost
+            if self.find_end(status) is None:
+                raise LostRaceError(submission.id)
+            done = self._describe(status)
+            return _apply(set_claim(status, written), done)
+
+        update_status(self._client, submission.id, change, submission.status)
+        self._reaped[submission.id] = done
         self._client.logger.info(
-            "Submission %s: %s, now %s. The claim of %s ended on %s",
+            "Submission %s was %s and has the status %s now. The claim of %s ended on %s",
             submission.id,
-            self._done["action"],
-            self._done["status"],
-            self._done["claimed_by"],
-            self._done["expired_on"],
+            done["action"],
+            done["status"],
+            done["claimed_by"],
+            done["expired_on"],
         )
-        return self._done
 
-    def _change(self, status: dict[str, Any]) -> Mapping[str, Any] | None:
-        if self._done and status["status"] == self._done["status"]:
-            return None  # the response to this update was lost
-        end = self.find_end(status)
-        if end is None:
-            raise LostRaceError(status["id"])
-        self._done = self._describe(status, end)
-        changed = remove_claim(status) | {"status": self._done["status"]}
-        if self._done["action"] == "cancelled":
-            return changed | {"canCancel": False}
-        if self._done["action"] == "marked":
-            return replace_annotations(changed, {CLAIM_ERROR: _explain(self._done)})
-        return changed
-
-    def _describe(self, status: Mapping[str, Any], end: datetime) -> ReapedSubmission:
+    def _describe(self, status: Mapping[str, Any]) -> ReapedSubmission:
         record, options = ClaimRecord.of(status), self._options
-        action: Literal["released", "marked", "cancelled"] = "released"
-        new_status: str = options.status
+        end = self.find_end(status)
+        action: ReapAction = "released" if options.on_expired == "release" else "marked"
+        new_status: str = options.status if action == "released" else options.error_status
         if status.get("cancelRequested"):
             action, new_status = "cancelled", options.cancelled_status
-        elif options.on_expired == "mark":
-            action, new_status = "marked", options.error_status
         return ReapedSubmission(
             submission_id=str(status["id"]),
             action=action,
             status=new_status,
             claimed_by=record.claimed_by if record and record.expires_on else None,
-            expired_on=format_time(end),
+            expired_on=format_time(end or get_modification_time(status)),
         )
+
+
+def _apply(status: dict[str, Any], done: ReapedSubmission) -> dict[str, Any]:
+    """Return a status with what was done."""
+    changed = status | {"status": done["status"]}
+    if done["action"] == "cancelled":
+        return changed | {"canCancel": False}
+    if done["action"] == "marked":
+        return replace_annotations(changed, {CLAIM_ERROR: _explain(done)})
+    return changed
 
 
 def _explain(reaped: ReapedSubmission) -> str:

@@ -84,10 +84,10 @@ class ClaimTaker:
                 submission_id,
             )
         if record is None or record.claimed_by != self.claimant:
+            ended = f"; {record.claimed_by} has ended its claim" if record else ""
             raise ClaimLostError(
                 f"The submission {submission_id} has the status {status['status']} and cannot be "
-                f"claimed{f'; {record.claimed_by} finished it' if record else ''}. Set its status "
-                f"to {self.status} to evaluate it again",
+                f"claimed{ended}. Set its status to {self.status} to evaluate it again",
                 submission_id,
             )
         if not self.retake_finished:

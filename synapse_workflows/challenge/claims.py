@@ -295,9 +295,10 @@ def _require_own(status: Mapping[str, Any], claim: Claim) -> ClaimRecord:
             submission_id,
         )
     if (record.claim_id, record.claimed_by) != (claim.claim_id, claim.claimed_by):
+        action = "has ended the claim on" if record.expires_on is None else "has taken over"
         raise ClaimLostError(
-            f"{record.claimed_by} has taken over the submission {submission_id} from "
-            f"{claim.claimed_by}, whose lease lasted until {claim.expires_on}",
+            f"{record.claimed_by} {action} the submission {submission_id}, which "
+            f"{claim.claimed_by} held until {claim.expires_on}; its status is {status['status']}",
             submission_id,
         )
     if record.expires_on is None:

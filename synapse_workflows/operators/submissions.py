@@ -21,6 +21,7 @@ from synapse_workflows.challenge.claim_reaper import (
 )
 from synapse_workflows.challenge.submission_claimer import claim_submissions
 from synapse_workflows.client.model.argument_types import SubmissionStatusName
+from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.operator_arguments import check_choice, parse_seconds
 from synapse_workflows.operators.base import SynapseOperator
 
@@ -190,7 +191,7 @@ class SynapseReapSubmissionsOperator(SynapseOperator):
         self.cancelled_status: CancelledStatus = cancelled_status
         self.unclaimed_after = unclaimed_after
 
-    def execute(self, context: "Context") -> list[ReapedSubmission]:  # noqa: ARG002 - Airflow's
+    def execute(self, context: "Context") -> list[ReapedSubmission]:
         """End the expired claims and return the changed submissions."""
         evaluation_id = _parse_evaluation_id(self.evaluation_id)
         unclaimed_after = self.unclaimed_after
@@ -204,7 +205,8 @@ class SynapseReapSubmissionsOperator(SynapseOperator):
             cancelled_status=self.cancelled_status,
             unclaimed_after=unclaimed_after,
         )
-        reaped = reap_submissions(self.hook.client, evaluation_id, options)
+        reaper, task = describe_claimant(context["ti"]), TaskState.from_context(context)
+        reaped = reap_submissions(self.hook.client, evaluation_id, reaper, options, task)
         self.log.info("Ended %d claims of the queue %s", len(reaped), evaluation_id)
         return reaped
 
