@@ -7,6 +7,7 @@ background thread, for tests.
 <data_dir>/service.lock      locked while the service runs
 """
 
+import gc
 import ipaddress
 import json
 import logging
@@ -164,6 +165,7 @@ def serve(
             announce(service_info)
             write_private_file(data_dir / SERVICE_FILE, json.dumps(service_info, indent=2) + "\n")
 
+        gc.freeze()  # exclude long-lived objects from garbage collection
         server = _Server(app, write_service_file)
         try:
             with _handle_signals(server.stop):

@@ -1,5 +1,7 @@
 """Cells of a column at a time: equal to cells one by one."""
 
+import json
+
 import pytest
 from hypothesis import given, settings, strategies as st
 from support.cell_strategies import CELLS, INVALID
@@ -52,6 +54,41 @@ def test_cells_of_a_column_are_parsed_as_single_cells(data, kind, has_default, i
         assert column_cells.get_column_serializer(column.type)(expected) == [
             None if value is None else serialize(value) for value in expected
         ]
+
+
+#: Items of a list by the type of the list, also ones that are converted or invalid.
+ITEMS = {
+    "STRING_LIST": st.text('ab ,"\\\n\u2028é😀[]', max_size=6)
+    | st.text("ab ,", max_size=3)
+    | st.sampled_from(["x" * 50, "x" * 51, "😀" * 26]),
+    "INTEGER_LIST": st.integers(-9, 9) | st.integers(-(2**64), 2**64) | st.just("7"),
+    "DATE_LIST": st.integers(-9, 9) | st.integers(0, 2**64) | st.just("2020-01-01"),
+    "USERID_LIST": st.integers(-9, 9) | st.integers(0, 2**64) | st.just("7"),
+    "BOOLEAN_LIST": st.booleans() | st.sampled_from(["true", "no", 1]),
+    "ENTITYID_LIST": st.sampled_from(["syn1", "SYN2", "3", "syn0", "syn04", 5, f"syn{10**18}"]),
+}  # fmt: skip
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.data(), st.sampled_from(sorted(ITEMS)), st.sampled_from([",", ", ", " , "]))
+def test_lists_of_a_column_are_parsed_as_single_lists(data, kind, separator):
+    items = st.lists(ITEMS[kind], min_size=data.draw(st.integers(0, 1)), max_size=4)
+    body = {"name": "a", "columnType": kind, "maximumSize": 50, "maximumListLength": 3}
+    column = parse_column(1, body)
+    texts = [
+        json.dumps(each, ensure_ascii=False, separators=(separator, ":"))
+        for each in data.draw(st.lists(items, max_size=4))
+    ]
+    assert parse_at_once(column, texts) == parse_one_by_one(column, texts)
+
+
+@pytest.mark.parametrize(
+    "text", ['[",","b"]', '[", ","b"]', '[",", ","]', '["",","]', '["","",""]', '[" ,"," "]']
+)
+def test_commas_in_lists_are_kept(text):
+    body = {"name": "a", "columnType": "STRING_LIST", "maximumSize": 50, "maximumListLength": 3}
+    column = parse_column(1, body)
+    assert parse_at_once(column, [text, '["a"]']) == parse_one_by_one(column, [text, '["a"]'])
 
 
 @pytest.mark.parametrize("texts", [["a", None, "b"], ["a", "c"]])

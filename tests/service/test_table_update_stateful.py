@@ -38,7 +38,7 @@ COLUMNS = [
     ("entity", "ENTITYID", {}),
     ("user", "USERID", {}),
     ("file", "FILEHANDLEID", {}),
-    ("a,b", "STRING_LIST", {"maximumSize": 10, "maximumListLength": 3}),
+    ("a,b", "STRING_LIST", {"maximumSize": 16, "maximumListLength": 3}),
     ("numbers", "INTEGER_LIST", {"maximumListLength": 3}),
     ("json", "JSON", {}),
     ("text", "LINK", {"maximumSize": 20}),

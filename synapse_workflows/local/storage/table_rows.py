@@ -41,20 +41,27 @@ class RowWriter:
         """Return whether the table has no rows."""
         return self._connection.execute("SELECT 1 FROM live LIMIT 1").fetchone() is None
 
-    def insert(self, slots: Sequence[int], rows: Sequence[Sequence[Any]]) -> range:
-        """Insert rows with one value for each of the slots.
+    def insert(self, slots: Sequence[int], cells: Sequence[Sequence[Any]]) -> range:
+        """Insert rows.
+
+        Args:
+            slots: At least one slot.
+            cells: For each of the slots, the values of all rows.
 
         Returns:
             The IDs of the rows.
         """
-        first = self._writer.allocate_row_ids(len(rows))
-        names = "".join(f", c{slot}" for slot in slots)
-        marks = ", ?" * len(slots)
+        count = len(cells[0])
+        first = self._writer.allocate_row_ids(count)
+        used = [index for index, values in enumerate(cells) if not _are_null(values)]
+        names = "".join(f", c{slots[index]}" for index in used)  # other slots are null
+        marks = ", ?" * len(used)
+        row_ids = range(first, first + count)
         self._connection.executemany(
             f"INSERT INTO live (row_id, version{names}) VALUES (?, {self.version:d}{marks})",
-            ((number, *row) for number, row in enumerate(rows, first)),
+            zip(row_ids, *(cells[index] for index in used), strict=True),
         )
-        return range(first, first + len(rows))
+        return row_ids
 
     def get_versions(self, row_ids: Sequence[int]) -> dict[int, tuple[int, bool]]:
         """Return, by row ID, the version of the last change and whether the row still exists.
@@ -99,3 +106,8 @@ class RowWriter:
         self._connection.executemany(
             "DELETE FROM live WHERE row_id = ?", ((row_id,) for row_id in row_ids)
         )
+
+
+def _are_null(values: Sequence[Any]) -> bool:
+    """Return whether all values are None."""
+    return values[0] is None and values.count(None) == len(values)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.tables import cell_values
 from synapse_workflows.local.domain.tables.cell_values import NAN, StoredValue
-from synapse_workflows.local.domain.tables.column_types import TEXT_TYPES, Column
+from synapse_workflows.local.domain.tables.column_types import ITEM_TYPES, TEXT_TYPES, Column
 
 #: Parses the cells of a column.
 ColumnParser = Callable[[Sequence[str | None]], Sequence[StoredValue]]
@@ -19,8 +19,19 @@ ColumnParser = Callable[[Sequence[str | None]], Sequence[StoredValue]]
 ColumnSerializer = Callable[[Sequence[Any]], list[str | None]]
 
 #: Number that Python accepts, but not `cell_values`: with too many digits of the exponent.
-_LONG_EXPONENT: Final = re.compile(r"[eE][+-]?[0-9]{10}")
+_LONG_EXPONENT: Final = re.compile(r"e[+-]?[0-9]{10}")
 _BOOLEANS: Final = {"true": 1, "false": 0}
+_ID: Final = "(?:[1-9][0-9]{{0,17}}|0)"
+#: Type -> pattern of the JSON of an item that is stored as it is: for text, at most `size`
+#: characters of one UTF-16 unit without escapes.
+_ITEMS: Final = {
+    ColumnType.STRING: (r'"(?!,)[^"\\\x00-\x1f\ud800-\udfff\U00010000-\U0010ffff]{{0,{size}}}+"'),
+    ColumnType.INTEGER: "(?:-?[1-9][0-9]{{0,17}}|0)",
+    ColumnType.DATE: _ID,
+    ColumnType.USERID: _ID,
+    ColumnType.BOOLEAN: "(?:true|false)",
+    ColumnType.ENTITYID: f'"syn{_ID}"',
+}
 _INTEGER_TYPES: Final = frozenset(
     {
         ColumnType.INTEGER,
@@ -47,7 +58,11 @@ def get_column_parser(column: Column) -> ColumnParser:
     is_empty_valid = column.type in TEXT_TYPES
 
     def parse(texts: Sequence[str | None]) -> Sequence[StoredValue]:
-        present = [text for text in texts if text or (text is not None and is_empty_valid)]
+        present: Sequence[Any] = texts
+        if not all(texts):
+            present = [text for text in texts if text or (is_empty_valid and text is not None)]
+        if not present:
+            return [default] * len(texts)
         values = parse_all(present)
         if values is None:
             return list(map(parse_cell, texts))
@@ -55,7 +70,7 @@ def get_column_parser(column: Column) -> ColumnParser:
             return values
         remaining = iter(values)
         return [
-            next(remaining) if text or (text is not None and is_empty_valid) else default
+            next(remaining) if text or (is_empty_valid and text is not None) else default
             for text in texts
         ]
 
@@ -64,8 +79,8 @@ def get_column_parser(column: Column) -> ColumnParser:
 
 def _get_quick_parser(
     column: Column,
-) -> Callable[[list[str]], Sequence[StoredValue] | None] | None:
-    """Return a parser of non-null texts; None if cells have to be parsed one by one.
+) -> Callable[[Sequence[str]], Sequence[StoredValue] | None] | None:
+    """Return a parser of one or more non-null texts; None to parse cells one by one.
 
     The parser returns None if a cell does not have the common form.
     """
@@ -78,36 +93,58 @@ def _get_quick_parser(
         return _parse_integers
     if column.type is ColumnType.DOUBLE:
         return _parse_doubles
+    if column.type in ITEM_TYPES:
+        return _create_list_parser(column)
     return _parse_booleans if column.type is ColumnType.BOOLEAN else None
 
 
-def _are_short(texts: list[str], max_size: int) -> bool:
+def _are_short(texts: Sequence[str], max_size: int) -> bool:
     """Return whether no text has more than `max_size` UTF-16 units."""
-    longest = max(map(len, texts), default=0)
+    longest = max(map(len, texts))
     return longest <= max_size and (2 * longest <= max_size or "".join(texts).isascii())
 
 
-def _parse_integers(texts: list[str]) -> list[int] | None:
+def _parse_integers(texts: Sequence[str]) -> list[int] | None:
     digits = "".join(texts)
-    if not (digits.isascii() and digits.isdigit()):
-        return [] if not texts else None
-    if max(map(len, texts)) > cell_values.SAFE_DIGITS:
+    is_number = digits.isascii() and digits.isdigit()
+    if not is_number or max(map(len, texts)) > cell_values.SAFE_DIGITS:
         return None
     return list(map(int, texts))
 
 
-def _parse_doubles(texts: list[str]) -> list[float | str] | None:
-    joined = "\n".join(texts)
-    if not joined.isascii() or "_" in joined or _LONG_EXPONENT.search(joined):
+def _parse_doubles(texts: Sequence[str]) -> list[float | str] | None:
+    joined = "\n".join(texts).lower()
+    has_exponent = "e" in joined and _LONG_EXPONENT.search(joined)
+    if not joined.isascii() or "_" in joined or has_exponent:
         return None
     try:
-        values = list(map(float, texts))
+        values: list[float | str] = list(map(float, texts))
     except ValueError:
         return None
-    return [NAN if value != value else value for value in values]  # noqa: PLR0124 - NaN
+    if "n" in joined:
+        return [NAN if value != value else value for value in values]  # noqa: PLR0124 - NaN
+    return values
 
 
-def _parse_booleans(texts: list[str]) -> list[int] | None:
+def _create_list_parser(column: Column) -> Callable[[Sequence[str]], list[str] | None]:
+    """Return a parser of lists in the common form: no list is empty, no item is converted."""
+    item = _ITEMS[ITEM_TYPES[column.type]].format(size=column.max_cell_size)
+    more = (column.maximum_length or 0) - 1
+    if more < 0:
+        return lambda _: None
+    is_common = re.compile(rf"\[{item}(?:, ?{item}){{0,{more}}}+\]").fullmatch
+    end = '"' if item.startswith('"') else ""  # no item has a quote, or a comma at its start
+    compact, stored = f"{end},{end}", f"{end}, {end}"
+
+    def parse(texts: Sequence[str]) -> list[str] | None:
+        if not all(map(is_common, texts)):
+            return None
+        return "\n".join(texts).replace(stored, compact).replace(compact, stored).split("\n")
+
+    return parse
+
+
+def _parse_booleans(texts: Sequence[str]) -> list[int] | None:
     try:
         return [_BOOLEANS[text] for text in texts]
     except KeyError:

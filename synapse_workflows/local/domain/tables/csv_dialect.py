@@ -4,7 +4,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TextIO
+from typing import Any, Final, Protocol
 
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.errors import BadRequest
@@ -65,6 +65,13 @@ def _parse_character(body: Mapping[str, Any], key: str, default: str) -> str:
     return value
 
 
+class LineStream(Protocol):
+    """Text that is read line by line."""
+
+    def readline(self, size: int, /) -> str:
+        """Return the next line, at most `size` characters; an empty text at the end."""
+
+
 class _LineReader:
     """Iterator over the lines of a stream that buffers the lines of the current record.
 
@@ -74,7 +81,7 @@ class _LineReader:
             parser requests no further line if the record is complete.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: LineStream) -> None:
         self._stream = stream
         self.raw: list[str] = []
         self.is_exhausted = False
@@ -103,7 +110,21 @@ class _LineReader:
         self._size = 0
 
 
-def read_records(stream: TextIO, dialect: CsvDialect, *, skip: int = 0) -> Iterator[CsvRecord]:
+def create_reader(lines: Iterable[str], dialect: CsvDialect) -> Iterator[list[str]]:
+    """Return a reader of the csv module, which does not tell empty text from null."""
+    csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_SIZE))  # a setting of the process
+    return csv.reader(
+        lines,
+        delimiter=dialect.separator,
+        quotechar=dialect.quote,
+        escapechar=None if dialect.escape == dialect.quote else dialect.escape,
+        doublequote=True,
+    )
+
+
+def read_records(
+    stream: LineStream, dialect: CsvDialect, *, skip: int = 0, has_single_field: bool = False
+) -> Iterator[CsvRecord]:
     """Yield the records of a CSV file.
 
     An unquoted empty field is None. A quoted empty field is empty text. Empty lines are skipped,
@@ -113,26 +134,19 @@ def read_records(stream: TextIO, dialect: CsvDialect, *, skip: int = 0) -> Itera
         stream: Text with its original line ends, without a byte order mark.
         dialect: The CSV dialect.
         skip: Number of lines to skip at the start.
+        has_single_field: Whether the records before the stream have one field.
 
     Raises:
         BadRequest: The file is not valid CSV or not UTF-8.
     """
     lines = _LineReader(stream)
-    csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_SIZE))  # a setting of the process
-    reader = csv.reader(
-        lines,
-        delimiter=dialect.separator,
-        quotechar=dialect.quote,
-        escapechar=None if dialect.escape == dialect.quote else dialect.escape,
-        doublequote=True,
-    )
+    reader = create_reader(lines, dialect)
     empty_text, field = dialect.quote * 2, _compile_field(dialect)
     try:
         for _ in range(skip):
             if next(lines, None) is None:
                 break
             lines.clear()
-        has_single_field = False
         for row in reader:
             if lines.is_exhausted:
                 raise BadRequest(

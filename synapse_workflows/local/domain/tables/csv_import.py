@@ -4,16 +4,22 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from typing import Any, Final, TextIO
 
 from synapse_workflows.constants import MODEL, ROW_ID, ROW_METADATA, ROW_VERSION, GiB
 from synapse_workflows.local.domain import file_handles, request_fields
 from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.ids import parse_id
-from synapse_workflows.local.domain.tables import cell_values, column_cells, csv_dialect
+from synapse_workflows.local.domain.tables import (
+    cell_values,
+    column_cells,
+    csv_batches,
+    csv_dialect,
+)
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn
 from synapse_workflows.local.domain.tables.columns import parse_ids
+from synapse_workflows.local.domain.tables.csv_batches import CsvBatch
 from synapse_workflows.local.domain.tables.csv_dialect import CsvDialect, CsvRecord
 from synapse_workflows.local.domain.tables.row_changes import RowChangeSet
 from synapse_workflows.local.domain.tables.table_update import TableUpdate
@@ -21,7 +27,6 @@ from synapse_workflows.local.errors import BadRequest
 
 RESULT: Final = f"{MODEL}.table.UploadToTableResult"
 MAX_SIZE: Final = GiB
-_BATCH_ROWS: Final = 1000
 #: Maximum number of digits with which every number fits into 64 bits.
 _MAX_DIGITS: Final = 18
 
@@ -86,6 +91,14 @@ class UploadedCsv:
             BadRequest: The file is not valid CSV or not UTF-8.
         """
         return csv_dialect.read_records(self.text, self.dialect, skip=self.skip)
+
+    def batches(self) -> Iterator[CsvBatch]:
+        """Yield the records of the file in batches. The first batch is the first record alone.
+
+        Raises:
+            BadRequest: The file is not valid CSV or not UTF-8.
+        """
+        return csv_batches.read_batches(self.text, self.dialect, skip=self.skip)
 
 
 @contextmanager
@@ -152,9 +165,9 @@ def import_csv(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any
         changes = RowChangeSet(update)
         changes.set_read_etag(request_fields.get_text(request, "updateEtag"))
         has_header = csv.dialect.has_header
-        fields, rows = _map_fields(update, request, csv.records(), has_header=has_header)
+        fields, batches = _map_fields(update, request, csv.batches(), has_header=has_header)
         loader = _RowLoader(changes, fields)
-        while batch := list(islice(rows, _BATCH_ROWS)):
+        for batch in batches:
             loader.load(batch)
             run.progress.report(csv.stream.bytes_read, csv.size, f"Read {loader.count} rows")
     changes.check_conflicts()
@@ -164,14 +177,16 @@ def import_csv(update: TableUpdate, request: Mapping[str, Any]) -> dict[str, Any
 def _map_fields(
     update: TableUpdate,
     request: Mapping[str, Any],
-    records: Iterator[CsvRecord],
+    batches: Iterator[CsvBatch],
     *,
     has_header: bool,
-) -> tuple[FieldMapping, Iterator[CsvRecord]]:
-    """Return the mapping of the fields, and the records without the header."""
-    first = next(records, None)
-    if first is None:
+) -> tuple[FieldMapping, Iterator[CsvBatch]]:
+    """Return the mapping of the fields, and the batches of records without the header."""
+    header = next(batches, None)
+    if header is None:
         raise BadRequest("The CSV is empty." if has_header else "The CSV has no rows.")
+    first = header.records[0]
+    rows = batches if has_header else chain([header], batches)
     if request.get("columnIds"):
         by_id = update.columns_by_id()
         names: list[str] = []
@@ -179,10 +194,10 @@ def _map_fields(
             if number not in by_id:
                 raise BadRequest(f"columnIds: the table has no column with ID {number}.")
             names.append(by_id[number].column.name)
-        return _map_named(update, names), records if has_header else chain([first], records)
+        return _map_named(update, names), rows
     if has_header:
-        return _map_named(update, [name or "" for name in first]), records
-    return _map_unnamed(update, len(first)), chain([first], records)
+        return _map_named(update, [name or "" for name in first]), rows
+    return _map_unnamed(update, len(first)), rows
 
 
 def _map_named(update: TableUpdate, names: Sequence[str]) -> FieldMapping:
@@ -257,16 +272,21 @@ class _RowLoader:
         self._ignores_ids = fields.row_id is None or is_new_content
         self.count = 0
 
-    def load(self, records: Sequence[CsvRecord]) -> None:
+    def load(self, batch: CsvBatch) -> None:
         """Load a batch of records. A record that has a row ID and no values deletes its row.
 
         Raises:
             BadRequest: A record has too many fields, or a value is invalid.
         """
+        columns = self._parse_columns(batch)
+        if columns and self._ignores_ids:
+            self._changes.insert(self._fields.columns, columns)
+            self.count += len(columns[0])
+            return
+        parsed = list(zip(*columns, strict=True)) if columns else None
         inserts: list[Sequence[cell_values.StoredValue]] = []
         updates: list[_RowUpdate] = []
-        parsed = self._parse_columns(records)
-        for index, record in enumerate(records):
+        for index, record in enumerate(batch.iter_records()):
             cells = self._parse_cells(record) if parsed is None else parsed[index]
             ignores_id = self._ignores_ids and bool(cells)
             row_id = None if ignores_id else self._parse_id(record, self._fields.row_id)
@@ -278,21 +298,17 @@ class _RowLoader:
             self.count += 1
         self._apply(inserts, updates)
 
-    def _parse_columns(
-        self, records: Sequence[CsvRecord]
-    ) -> list[tuple[cell_values.StoredValue, ...]] | None:
-        """Return the values of each record; None if the records have to be parsed one by one."""
-        if not self._fields.columns or {*map(len, records)} != {self._fields.width}:
+    def _parse_columns(self, batch: CsvBatch) -> list[Sequence[cell_values.StoredValue]] | None:
+        """Return the values of each column; None if the records have to be parsed one by one."""
+        if batch.columns is None or len(batch.columns) != self._fields.width:
             return None
-        texts = list(zip(*records, strict=True))
         try:
-            columns = [
-                parse(texts[index])
+            return [
+                parse(batch.columns[index])
                 for parse, index in zip(self._column_parsers, self._fields.indexes, strict=True)
             ]
         except cell_values.CellError:
             return None
-        return list(zip(*columns, strict=True))
 
     def _apply(
         self, inserts: list[Sequence[cell_values.StoredValue]], updates: list[_RowUpdate]
@@ -301,7 +317,7 @@ class _RowLoader:
         if inserts and not columns:
             raise BadRequest("A row without ROW_ID has no values.")
         if inserts:
-            self._changes.insert(columns, inserts)
+            self._changes.insert(columns, list(zip(*inserts, strict=True)))
         for size, group in groupby(updates, key=lambda each: len(each[2])):
             if size:
                 self._changes.update(columns[:size], list(group))

@@ -1,10 +1,11 @@
 """Change sets of rows: inserts, updates and deletes with conflict detection."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from synapse_workflows.constants import ColumnType
 from synapse_workflows.local.domain.ids import generate_etag
+from synapse_workflows.local.domain.tables.cell_values import StoredValue
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn
 from synapse_workflows.local.domain.tables.table_update import TableUpdate
 from synapse_workflows.local.errors import BadRequest, PreconditionFailed
@@ -46,21 +47,26 @@ class RowChangeSet:
             raise BadRequest(f"Invalid etag: {etag}")
         self._read_version = max(self._read_version, version)
 
-    def insert(self, columns: Sequence[StoredColumn], rows: Sequence[Sequence[Any]]) -> range:
+    def insert(
+        self, columns: Sequence[StoredColumn], cells: Sequence[Sequence[StoredValue]]
+    ) -> range:
         """Insert rows. Other columns of the table get their defaults.
+
+        Args:
+            columns: At least one column of the table.
+            cells: For each of the columns, the values of all rows.
 
         Returns:
             The IDs of the rows.
         """
-        self._check_file_handles(columns, rows)
+        self._check_file_handles(columns, cells)
+        count = len(cells[0])
         slots = [each.slot for each in columns]
         others = [each for each in self._update.columns if each.slot not in slots]
         defaults = {each.slot: each.default() for each in others}
         defaults = {slot: value for slot, value in defaults.items() if value is not None}
-        tail = list(defaults.values())
-        return self.rows.insert(
-            [*slots, *defaults], [[*row, *tail] for row in rows] if tail else rows
-        )
+        repeated = [[value] * count for value in defaults.values()]
+        return self.rows.insert([*slots, *defaults], [*cells, *repeated])
 
     def update(
         self,
@@ -79,7 +85,7 @@ class RowChangeSet:
         Raises:
             BadRequest: A row has no version or does not exist.
         """
-        self._check_file_handles(columns, [row for _, _, row in rows])
+        self._check_file_handles(columns, zip(*(row for _, _, row in rows), strict=True))
         existing = self._check_rows(
             [(row_id, version) for row_id, version, _ in rows], partial=partial
         )
@@ -118,16 +124,17 @@ class RowChangeSet:
         return {row_id for row_id, (_, exists) in versions.items() if exists}
 
     def _check_file_handles(
-        self, columns: Sequence[StoredColumn], rows: Sequence[Sequence[Any]]
+        self, columns: Sequence[StoredColumn], cells: Iterable[Sequence[StoredValue]]
     ) -> None:
-        indexes = [
-            index
-            for index, each in enumerate(columns)
+        handle_ids = {
+            int(value)
+            for each, values in zip(columns, cells, strict=True)
             if each.column.type is ColumnType.FILEHANDLEID
-        ]
-        if indexes:
-            handle_ids = {row[index] for row in rows for index in indexes}
-            self._update.add_file_handles(handle_ids - {None})
+            for value in values
+            if value is not None
+        }
+        if handle_ids:
+            self._update.add_file_handles(handle_ids)
 
     def check_conflicts(self) -> None:
         """Check that no row of this change set was changed after the caller read the row.

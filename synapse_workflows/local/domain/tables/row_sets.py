@@ -1,7 +1,7 @@
 """Changes of rows in a request body: AppendableRowSetRequest with RowSet or PartialRowSet."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -148,7 +148,7 @@ def _apply_row_set(
     for action, group in groupby(rows, key=_get_action):
         batch = list(group)
         if action == "insert":
-            row_ids += changes.insert(columns, [cells or [] for _, _, cells in batch])
+            row_ids += changes.insert(columns, _transpose(cells or [] for _, _, cells in batch))
             continue
         if action == "delete":
             changes.delete([(row_id or 0, version) for row_id, version, _ in batch])
@@ -182,6 +182,13 @@ def _parse_row(
     return row_id, version, parser.parse(columns, [to_cell_text(cell) for cell in cells], number)
 
 
+def _transpose(
+    rows: Iterable[Sequence[cell_values.StoredValue]],
+) -> list[Sequence[cell_values.StoredValue]]:
+    """Return the values of rows, column by column."""
+    return list(zip(*rows, strict=True))
+
+
 def _get_action(row: _Row) -> str:
     if row[0] is None:
         return "insert"
@@ -200,7 +207,7 @@ def _apply_partial_row_set(
     for (is_insert, columns), group in groupby(rows, key=lambda row: (row[0] is None, row[1])):
         batch = list(group)
         if is_insert:
-            row_ids += changes.insert(columns, [cells for _, _, cells in batch])
+            row_ids += changes.insert(columns, _transpose(cells for _, _, cells in batch))
         else:
             updates = [(row_id or 0, None, cells) for row_id, _, cells in batch]
             changes.update(columns, updates, partial=True)
