@@ -4,7 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 
-from synapse_workflows.local.domain.ids import parse_entity_id, parse_unprefixed_id
+from synapse_workflows.local.domain import paging
+from synapse_workflows.local.domain.ids import parse_entity_id, parse_id, parse_unprefixed_id
+from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.errors import BadRequest
 
 
@@ -48,3 +50,35 @@ def parse_entity_path(entity_id: str, number: str | None) -> tuple[int, int | No
         BadRequest: The ID or the number is invalid.
     """
     return parse_entity_id(entity_id), None if number is None else parse_version_number(number)
+
+
+async def parse_team_id(team_id: str) -> int:
+    """Parse the team ID of a path.
+
+    Raises:
+        BadRequest: The ID is invalid.
+    """
+    return parse_id(team_id, "teamId")
+
+
+async def parse_user_id(user_id: str) -> int:
+    """Parse the user ID of a path.
+
+    Raises:
+        BadRequest: The ID is invalid.
+    """
+    return parse_id(user_id, "userId")
+
+
+async def parse_page(limit: int = 10, offset: int = 0) -> Page:
+    """Parse the limit and the offset of a query string.
+
+    Raises:
+        BadRequest: The limit or the offset is negative.
+    """
+    return paging.parse_page(limit, offset)
+
+
+TeamId = Annotated[int, Depends(parse_team_id)]
+UserId = Annotated[int, Depends(parse_user_id)]
+PageParameters = Annotated[Page, Depends(parse_page)]

@@ -16,6 +16,7 @@ from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.routers.dependencies import JsonRequest, RedirectRequest
 from synapse_workflows.local.routers.evaluations import EvaluationId
+from synapse_workflows.local.routers.parameters import TeamId
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
     created_response,
@@ -68,16 +69,17 @@ def create_submission(
 
 @router.get("/evaluation/{evaluation_id}/team/{team_id}/submissionEligibility")
 def get_team_eligibility(
-    request: JsonRequest, evaluation_id: EvaluationId, team_id: str
+    request: JsonRequest, evaluation_id: EvaluationId, team_id: TeamId
 ) -> Response:
     """Return the eligibility of a team and its members to submit.
 
     Source: GET /evaluation/{id}/team/{teamId}/submissionEligibility
     """
     with request.read_transaction("view") as tx:
-        team = parse_id(team_id, "teamId")
         return ApiResponse(
-            submission_eligibility.get_team_eligibility(tx.session, tx.caller, evaluation_id, team)
+            submission_eligibility.get_team_eligibility(
+                tx.session, tx.caller, evaluation_id, team_id
+            )
         )
 
 

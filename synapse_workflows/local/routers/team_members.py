@@ -9,12 +9,12 @@ from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.teams import invitations, membership, membership_requests
 from synapse_workflows.local.domain.teams.membership import MemberType
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.parameters import PageParameters, TeamId, UserId
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
     created_response,
     no_content_response,
 )
-from synapse_workflows.local.routers.teams import PageParameters, TeamId, UserId
 
 router = APIRouter(prefix="/repo/v1")
 

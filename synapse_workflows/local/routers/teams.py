@@ -1,14 +1,11 @@
 """Routes of teams and their ACLs (repo/v1)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import paging
-from synapse_workflows.local.domain.ids import parse_id
-from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.teams import team_acl, teams
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.parameters import PageParameters, TeamId, UserId
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
     created_response,
@@ -16,38 +13,6 @@ from synapse_workflows.local.routers.responses import (
 )
 
 router = APIRouter(prefix="/repo/v1")
-
-
-async def parse_team_id(team_id: str) -> int:
-    """Parse the team ID of a path.
-
-    Raises:
-        BadRequest: The ID is invalid.
-    """
-    return parse_id(team_id, "teamId")
-
-
-async def parse_user_id(user_id: str) -> int:
-    """Parse the user ID of a path.
-
-    Raises:
-        BadRequest: The ID is invalid.
-    """
-    return parse_id(user_id, "userId")
-
-
-async def parse_page(limit: int = 10, offset: int = 0) -> Page:
-    """Parse the limit and the offset of a query string.
-
-    Raises:
-        BadRequest: The limit or the offset is negative.
-    """
-    return paging.parse_page(limit, offset)
-
-
-TeamId = Annotated[int, Depends(parse_team_id)]
-UserId = Annotated[int, Depends(parse_user_id)]
-PageParameters = Annotated[Page, Depends(parse_page)]
 
 
 @router.post("/team")

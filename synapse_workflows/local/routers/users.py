@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from synapse_workflows.local.domain import paging, request_fields, user_headers, users
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.parameters import PageParameters
 from synapse_workflows.local.routers.responses import ApiResponse
 
 router = APIRouter(prefix="/repo/v1")
@@ -86,16 +87,14 @@ def get_passing_record(request: JsonRequest, user_id: str) -> Response:
 @router.get("/userGroupHeaders")
 def list_principals_by_prefix(
     request: JsonRequest,
+    page: PageParameters,
     prefix: str = "",
     typeFilter: str = "ALL",  # noqa: N803
-    limit: int = 10,
-    offset: int = 0,
 ) -> Response:
     """List the users and teams whose name starts with a prefix.
 
     Source: GET /userGroupHeaders
     """
-    page = paging.parse_page(limit, offset)
     kinds = request_fields.parse_enum(user_headers.TypeFilter, typeFilter, "typeFilter")
     with request.read_transaction("view") as tx:
         found = user_headers.list_by_prefix(tx.session, prefix, kinds, page)
