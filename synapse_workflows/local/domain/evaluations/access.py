@@ -28,6 +28,9 @@ ALL_RIGHTS: Final = (
     AccessType.DELETE_SUBMISSION,
 )
 
+#: Access types that a change of a submission status requires.
+SCORER_RIGHTS: Final = (AccessType.READ_PRIVATE_SUBMISSION, AccessType.UPDATE_SUBMISSION)
+
 
 def get_acl_owner(evaluation_id: int) -> Owner:
     """Return the owner key of the ACL of an evaluation."""
@@ -45,9 +48,9 @@ def get_evaluation(session: Session, evaluation_id: int) -> Evaluation:
 
 
 def get_denial(
-    session: Session, caller: Caller, evaluation: Evaluation, *rights: AccessType
+    session: Session, caller: Caller, evaluation_id: int, *rights: AccessType
 ) -> Forbidden | None:
-    """Check whether the caller has all of several rights on an evaluation.
+    """Check whether the caller has all of several rights on an existing evaluation.
 
     Returns:
         The error to raise; None if the caller has the rights.
@@ -56,11 +59,22 @@ def get_denial(
         return None
     if caller.is_anonymous and set(rights) != {AccessType.READ}:
         return Forbidden("Anonymous users have only READ access permission.")
-    granted = access_lists.list_granted(session, caller, get_acl_owner(evaluation.id))
+    granted = access_lists.list_granted(session, caller, get_acl_owner(evaluation_id))
     missing = next((each for each in rights if each not in granted), None)
     if missing is None:
         return None
     return Forbidden(f"You lack {missing} access to the requested evaluation.")
+
+
+def check(session: Session, caller: Caller, evaluation_id: int, *rights: AccessType) -> None:
+    """Check that the caller has all of several rights on an existing evaluation.
+
+    Raises:
+        Forbidden: The caller lacks a right.
+    """
+    denial = get_denial(session, caller, evaluation_id, *rights)
+    if denial is not None:
+        raise denial
 
 
 def require(
@@ -73,16 +87,8 @@ def require(
         Forbidden: The caller lacks a right.
     """
     evaluation = get_evaluation(session, evaluation_id)
-    denial = get_denial(session, caller, evaluation, *rights)
-    if denial is not None:
-        raise denial
+    check(session, caller, evaluation_id, *rights)
     return evaluation
-
-
-def is_allowed(session: Session, caller: Caller, evaluation_id: int, right: AccessType) -> bool:
-    """Return whether the evaluation exists and the caller has a right on it."""
-    evaluation = session.get(Evaluation, evaluation_id)
-    return evaluation is not None and get_denial(session, caller, evaluation, right) is None
 
 
 def select_evaluations(caller: Caller, right: AccessType) -> Select[int]:
@@ -105,7 +111,7 @@ def get_permissions(session: Session, caller: Caller, evaluation_id: int) -> dic
     evaluation = get_evaluation(session, evaluation_id)
 
     def has(right: AccessType, principal: Caller = caller) -> bool:
-        return get_denial(session, principal, evaluation, right) is None
+        return get_denial(session, principal, evaluation_id, right) is None
 
     return {
         "canView": has(AccessType.READ),

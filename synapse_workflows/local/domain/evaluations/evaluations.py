@@ -99,7 +99,7 @@ def get_by_name(session: Session, caller: Caller, name: str) -> dict[str, Any]:
         NotFound: No such evaluation, or the caller lacks READ.
     """
     evaluation = session.scalar(select(Evaluation).where(Evaluation.name == name.strip()))
-    if evaluation is None or access.get_denial(session, caller, evaluation, AccessType.READ):
+    if evaluation is None or access.get_denial(session, caller, evaluation.id, AccessType.READ):
         raise NotFound(f"Evaluation with name '{name}' does not exist")
     return serialize(evaluation)
 

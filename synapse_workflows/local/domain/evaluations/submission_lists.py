@@ -120,7 +120,7 @@ def list_own_bundles(
         NotFound: No such evaluation.
     """
     evaluation = access.get_evaluation(session, evaluation_id)
-    with_private = submission_status.can_see_private(session, caller, evaluation)
+    with_private = submission_status.can_see_private(session, caller, evaluation.id)
     query = _select_own(caller, evaluation)
     return [
         _serialize_bundle(*each, with_private=with_private)

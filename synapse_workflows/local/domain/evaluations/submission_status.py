@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy.orm import Session
+from sqlalchemy import select
+from sqlalchemy.orm import Session, defer
 
 from synapse_workflows.constants import AccessType, SubmissionStatusEnum
 from synapse_workflows.local.domain import annotations, entities, ids, request_fields
@@ -78,10 +79,28 @@ def get_status(session: Session, submission_id: int) -> SubmissionStatus:
     return session.get_one(SubmissionStatus, submission_id)
 
 
-def can_see_private(session: Session, caller: Caller, evaluation: Evaluation) -> bool:
+def _get_with_status(session: Session, submission_id: int) -> tuple[Submission, SubmissionStatus]:
+    """Return a submission, without its entity bundle, and its status.
+
+    Raises:
+        NotFound: No such submission.
+    """
+    query = (
+        select(Submission, SubmissionStatus)
+        .join(SubmissionStatus, SubmissionStatus.submission_id == Submission.id)
+        .where(Submission.id == submission_id)
+        .options(defer(Submission.entity_bundle))
+    )
+    row = session.execute(query).one_or_none()
+    if row is None:
+        raise submissions.build_not_found(submission_id)
+    return row[0], row[1]
+
+
+def can_see_private(session: Session, caller: Caller, evaluation_id: int) -> bool:
     """Return whether the caller may read private annotations."""
     right = AccessType.READ_PRIVATE_SUBMISSION
-    return access.get_denial(session, caller, evaluation, right) is None
+    return access.get_denial(session, caller, evaluation_id, right) is None
 
 
 def get(session: Session, caller: Caller, submission_id: int) -> dict[str, Any]:
@@ -93,11 +112,11 @@ def get(session: Session, caller: Caller, submission_id: int) -> dict[str, Any]:
         Forbidden: The caller lacks READ on the evaluation.
         NotFound: No such submission.
     """
-    submission = submissions.get_submission(session, submission_id)
-    right = AccessType.READ
-    evaluation = access.require(session, caller, submission.evaluation_id, right)
-    with_private = can_see_private(session, caller, evaluation)
-    return serialize(submission, get_status(session, submission_id), with_private=with_private)
+    submission, status = _get_with_status(session, submission_id)
+    evaluation_id = submission.evaluation_id
+    access.check(session, caller, evaluation_id, AccessType.READ)
+    with_private = can_see_private(session, caller, evaluation_id)
+    return serialize(submission, status, with_private=with_private)
 
 
 def update(
@@ -111,22 +130,10 @@ def update(
         NotFound: No such submission.
         StaleEtag: The etag is not the current one.
     """
-    submission = submissions.get_submission(session, submission_id)
-    require_scorer(session, caller, submission.evaluation_id)
-    status = get_status(session, submission_id)
+    submission, status = _get_with_status(session, submission_id)
+    access.check(session, caller, submission.evaluation_id, *access.SCORER_RIGHTS)
     _apply(caller, status, body)
     return serialize(submission, status, with_private=True)
-
-
-def require_scorer(session: Session, caller: Caller, evaluation_id: int) -> Evaluation:
-    """Return an evaluation whose submission statuses the caller may change.
-
-    Raises:
-        Forbidden: The caller lacks READ_PRIVATE_SUBMISSION or UPDATE_SUBMISSION.
-        NotFound: No such evaluation.
-    """
-    rights = (AccessType.READ_PRIVATE_SUBMISSION, AccessType.UPDATE_SUBMISSION)
-    return access.require(session, caller, evaluation_id, *rights)
 
 
 def _apply(caller: Caller, status: SubmissionStatus, body: Mapping[str, Any]) -> None:
@@ -164,12 +171,11 @@ def request_cancellation(session: Session, caller: Caller, submission_id: int) -
         Forbidden: The caller is not the submitter, or the submission cannot be cancelled.
         NotFound: No such submission.
     """
-    submission = submissions.get_submission(session, submission_id)
+    submission, status = _get_with_status(session, submission_id)
     if submission.user_id != caller.id:
         raise Forbidden(
             f"Only the submitter may request to cancel the submission {submission_id}."
         )
-    status = get_status(session, submission_id)
     if not status.can_cancel:
         raise Forbidden(f"The submission {submission_id} cannot be cancelled.")
     status.cancel_requested = True
@@ -195,7 +201,7 @@ def update_batch(
         PreconditionFailed: Another upload has started.
         StaleEtag: An etag is not the current one.
     """
-    evaluation = require_scorer(session, caller, evaluation_id)
+    evaluation = access.require(session, caller, evaluation_id, *access.SCORER_RIGHTS)
     statuses = request_fields.get_list(body, "statuses") or []
     if not 1 <= len(statuses) <= MAX_BATCH_SIZE:
         raise BadRequest(f"statuses must have 1 to {MAX_BATCH_SIZE} items; got {len(statuses)}.")
@@ -224,6 +230,7 @@ def _get_status_of_evaluation(
     session: Session, evaluation: Evaluation, body: Mapping[str, Any]
 ) -> SubmissionStatus:
     number = ids.parse_id(request_fields.get_required_text(body, "id"), "id")
-    if submissions.get_submission(session, number).evaluation_id != evaluation.id:
+    submission, status = _get_with_status(session, number)
+    if submission.evaluation_id != evaluation.id:
         raise BadRequest(f"Submission {number} does not belong to evaluation {evaluation.id}.")
-    return get_status(session, number)
+    return status

@@ -10,7 +10,6 @@ from synapse_workflows.local.domain import file_handles
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.evaluations import access
 from synapse_workflows.local.domain.ids import format_entity_id
-from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import NotFound
 from synapse_workflows.local.storage.evaluation_models import (
@@ -40,14 +39,21 @@ def serialize(submission: Submission) -> dict[str, Any]:
     }
 
 
+def build_not_found(submission_id: int) -> NotFound:
+    """Return the error for a submission that does not exist."""
+    return NotFound(f"Submission with id {submission_id} does not exist")
+
+
 def get_submission(session: Session, submission_id: int) -> Submission:
     """Return a submission.
 
     Raises:
         NotFound: No such submission.
     """
-    message = f"Submission with id {submission_id} does not exist"
-    return get_or_404(session, Submission, submission_id, message)
+    submission = session.get(Submission, submission_id)
+    if submission is None:
+        raise build_not_found(submission_id)
+    return submission
 
 
 def require(session: Session, caller: Caller, submission_id: int, right: AccessType) -> Submission:
@@ -58,7 +64,7 @@ def require(session: Session, caller: Caller, submission_id: int, right: AccessT
         NotFound: No such submission.
     """
     submission = get_submission(session, submission_id)
-    access.require(session, caller, submission.evaluation_id, right)
+    access.check(session, caller, submission.evaluation_id, right)
     return submission
 
 
@@ -96,8 +102,8 @@ def can_read_files(session: Session, caller: Caller, submission_id: int) -> bool
     """Return whether the submission exists and the caller may read its files."""
     submission = session.get(Submission, submission_id)
     right = AccessType.READ_PRIVATE_SUBMISSION
-    return submission is not None and access.is_allowed(
-        session, caller, submission.evaluation_id, right
+    return submission is not None and (
+        access.get_denial(session, caller, submission.evaluation_id, right) is None
     )
 
 

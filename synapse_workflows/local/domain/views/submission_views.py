@@ -18,7 +18,7 @@ from synapse_workflows.constants import (
     SubmissionStatusEnum,
 )
 from synapse_workflows.local.domain import request_fields
-from synapse_workflows.local.domain.evaluations import submission_status, submissions
+from synapse_workflows.local.domain.evaluations import access, submission_status, submissions
 from synapse_workflows.local.domain.evaluations.access import select_evaluations
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.views import definitions, view_types
@@ -180,7 +180,9 @@ class StatusTargets:
         """
         submission = submissions.get_submission(self._session, row_id)
         if submission.evaluation_id not in self._permitted:
-            submission_status.require_scorer(self._session, self._caller, submission.evaluation_id)
+            access.check(
+                self._session, self._caller, submission.evaluation_id, *access.SCORER_RIGHTS
+            )
             self._permitted.add(submission.evaluation_id)
         status = submission_status.get_status(self._session, row_id)
         caller = self._caller
