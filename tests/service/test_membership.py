@@ -40,7 +40,7 @@ def test_user_joins_after_an_invitation_only(ann, ben):
     add_member(ann, team, ben)
     assert list_members(ann, team) == {"alice": True, "bob": False}
     assert join(ben, team).status_code == 204  # a second time
-    assert ok(ben.get(f"{REPO}/user/{ben.id}/team?limit=50"))["results"][-1]["id"] == team
+    assert ok(ben.get(f"{REPO}/user/{ben.id}/team?limit=1000"))["results"][-1]["id"] == team
 
 
 def test_everyone_logged_in_joins_a_public_team(ann, dan, carol, anonymous):

@@ -149,9 +149,10 @@ def test_delete_removes_the_team_everywhere(ann, ben, dan, author):
         assert_error(ann.get(gone), 404, str(team_id))
     assert_error(ann.delete(f"{TEAM}/{team_id}"), 404)
     assert_error(dan.get(f"{INVITATION}/{invited}"), 404)
-    assert ok(dan.get(f"{REPO}/user/{dan.id}/openInvitation?limit=50"))["results"] == []
+    of_dan = f"{REPO}/user/{dan.id}/openInvitation?teamId={team_id}"
+    assert ok(dan.get(of_dan))["results"] == []
     assert ok(ben.get(f"{REPO}/userGroupHeaders/batch?ids={team_id}"))["children"] == []
-    mine = ok(ben.get(f"{REPO}/user/{ben.id}/team?limit=50"))["results"]
+    mine = ok(ben.get(f"{REPO}/user/{ben.id}/team?limit=1000"))["results"]
     assert team["id"] not in [each["id"] for each in mine]
     assert_error(ben.get(path), 403)
     acl = ann.acl(project)
@@ -277,7 +278,7 @@ def test_delete_while_a_user_joins_leaves_no_member(ann, ben):
         lambda: ann.delete(f"{TEAM}/{team}"), lambda: join(ben, team), lambda: join(ben, team)
     )
     assert set(statuses) <= {204, 404}
-    mine = ok(ben.get(f"{REPO}/user/{ben.id}/team?limit=50"))["results"]
+    mine = ok(ben.get(f"{REPO}/user/{ben.id}/team?limit=1000"))["results"]
     assert team not in [each["id"] for each in mine]
 
 
