@@ -4,6 +4,8 @@ from uuid import uuid4
 
 import pytest
 
+from synapse_workflows import Team
+
 BOB = 3300002
 
 
@@ -44,6 +46,25 @@ def test_functions_of_the_2_x_interface(official):
     ended = official("flat_end", team=team["id"], invitee="bob")
     assert f"Team with id {team['id']} does not exist" in ended.pop("gone")
     assert ended == {"members": ["alice", "bob"], "again": None, "open": 1}
+
+
+def test_both_clients_read_what_the_other_wrote(official, socket_service):
+    ours = socket_service.client("alice")
+    name = f"Team {uuid4()}"
+    theirs = official("flat_team", name=name, other=BOB)["id"]
+    assert ours.getTeam(name).description == "again"
+    assert ours.getPermissions(ours.getTeam(theirs), BOB) == ["READ", "UPDATE"]
+    invited = official("flat_invite", team=theirs, invitee="bob")
+    assert ours.get_membership_status(BOB, theirs) == invited["status"]
+    opened = list(ours.get_team_open_invitations(theirs))
+    assert [each.get("inviteeEmail") for each in opened] == [None, "someone@example.org"]
+    mine = ours.store(Team(name=f"Team {uuid4()}", description="by us"))
+    ours.invite_to_team(mine, user="bob", message="Hello")
+    assert official("accept", user="bob", team=mine.id)["member"] is True
+    members = [(each.member.userName, each.isAdmin) for each in ours.getTeamMembers(mine)]
+    assert members == [("alice", True), ("bob", False)]
+    ended = official("flat_end", team=mine.id, invitee="bob")
+    assert ended["members"] == ["alice", "bob"]
 
 
 def test_classes_of_the_4_x_interface(official):
