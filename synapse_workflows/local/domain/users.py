@@ -116,18 +116,19 @@ def update_profile(session: Session, caller: Caller, body: Mapping[str, Any]) ->
     }
     properties |= {key: request_fields.get_object(body, key) for key in _PRIVATE_OBJECTS}
     properties |= {key: request_fields.get_list(body, key) for key in _PRIVATE_LISTS}
-    _check_picture(session, caller, profile, properties[_PICTURE])
+    properties[_PICTURE] = _parse_picture(session, caller, profile, properties[_PICTURE])
     profile.properties = {key: value for key, value in properties.items() if value is not None}
     profile.etag = generate_etag()
     return _serialize(principal, profile)
 
 
-def _check_picture(
-    session: Session, caller: Caller, profile: Profile, handle_id: str | None
-) -> None:
-    """Check that the caller owns the file handle of a new picture."""
-    if handle_id is not None and handle_id != profile.properties.get(_PICTURE):
-        file_handles.get_own_handle(session, caller, parse_id(handle_id, _PICTURE))
+def _parse_picture(
+    session: Session, caller: Caller, profile: Profile, text: str | None
+) -> str | None:
+    """Return the file handle ID of a picture. The caller must own the file handle if it is new."""
+    if not text or text == profile.properties.get(_PICTURE):
+        return text or None
+    return str(file_handles.get_own_handle(session, caller, parse_id(text, _PICTURE)).id)
 
 
 def has_picture(session: Session, user_id: int, handle_id: int) -> bool:
