@@ -88,6 +88,9 @@ if TYPE_CHECKING:
         SynapseGetOperator as SynapseGetOperator,
         SynapseStoreOperator as SynapseStoreOperator,
     )
+    from synapse_workflows.operators.leaderboards import (
+        SynapseLeaderboardOperator as SynapseLeaderboardOperator,
+    )
     from synapse_workflows.operators.messages import (
         SynapseMessageOperator as SynapseMessageOperator,
     )
@@ -144,6 +147,7 @@ _MODULES = {
     "SynapseError": "synapse_workflows.client.errors",
     "SynapseGetOperator": "synapse_workflows.operators.files",
     "SynapseHook": "synapse_workflows.hooks.synapse",
+    "SynapseLeaderboardOperator": "synapse_workflows.operators.leaderboards",
     "SynapseMessageOperator": "synapse_workflows.operators.messages",
     "SynapseNotifier": "synapse_workflows.notifications",
     "SynapseRetryPolicy": "synapse_workflows.idempotency.retry_policy",

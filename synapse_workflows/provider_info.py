@@ -130,6 +130,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "synapse_workflows.operators.annotations",
                     "synapse_workflows.operators.files",
+                    "synapse_workflows.operators.leaderboards",
                     "synapse_workflows.operators.messages",
                     "synapse_workflows.operators.scores",
                     "synapse_workflows.operators.snapshots",
