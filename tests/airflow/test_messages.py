@@ -9,6 +9,7 @@ from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
 from support.execution_api import ExecutionApi, Run
 from support.fault_injection import FaultInjector
+from support.killable_worker import KillPoint, Worker
 
 from synapse_workflows import SynapseHook, SynapseMessageOperator
 from synapse_workflows.client.errors import SynapseForbiddenError
@@ -17,7 +18,6 @@ from synapse_workflows.testing import over_socket
 
 _names = count(1)
 MESSAGE = "POST /repo/v1/message$"
-OUTBOX = "GET /repo/v1/message/outbox"
 
 
 @pytest.fixture
@@ -138,20 +138,27 @@ def test_lost_response_sends_no_second_message(faulty_service, subject):
     assert run.value("send")["id"] == message.id
 
 
-def test_retry_finds_the_message_of_a_try_that_stopped(faulty_service, subject):
-    service, injector, api = faulty_service
-    with DAG("stopped", schedule=None) as dag:
-        SynapseMessageOperator(
-            task_id="send", retries=5, to="bob", subject=subject, body="Try {{ ti.try_number }}"
+def test_worker_killed_at_any_change_sends_one_message(connection, socket_service, tmp_path):
+    def run(name, *kill_points):
+        folder = tmp_path / name
+        folder.mkdir()
+        arguments = {"to": "bob", "subject": f"{tmp_path} {name}"}
+        worker = Worker(
+            connection, folder, SynapseMessageOperator, body="Try {{ ti.try_number }}", **arguments
         )
-    run = Run(api, dag)
-    injector.at(MESSAGE, lambda: None, after=True, respond=False)
-    injector.at(OUTBOX, lambda: None, nth=None, respond=False)
-    assert run.task("send", max_tries=5).state == "up_for_retry"
-    injector.clear()
-    assert run.task("send", max_tries=5).state == "success"
-    (message,) = service.inbox("bob")
-    assert (message.body, message.id) == ("Try 1", run.value("send")["id"])
+        for kill_point in (*kill_points, None):
+            worker.begin(kill_point)
+            result = worker.end()
+            assert (result is None) == (kill_point is not None)
+        inbox = socket_service.inbox("bob")
+        (message,) = [each for each in inbox if each.subject == arguments["subject"]]
+        assert (result["state"], result["value"]["id"]) == ("success", message.id)
+        return result["trace"]
+
+    events = [each for each in run("complete") if not each.startswith("GET")]
+    assert "POST /repo/v1/message 201" in events
+    for number, event in enumerate(dict.fromkeys(events)):
+        run(str(number), KillPoint(event))
 
 
 def test_retry_sends_a_message_that_did_not_arrive(faulty_service, subject):
