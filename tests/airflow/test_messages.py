@@ -247,7 +247,7 @@ def test_hook_outside_a_task_sends_each_call(hook, inbox, subject):
         (["bob", 12345], "Invalid to: Unknown recipient '12345'"),
         ("team:bob", "'bob' is a user. Pass 'user:bob'"),
         ([], "Invalid to: No recipient"),
-        ("mail:bob", "Invalid to: Invalid recipient 'mail:bob'"),
+        ("mail:bob", "Invalid to: Malformed recipient 'mail:bob'"),
     ],
 )
 def test_invalid_recipients_fail_at_once(send, hook, inbox, subject, to, reason):

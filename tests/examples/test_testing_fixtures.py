@@ -17,6 +17,12 @@ def test_a_client(synapse_client, tmp_path):
 
 def test_a_connection(synapse_connection, synapse_client):
     assert SynapseHook(synapse_connection).client.findEntityId("fixtures")
+
+
+def test_an_inbox(synapse_connection, synapse_inbox):
+    sent = SynapseHook(synapse_connection).send_message("bob", "Greeting", "Hello Bob")
+    (message,) = synapse_inbox("bob")
+    assert (message.id, message.subject, message.body) == (sent["id"], "Greeting", "Hello Bob")
 """
 
 
@@ -27,4 +33,4 @@ def test_fixtures_work_in_another_project(tmp_path):
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert "2 passed" in done.stdout, done.stdout
+    assert "3 passed" in done.stdout, done.stdout

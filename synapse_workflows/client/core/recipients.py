@@ -95,7 +95,7 @@ def _parse_text(text: str, given: Any) -> Recipient:
 
 def _malformed(given: Any) -> RecipientError:
     return RecipientError(
-        f"Invalid recipient {given!r:.100}: expected the name or the principal ID of a user or a "
+        f"Malformed recipient {given!r:.100}: expected the name or the principal ID of a user or "
         f"team, for example {_EXAMPLES}."
     )
 
@@ -153,7 +153,7 @@ def _select(recipient: Recipient, found: list[Mapping[str, Any]]) -> str:
     if found:
         other = "team" if recipient.kind == "user" else "user"
         raise RecipientError(
-            f"Invalid recipient '{recipient}': {recipient.value!r} is a {other}. "
+            f"Unknown recipient '{recipient}': {recipient.value!r} is a {other}. "
             f"Pass '{other}:{recipient.value}'."
         )
     kind = recipient.kind or "user or team"
