@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from itertools import count
 from pathlib import Path
+from textwrap import dedent
 
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
 if "airflow" not in sys.modules:
@@ -25,6 +26,7 @@ with warnings.catch_warnings():
 
 import pytest
 from airflow.sdk import DAG
+from support.challenge import Challenge
 from support.execution_api import ExecutionApi, Run
 from support.table_types import TableFactory
 
@@ -33,6 +35,7 @@ from synapse_workflows import (
     File,
     Project,
     Schema,
+    SynapseScoreSubmissionOperator,
     SynapseTableStoreOperator,
     Table,
 )
@@ -174,3 +177,45 @@ def rows_of(alice, tmp_path):
         return [row if ids else row[2:] for row in result]
 
     return get_rows
+
+
+@pytest.fixture
+def challenge(alice, project, tmp_path):
+    """Queue of alice with a gold standard."""
+    return Challenge(alice, project, tmp_path / "challenge")
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Function that writes a script and returns its path."""
+
+    def write(name, text):
+        path = tmp_path / name
+        path.write_text(dedent(text))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def score(api, challenge):
+    """Function that runs a SynapseScoreSubmissionOperator; returns its last result and its run."""
+
+    def run(submission, *, tries=1, max_tries=0, **arguments):
+        places = {
+            "goldstandard_id": challenge.goldstandard,
+            "results_parent_id": challenge.project,
+        }
+        with DAG("score", schedule=None) as dag:
+            SynapseScoreSubmissionOperator(
+                task_id="score",
+                retries=max_tries,
+                submission=submission,
+                **(places | arguments),
+            )
+        one = Run(api, dag, f"run_{next(_names)}")
+        for _ in range(tries):
+            result = one.task("score", max_tries=max_tries)
+        return result, one
+
+    return run

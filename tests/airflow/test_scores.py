@@ -1,18 +1,9 @@
 """Tests of SynapseScoreSubmissionOperator: status, scores, results and provenance."""
 
 import json
-from itertools import count
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
-from airflow.sdk import DAG
-from support.challenge import Challenge
-from support.execution_api import Run
-
-from synapse_workflows import SynapseScoreSubmissionOperator
-
-RUNS = count(1)
 
 VALIDATE = """
     import argparse, json
@@ -50,51 +41,9 @@ def require_header(predictions: Path) -> list:
     return [] if predictions.read_text().startswith("id,") else ["The header is missing"]
 
 
-@pytest.fixture
-def challenge(alice, project, tmp_path):
-    return Challenge(alice, project, tmp_path / "challenge")
-
-
-@pytest.fixture
-def script(tmp_path):
-    def write(name, text):
-        path = tmp_path / name
-        path.write_text(dedent(text))
-        return str(path)
-
-    return write
-
-
-@pytest.fixture
-def score(api, challenge):
-    """Function that runs the operator on a submission; returns the last result and the run."""
-
-    def run(submission, *, tries=1, max_tries=0, **arguments):
-        with DAG("score_one", schedule=None) as dag:
-            SynapseScoreSubmissionOperator(
-                task_id="score",
-                retries=max_tries,
-                submission=submission,
-                **(
-                    {
-                        "scorer": score_lines,
-                        "goldstandard_id": challenge.goldstandard,
-                        "results_parent_id": challenge.project,
-                    }
-                    | arguments
-                ),
-            )
-        one = Run(api, dag, f"run_{next(RUNS)}")
-        for _ in range(tries):
-            result = one.task("score", max_tries=max_tries)
-        return result, one
-
-    return run
-
-
 def test_function_scores_a_submission(score, challenge, sources_of):
     submission = challenge.submit("id,1\na,1\nb,2\n")
-    result, run = score(submission, validator=require_header)
+    result, run = score(submission, scorer=score_lines, validator=require_header)
     assert result.state == "success", result.error
     value = run.value("score")
     assert value["status"] == "SCORED"
@@ -131,7 +80,7 @@ def test_command_scores_a_submission(score, challenge, script, sources_of):
 def test_validator_makes_a_submission_invalid(score, challenge, script, form):
     submission = challenge.submit("nonsense")
     validator = require_header if form == "function" else script("validate.py", VALIDATE)
-    result, run = score(submission, validator=validator)
+    result, run = score(submission, scorer=score_lines, validator=validator)
     assert result.state == "success", result.error
     value = run.value("score")
     assert (value["status"], value["scores"]) == ("INVALID", {})

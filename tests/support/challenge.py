@@ -1,6 +1,10 @@
 """A challenge of one user: a queue, a gold standard, and submissions."""
 
 import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -74,3 +78,22 @@ class Challenge:
         folder = self.syn.findEntityId(submission, self.project)
         children = self.syn.getChildren(folder, includeTypes=["file"]) if folder else ()
         return {one["name"]: one["versionNumber"] for one in children}
+
+    @contextmanager
+    def in_background(self, marker: str, act: Callable[[], object]) -> Iterator[None]:
+        """Call a function in a thread when a file exists, which the block creates."""
+
+        def wait_and_act() -> None:
+            deadline = time.monotonic() + 60
+            while not Path(marker).exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            act()
+
+        thread = threading.Thread(target=wait_and_act)
+        thread.start()
+        yield
+        thread.join()
+
+    def cancel(self, submission: str) -> None:
+        """Request the cancellation of a submission."""
+        self.syn.restPUT(f"/evaluation/submission/{submission}/cancellation")

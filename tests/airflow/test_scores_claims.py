@@ -1,0 +1,226 @@
+"""Tests of the claim while a submission is scored: lease, cancellation, loss, retries, kills."""
+
+import time
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG
+from support.challenge import Challenge
+from support.execution_api import Run
+from support.killable_worker import KillPoint, Worker
+
+from synapse_workflows import SynapseScoreSubmissionOperator
+from synapse_workflows.challenge.claim_errors import ClaimHeldError, ClaimLostError
+from synapse_workflows.challenge.claims import claim_submissions, renew_claim, take_claim
+
+GOOD = "id,1\n"
+
+
+def create_scorer(folder: Path, seconds: float):
+    """Return a scorer that notes its process ID, waits, and notes its end."""
+    started, calls, ended = (str(folder / name) for name in ("started", "calls", "ended"))
+
+    def score(predictions):
+        import os
+        import time
+        from pathlib import Path
+
+        with Path(calls).open("a") as file:
+            file.write("call\n")
+        Path(started).write_text(str(os.getpid()))
+        time.sleep(seconds)
+        Path(ended).touch()
+        return {"auc": 0.5}
+
+    return score
+
+
+def is_running(folder: Path) -> bool:
+    return Path(f"/proc/{(folder / 'started').read_text()}").exists()
+
+
+def count_calls(folder: Path) -> int:
+    return len((folder / "calls").read_text().splitlines())
+
+
+def test_lease_is_renewed_while_the_scorer_runs(score, challenge, alice, tmp_path):
+    submission = challenge.submit(GOOD)
+    errors = []
+
+    def take_over():
+        time.sleep(3)
+        try:
+            take_claim(alice, submission, "other task", 60)
+        except ClaimHeldError as error:
+            errors.append(error)
+
+    with challenge.in_background(tmp_path / "started", take_over):
+        result, _ = score(submission, scorer=create_scorer(tmp_path, 6), lease=2)
+    assert result.state == "success", result.error
+    assert len(errors) == 1
+
+
+def test_cancellation_stops_the_scorer(score, challenge, tmp_path):
+    submission = challenge.submit(GOOD)
+    with challenge.in_background(tmp_path / "started", lambda: challenge.cancel(submission)):
+        began = time.monotonic()
+        result, run = score(submission, scorer=create_scorer(tmp_path, 60), lease=4)
+    assert result.state == "success", result.error
+    assert time.monotonic() - began < 30
+    assert not is_running(tmp_path)
+    value = run.value("score")
+    assert (value["status"], value["scores"], value["results_id"]) == ("CLOSED", {}, None)
+    status, annotations = challenge.get_status(submission)
+    assert status["status"] == "CLOSED"
+    assert "claim_expires_on" not in annotations
+    assert challenge.list_files(submission) == {}
+
+
+def test_status_of_cancelled_submissions(score, challenge, tmp_path):
+    submission = challenge.submit(GOOD)
+    with challenge.in_background(tmp_path / "started", lambda: challenge.cancel(submission)):
+        score(
+            submission,
+            scorer=create_scorer(tmp_path, 60),
+            lease=4,
+            cancel_status="REJECTED",
+        )
+    assert challenge.get_status(submission)[0]["status"] == "REJECTED"
+
+
+def test_lost_claim_stops_the_scorer(score, challenge, alice, tmp_path):
+    submission = challenge.submit(GOOD)
+
+    def take_over():
+        challenge.change_status(submission, status="RECEIVED")
+        take_claim(alice, submission, "other task", 600)
+
+    with challenge.in_background(tmp_path / "started", take_over):
+        result, _ = score(
+            submission, scorer=create_scorer(tmp_path, 60), lease=4, max_tries=3
+        )
+    assert isinstance(result.error, ClaimLostError)
+    assert not is_running(tmp_path)
+    status, annotations = challenge.get_status(submission)
+    assert status["status"] == "EVALUATION_IN_PROGRESS"
+    assert annotations["claimed_by"] == ("STRING", ["other task"])
+    assert challenge.list_files(submission) == {}
+
+
+def test_claim_is_handed_over_to_mapped_tasks(api, challenge, alice):
+    submissions = {challenge.submit(f"id,{number}\n"): number for number in range(3)}
+    claims = claim_submissions(
+        alice, challenge.evaluation, "dag/run/claim", status="RECEIVED",
+        new_status="EVALUATION_IN_PROGRESS", max_claims=10, lease=600,
+    )  # fmt: skip
+    with DAG("mapped", schedule=None) as dag:
+        SynapseScoreSubmissionOperator.partial(
+            task_id="score",
+            scorer=lambda predictions: {"n": int(predictions.read_text().split(",")[1])},
+            goldstandard_id=challenge.goldstandard,
+            results_parent_id=challenge.project,
+        ).expand(submission=[one.to_json() for one in claims])
+    run = Run(api, dag, "run_mapped")
+    for index, claim in enumerate(claims):
+        result = run.task("score", index)
+        assert result.state == "success", result.error
+        value = run.value("score", map_index=index)
+        assert value["submission_id"] == claim.submission_id
+        assert value["scores"] == {"n": submissions[claim.submission_id]}
+        assert challenge.get_status(claim.submission_id)[0]["status"] == "SCORED"
+
+
+def test_retry_after_the_end_returns_the_same_result(score, challenge, tmp_path):
+    submission = challenge.submit(GOOD)
+    result, run = score(submission, scorer=create_scorer(tmp_path, 0), max_tries=2)
+    first, status = run.value("score"), challenge.get_status(submission)
+    assert result.state == "success", result.error
+    assert run.task("score", max_tries=2).state == "success"
+    assert run.value("score") == first
+    assert challenge.get_status(submission) == status
+    assert count_calls(tmp_path) == 1
+
+
+def test_cleared_task_scores_again(score, challenge, tmp_path):
+    submission = challenge.submit(GOOD)
+    _, run = score(submission, scorer=create_scorer(tmp_path, 0))
+    first = run.value("score")
+    result = run.task("score", max_tries=1)
+    assert result.state == "success", result.error
+    second = run.value("score")
+    assert second["results_id"] == first["results_id"]
+    assert second["results_version"] == first["results_version"] + 1
+    assert count_calls(tmp_path) == 2
+
+
+def test_another_task_does_not_score_a_scored_submission(score, challenge, tmp_path):
+    submission = challenge.submit(GOOD)
+    score(submission, scorer=create_scorer(tmp_path, 0))
+    result, _ = score(submission, scorer=create_scorer(tmp_path, 0))
+    assert isinstance(result.error, ClaimLostError)
+    assert count_calls(tmp_path) == 1
+
+
+def test_killed_worker_leaves_no_process(challenge, connection, tmp_path):
+    submission = challenge.submit(GOOD)
+    worker = create_worker(challenge, connection, tmp_path, submission, seconds=600)
+    worker.begin()
+    wait_until((tmp_path / "started").exists)
+    wait_until(lambda: (tmp_path / "started").read_text() != "")
+    worker.kill()
+    assert worker.end() is None
+    wait_until(lambda: not is_running(tmp_path))
+
+
+def test_terminated_worker_stops_the_scorer(challenge, connection, tmp_path):
+    submission = challenge.submit(GOOD)
+    worker = create_worker(challenge, connection, tmp_path, submission, seconds=600)
+    worker.begin()
+    wait_until((tmp_path / "started").exists)
+    worker.terminate()
+    assert worker.end()["state"] == "up_for_retry"
+    assert not is_running(tmp_path)
+    status, annotations = challenge.get_status(submission)
+    assert status["status"] == "EVALUATION_IN_PROGRESS"
+    assert "claim_expires_on" in annotations
+
+
+def test_worker_that_is_killed_after_the_results_are_stored(challenge, connection, tmp_path):
+    submission = challenge.submit(GOOD)
+    worker = create_worker(challenge, connection, tmp_path, submission, seconds=0)
+    worker.begin(KillPoint("PUT task-state/synapse_score 204"))
+    assert worker.end() is None
+    assert challenge.get_status(submission)[0]["status"] == "EVALUATION_IN_PROGRESS"
+    worker.begin()
+    assert worker.end()["state"] == "success"
+    assert count_calls(tmp_path) == 1
+    assert challenge.get_status(submission)[0]["status"] == "SCORED"
+    assert challenge.list_files(submission) == {"results.json": 1, "log.txt": 1}
+
+
+def create_worker(challenge: Challenge, connection, folder, submission, seconds):
+    (folder / "state").mkdir()
+    return Worker(
+        connection,
+        folder / "state",
+        create_score_task,
+        folder=str(folder),
+        seconds=seconds,
+        submission=submission,
+        goldstandard_id=challenge.goldstandard,
+        results_parent_id=challenge.project,
+    )
+
+
+def create_score_task(task_id, retries, folder, seconds, **arguments):
+    scorer = create_scorer(Path(folder), seconds)
+    return SynapseScoreSubmissionOperator(
+        task_id=task_id, retries=retries, scorer=scorer, **arguments
+    )
+
+
+def wait_until(is_true, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
