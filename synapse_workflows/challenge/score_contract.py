@@ -23,6 +23,7 @@ _STATUS_KEYS: Final = frozenset(
 #: Annotations that the score operator and the claim write.
 _RESERVED: Final = frozenset(
     {
+        "claim_error",
         "claim_id",
         "claimed_by",
         "claim_expires_on",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from synapse_workflows.challenge.claim_attempt import CancelledStatus
 from synapse_workflows.challenge.claim_errors import ClaimError, ClaimFinishedError
 from synapse_workflows.challenge.claim_heartbeat import CancellationRequestedError, ClaimHeartbeat
 from synapse_workflows.challenge.claim_ids import describe_claimant
@@ -89,7 +90,7 @@ class ScoringOptions:
     new_status: SubmissionStatusName = "EVALUATION_IN_PROGRESS"
     on_error: OnError = "release"
     error_status: SubmissionStatusName | None = None
-    cancel_status: SubmissionStatusName = "CLOSED"
+    cancelled_status: CancelledStatus = "REJECTED"
 
 
 class SubmissionScoring:
@@ -226,10 +227,10 @@ class SubmissionScoring:
         return {"result": result, "annotations": {**evaluation.scores, **names, **texts}}
 
     def _cancel(self, request: CancellationRequestedError) -> dict[str, Any]:
-        _log.warning("%s; it gets the status %s", request, self.options.cancel_status)
+        _log.warning("%s; it gets the status %s", request, self.options.cancelled_status)
         result = SubmissionScore(
             submission_id=self.submission_id,
-            status=self.options.cancel_status,
+            status=self.options.cancelled_status,
             scores={},
             errors=[str(request)],
             results_id=None,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from synapse_workflows.challenge.claim_attempt import CancelledStatus
 from synapse_workflows.challenge.score_results import StoredFile, check_store
 from synapse_workflows.challenge.scorer_process import ScorerLimits
 from synapse_workflows.challenge.scorer_program import (
@@ -24,6 +25,7 @@ from synapse_workflows.client.model.argument_types import SubmissionStatusName
 from synapse_workflows.hooks.entity_ids import parse_entity_id
 from synapse_workflows.operator_arguments import check_choice, optional_mapping, parse_seconds
 from synapse_workflows.operators.base import SynapseOperator
+from synapse_workflows.operators.submissions import check_claim_statuses
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -86,8 +88,8 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
             `scoring_error` says what failed.
         error_status: Status after an error; the default is `status` for `release`, and OPEN for
             `mark`.
-        cancel_status: Status of a submission whose submitter requests the cancellation while the
-            task runs. The programs are stopped.
+        cancelled_status: Status of a submission whose submitter requests the cancellation while
+            the task runs. The programs are stopped.
         kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
 
     Raises:
@@ -135,18 +137,12 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
         new_status: SubmissionStatusName = "EVALUATION_IN_PROGRESS",
         on_error: OnError = "release",
         error_status: SubmissionStatusName | None = None,
-        cancel_status: SubmissionStatusName = "CLOSED",
+        cancelled_status: CancelledStatus = "REJECTED",
         **kwargs: Any,
     ) -> None:
-        for argument, value in (
-            ("status", status),
-            ("new_status", new_status),
-            ("cancel_status", cancel_status),
-            ("error_status", error_status or status),
-        ):
-            check_choice(value, argument, SubmissionStatusName)
+        check_claim_statuses(status, new_status, cancelled_status)
         check_choice(on_error, "on_error", OnError)
-        _check_error_status(error_status, cancel_status)
+        _check_error_status(error_status, on_error, status, new_status)
         self._limits = ScorerLimits(
             None if time_limit is None else parse_seconds(time_limit, "time_limit"),
             _check_memory_limit(memory_limit),
@@ -174,7 +170,7 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
         self.new_status = new_status
         self.on_error = on_error
         self.error_status = error_status
-        self.cancel_status = cancel_status
+        self.cancelled_status = cancelled_status
 
     def execute(self, context: "Context") -> SubmissionScore:
         """Score the submission and return the result."""
@@ -217,7 +213,7 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
             new_status=self.new_status,
             on_error=self.on_error,
             error_status=self.error_status,
-            cancel_status=self.cancel_status,
+            cancelled_status=self.cancelled_status,
         )
 
     def _parse_program(self, context: "Context", value: Any, argument: str) -> ScorerProgram:
@@ -234,10 +230,16 @@ def _check_memory_limit(value: Any) -> int | None:
     raise ValueError(f"Invalid memory_limit={value!r}: expected a positive number of bytes")
 
 
-def _check_error_status(error_status: str | None, cancel_status: str) -> None:
-    """Check that a submission that was not evaluated does not get the status of a result."""
-    for argument, status in (("error_status", error_status), ("cancel_status", cancel_status)):
-        if status in ("SCORED", "INVALID"):
-            raise ValueError(
-                f"Invalid {argument} {status!r}: this is the status of an evaluated submission"
-            )
+def _check_error_status(
+    error_status: str | None, on_error: str, status: str, new_status: str
+) -> None:
+    """Check that the status after an error is neither that of a result nor that of a claim."""
+    if error_status is None:
+        return
+    check_choice(error_status, "error_status", SubmissionStatusName)
+    taken = {"SCORED", "INVALID", new_status} | ({status} if on_error == "mark" else set())
+    if error_status in taken:
+        raise ValueError(
+            f"Invalid error_status {error_status!r}: it must differ from SCORED and INVALID, from "
+            "new_status, and with on_error='mark' from status"
+        )

@@ -85,7 +85,7 @@ class SynapseClaimSubmissionsOperator(SynapseOperator):
         skip_if_empty: bool = False,
         **kwargs: Any,
     ) -> None:
-        _check_statuses(status, new_status, cancelled_status)
+        check_claim_statuses(status, new_status, cancelled_status)
         _check_count(max_claims, "max_claims")
         _check_count(max_per_submitter, "max_per_submitter")
         parse_seconds(lease, "lease")
@@ -172,7 +172,7 @@ class SynapseReapSubmissionsOperator(SynapseOperator):
         unclaimed_after: float | timedelta | None = None,
         **kwargs: Any,
     ) -> None:
-        _check_statuses(status, new_status, cancelled_status)
+        check_claim_statuses(status, new_status, cancelled_status)
         check_choice(on_expired, "on_expired", OnExpired)
         check_choice(error_status, "error_status", SubmissionStatusName)
         if error_status == new_status or (on_expired == "mark" and error_status == status):
@@ -211,7 +211,12 @@ class SynapseReapSubmissionsOperator(SynapseOperator):
         return reaped
 
 
-def _check_statuses(status: Any, new_status: Any, cancelled_status: Any) -> None:
+def check_claim_statuses(status: Any, new_status: Any, cancelled_status: Any) -> None:
+    """Check the statuses of submissions that are waiting, claimed and cancelled.
+
+    Raises:
+        ValueError: A status is unknown, or two of them are equal.
+    """
     check_choice(status, "status", SubmissionStatusName)
     check_choice(new_status, "new_status", SubmissionStatusName)
     check_choice(cancelled_status, "cancelled_status", CancelledStatus)

@@ -3,7 +3,6 @@
 import time
 from pathlib import Path
 
-import pytest
 from airflow.sdk import DAG
 from support.challenge import Challenge
 from support.execution_api import Run
@@ -11,7 +10,8 @@ from support.killable_worker import KillPoint, Worker
 
 from synapse_workflows import SynapseScoreSubmissionOperator
 from synapse_workflows.challenge.claim_errors import ClaimHeldError, ClaimLostError
-from synapse_workflows.challenge.claims import claim_submissions, renew_claim, take_claim
+from synapse_workflows.challenge.claims import take_claim
+from synapse_workflows.operators.submissions import SynapseClaimSubmissionsOperator
 
 GOOD = "id,1\n"
 
@@ -69,9 +69,9 @@ def test_cancellation_stops_the_scorer(score, challenge, tmp_path):
     assert time.monotonic() - began < 30
     assert not is_running(tmp_path)
     value = run.value("score")
-    assert (value["status"], value["scores"], value["results_id"]) == ("CLOSED", {}, None)
+    assert (value["status"], value["scores"], value["results_id"]) == ("REJECTED", {}, None)
     status, annotations = challenge.get_status(submission)
-    assert status["status"] == "CLOSED"
+    assert status["status"] == "REJECTED"
     assert "claim_expires_on" not in annotations
     assert challenge.list_files(submission) == {}
 
@@ -83,9 +83,9 @@ def test_status_of_cancelled_submissions(score, challenge, tmp_path):
             submission,
             scorer=create_scorer(tmp_path, 60),
             lease=4,
-            cancel_status="REJECTED",
+            cancelled_status="CLOSED",
         )
-    assert challenge.get_status(submission)[0]["status"] == "REJECTED"
+    assert challenge.get_status(submission)[0]["status"] == "CLOSED"
 
 
 def test_lost_claim_stops_the_scorer(score, challenge, alice, tmp_path):
@@ -96,9 +96,7 @@ def test_lost_claim_stops_the_scorer(score, challenge, alice, tmp_path):
         take_claim(alice, submission, "other task", 600)
 
     with challenge.in_background(tmp_path / "started", take_over):
-        result, _ = score(
-            submission, scorer=create_scorer(tmp_path, 60), lease=4, max_tries=3
-        )
+        result, _ = score(submission, scorer=create_scorer(tmp_path, 60), lease=4, max_tries=3)
     assert isinstance(result.error, ClaimLostError)
     assert not is_running(tmp_path)
     status, annotations = challenge.get_status(submission)
@@ -107,27 +105,27 @@ def test_lost_claim_stops_the_scorer(score, challenge, alice, tmp_path):
     assert challenge.list_files(submission) == {}
 
 
-def test_claim_is_handed_over_to_mapped_tasks(api, challenge, alice):
+def test_claims_are_handed_over_to_mapped_tasks(api, challenge):
     submissions = {challenge.submit(f"id,{number}\n"): number for number in range(3)}
-    claims = claim_submissions(
-        alice, challenge.evaluation, "dag/run/claim", status="RECEIVED",
-        new_status="EVALUATION_IN_PROGRESS", max_claims=10, lease=600,
-    )  # fmt: skip
     with DAG("mapped", schedule=None) as dag:
+        claim = SynapseClaimSubmissionsOperator(
+            task_id="claim", evaluation_id=challenge.evaluation
+        )
         SynapseScoreSubmissionOperator.partial(
             task_id="score",
             scorer=lambda predictions: {"n": int(predictions.read_text().split(",")[1])},
             goldstandard_id=challenge.goldstandard,
             results_parent_id=challenge.project,
-        ).expand(submission=[one.to_json() for one in claims])
-    run = Run(api, dag, "run_mapped")
-    for index, claim in enumerate(claims):
-        result = run.task("score", index)
-        assert result.state == "success", result.error
+        ).expand(submission=claim.output)
+    run = Run(api, dag, "run_mapped").all(score=3)
+    assert len(run.value("claim")) == 3
+    for index, claimed in enumerate(run.value("claim")):
         value = run.value("score", map_index=index)
-        assert value["submission_id"] == claim.submission_id
-        assert value["scores"] == {"n": submissions[claim.submission_id]}
-        assert challenge.get_status(claim.submission_id)[0]["status"] == "SCORED"
+        assert value["submission_id"] == claimed["submission_id"]
+        assert value["scores"] == {"n": submissions[claimed["submission_id"]]}
+        status, annotations = challenge.get_status(claimed["submission_id"])
+        assert status["status"] == "SCORED"
+        assert annotations["claimed_by"] == ("STRING", [f"mapped/run_mapped/score[{index}]"])
 
 
 def test_retry_after_the_end_returns_the_same_result(score, challenge, tmp_path):
