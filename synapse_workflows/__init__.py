@@ -100,6 +100,10 @@ if TYPE_CHECKING:
     from synapse_workflows.operators.snapshots import (
         SynapseTableSnapshotOperator as SynapseTableSnapshotOperator,
     )
+    from synapse_workflows.operators.submissions import (
+        SynapseClaimSubmissionsOperator as SynapseClaimSubmissionsOperator,
+        SynapseReapSubmissionsOperator as SynapseReapSubmissionsOperator,
+    )
     from synapse_workflows.operators.table_queries import (
         SynapseTableQueryOperator as SynapseTableQueryOperator,
     )
@@ -144,12 +148,14 @@ _MODULES = {
     "Synapse": "synapse_workflows.client.synapse",
     "SynapseAnnotateOperator": "synapse_workflows.operators.annotations",
     "SynapseEntityLink": "synapse_workflows.links",
+    "SynapseClaimSubmissionsOperator": "synapse_workflows.operators.submissions",
     "SynapseError": "synapse_workflows.client.errors",
     "SynapseGetOperator": "synapse_workflows.operators.files",
     "SynapseHook": "synapse_workflows.hooks.synapse",
     "SynapseLeaderboardOperator": "synapse_workflows.operators.leaderboards",
     "SynapseMessageOperator": "synapse_workflows.operators.messages",
     "SynapseNotifier": "synapse_workflows.notifications",
+    "SynapseReapSubmissionsOperator": "synapse_workflows.operators.submissions",
     "SynapseRetryPolicy": "synapse_workflows.idempotency.retry_policy",
     "SynapseScoreSubmissionOperator": "synapse_workflows.operators.scores",
     "SynapseStoreOperator": "synapse_workflows.operators.files",

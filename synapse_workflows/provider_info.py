@@ -134,6 +134,7 @@ def get_provider_info() -> dict[str, Any]:
                     "synapse_workflows.operators.messages",
                     "synapse_workflows.operators.scores",
                     "synapse_workflows.operators.snapshots",
+                    "synapse_workflows.operators.submissions",
                     "synapse_workflows.operators.table_queries",
                     "synapse_workflows.operators.tables",
                 ],
