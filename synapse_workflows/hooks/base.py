@@ -14,6 +14,7 @@ from synapse_workflows.client.core.http_request import Endpoints
 from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.errors import SynapseNoCredentialsError
 from synapse_workflows.hooks.connection import ClientSettings
+from synapse_workflows.hooks.submission_operations import SubmissionOperations
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName, without_lineage
 from synapse_workflows.lineage.task_state_store import AIRFLOW_LOCK
@@ -61,6 +62,11 @@ class SynapseBaseHook(BaseHook):
     def get_conn(self) -> LineageClient:
         """Return `client`."""
         return self.client
+
+    @property
+    def ops(self) -> SubmissionOperations:
+        """Deprecated operations on submissions, under the names of py-orca."""
+        return SubmissionOperations(self.client)
 
     def without_lineage(self) -> AbstractContextManager[None]:
         """Suspend lineage inside this block, for all clients of the task.

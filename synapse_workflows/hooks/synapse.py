@@ -12,7 +12,6 @@ from synapse_workflows.hooks.entity_ids import parse_entity_id, parse_unversione
 from synapse_workflows.hooks.file_references import SynapseFile, local_path
 from synapse_workflows.hooks.files import DownloadOptions, FileUpload, UploadOptions, download
 from synapse_workflows.hooks.sql_parameters import bind_parameters
-from synapse_workflows.hooks.submission_operations import SubmissionOperations
 from synapse_workflows.idempotency.annotation_writer import AnnotateMode, SynapseAnnotations
 from synapse_workflows.idempotency.message_sender import (
     MessageContentType,
@@ -47,11 +46,6 @@ class SynapseHook(SynapseBaseHook):
         synapse_conn_id: Id of the connection. Its password is a personal access token.
         lineage_mode: `auto`, `declared` or `off`; None for `[synapse] lineage_mode`.
     """
-
-    @property
-    def ops(self) -> SubmissionOperations:
-        """Deprecated operations on submissions, under the names of py-orca."""
-        return SubmissionOperations(self.client)
 
     def store_rows(
         self,

@@ -18,6 +18,7 @@ MODULES = sorted(
 )
 TEST_FILES = {path.stem for path in TESTS.rglob("test_*.py")}
 TESTED_BY = {
+    "challenge/leaderboard": "airflow/test_leaderboards.py",
     "client/api/endpoints": "unit/client/core/test_session.py",
     "client/api/entity_lookup": "contract/test_children.py",
     "client/api/files": "contract/test_transfers.py",
