@@ -18,6 +18,8 @@ from synapse_workflows.provenance.record import Origin
 
 _TEMPLATE_MARKS: Final = ("{{", "{%")
 _NONE: Final = "None"
+#: 100 years: longer times have no valid end.
+_MAX_SECONDS: Final = 100 * 365 * 24 * 3600
 
 
 class TemplateValues:
@@ -159,18 +161,22 @@ def check_choice(value: Any, argument: str, choices: Any) -> None:
 
 
 def parse_seconds(value: Any, argument: str) -> float:
-    """Return a positive time in seconds.
+    """Return a positive time in seconds, of at most 100 years.
 
     Args:
         value: A number of seconds, or a timedelta.
         argument: Name of the argument, for the error message.
 
     Raises:
-        ValueError: The value is not a positive time.
+        ValueError: The value is not a positive time, or is too long.
     """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
-        raise ValueError(f"Invalid {argument}={value!r}: expected a positive number of seconds")
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not 0 < seconds <= _MAX_SECONDS:
+        raise ValueError(
+            f"Invalid {argument}={value!r}: expected a positive number of seconds, at most "
+            f"{_MAX_SECONDS}"
+        )
     return seconds
 
 

@@ -156,7 +156,8 @@ def test_reading_a_queue_is_no_source_of_what_is_stored_downstream(
         ({"lease": 0}, "Invalid lease=0"),
         ({"lease": timedelta(seconds=-5)}, "Invalid lease="),
         ({"lease": float("nan")}, "Invalid lease=nan"),
-        ({"lease": float("inf")}, "Invalid lease=inf"),
+        ({"lease": float("inf")}, "Invalid lease=inf: expected a positive number of seconds"),
+        ({"lease": 1e12}, "at most 3153600000"),
     ],
 )
 def test_invalid_arguments_fail_when_the_dag_is_parsed(arguments, message):
