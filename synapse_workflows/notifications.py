@@ -145,7 +145,7 @@ class SynapseNotifier(BaseNotifier):
         timeouts = (self.timeout / 3, self.timeout / 3)
         async with (
             asyncio.timeout(self.timeout),
-            hook.create_async_session(settings, retry=retry, timeout=timeouts) as session,
+            await hook.create_async_session(settings, retry=retry, timeout=timeouts) as session,
         ):
             sent = await _send_message(session, message)
         self.log.info("Sent the Synapse message %s to %r", sent["id"], self.to)

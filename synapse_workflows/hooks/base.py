@@ -9,10 +9,8 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from synapse_workflows.client.core.async_session import AsyncSession
-from synapse_workflows.client.core.credentials import Token
-from synapse_workflows.client.core.http_request import Endpoints
 from synapse_workflows.client.core.retry import RetryPolicy
-from synapse_workflows.client.errors import SynapseNoCredentialsError
+from synapse_workflows.hooks import async_sessions
 from synapse_workflows.hooks.connection import ClientSettings
 from synapse_workflows.hooks.submission_operations import SubmissionOperations
 from synapse_workflows.lineage.lineage_client import LineageClient
@@ -80,28 +78,25 @@ class SynapseBaseHook(BaseHook):
     async def async_session(self) -> AsyncSession:
         """Create a session for the event loop of a trigger. The caller must close the session.
 
+        Sessions of the same connection in one event loop share an HTTP client.
+
         Raises:
             AirflowNotFoundException: The connection is not defined.
             SynapseNoCredentialsError: The connection has no token.
         """
-        return self.create_async_session(await self.async_settings())
+        return await self.create_async_session(await self.async_settings())
 
-    def create_async_session(self, settings: ClientSettings, **options: Any) -> AsyncSession:
+    async def create_async_session(self, settings: ClientSettings, **options: Any) -> AsyncSession:
         """Create a session from the settings of the connection. The caller must close the session.
 
         Args:
             settings: The settings.
-            options: Further arguments of `AsyncSession`.
+            options: Arguments `retry` and `timeout` of `AsyncSession`.
 
         Raises:
             SynapseNoCredentialsError: The connection has no token.
         """
-        urls = settings.endpoints
-        return AsyncSession(
-            Endpoints(urls["repoEndpoint"], urls["authEndpoint"], urls["fileHandleEndpoint"]),
-            Token(self._token(settings), origin=f"the connection {self.synapse_conn_id!r}"),
-            **options,
-        )
+        return await async_sessions.create_session(self.synapse_conn_id, settings, **options)
 
     async def async_settings(self) -> ClientSettings:
         """Return the settings of the connection, in an event loop.
@@ -109,8 +104,7 @@ class SynapseBaseHook(BaseHook):
         Raises:
             AirflowNotFoundException: The connection is not defined.
         """
-        connection = await self.aget_connection(self.synapse_conn_id)
-        return ClientSettings.from_connection(connection, await connection.aextra_dejson())
+        return await async_sessions.read_settings(self.synapse_conn_id)
 
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the connection works, and a message with the user name. Never raises."""
@@ -167,7 +161,7 @@ class SynapseBaseHook(BaseHook):
     def _create_client(self, **options: Any) -> LineageClient:
         """Create a client and log in; `options` are further arguments of `Synapse`."""
         settings = self.settings()
-        token = self._token(settings)
+        token = settings.require_token(self.synapse_conn_id)
         client = LineageClient(
             synapse_conn_id=self.synapse_conn_id,
             lineage_mode=self.lineage_mode,
@@ -182,15 +176,6 @@ class SynapseBaseHook(BaseHook):
         client.max_threads = min(client.max_threads, _MAX_THREADS)
         client.login(settings.username, authToken=token, silent=True)
         return client
-
-    def _token(self, settings: ClientSettings) -> str:
-        if settings.token is None:
-            # no fallback to SYNAPSE_AUTH_TOKEN: it may belong to another account
-            raise SynapseNoCredentialsError(
-                f"The connection {self.synapse_conn_id!r} has no token. Set its password to a "
-                "personal access token, created on synapse.org under Account Settings."
-            )
-        return settings.token
 
     def _redact_token(self, text: str) -> str:
         try:

@@ -20,7 +20,7 @@ from airflow.sdk import conf
 
 from synapse_workflows.client.core import session, urls
 from synapse_workflows.client.core.redaction import redact_url
-from synapse_workflows.client.errors import SynapseConfigError
+from synapse_workflows.client.errors import SynapseConfigError, SynapseNoCredentialsError
 from synapse_workflows.constants import (
     PRODUCTION_ENDPOINTS,
     STAGING_ENDPOINTS,
@@ -109,6 +109,23 @@ class ClientSettings:
         _, host, port = urls.origin(self.endpoints["repoEndpoint"])
         name = re.sub(r"[^a-z0-9.-]+", "-", f"{host}-{port}".lower())
         return os.fspath(Path(self.cache_dir or session.DEFAULT_CACHE, name))
+
+    def require_token(self, conn_id: str) -> str:
+        """Return the token.
+
+        Args:
+            conn_id: Id of the connection, for the error message.
+
+        Raises:
+            SynapseNoCredentialsError: The connection has no token.
+        """
+        if self.token is None:
+            # no fallback to SYNAPSE_AUTH_TOKEN: it may belong to another account
+            raise SynapseNoCredentialsError(
+                f"The connection {conn_id!r} has no token. Set its password to a personal access "
+                "token, created on synapse.org under Account Settings."
+            )
+        return self.token
 
 
 def get_repository_endpoint(connection: Any) -> str:

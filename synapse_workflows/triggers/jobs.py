@@ -8,7 +8,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from synapse_workflows.client.core import async_job_flow
 from synapse_workflows.client.core.async_job_flow import Job, Polling
 from synapse_workflows.client.errors import SynapseError, SynapseHTTPError, SynapseJobError
-from synapse_workflows.hooks.synapse import SynapseHook
+from synapse_workflows.hooks.async_sessions import open_session
 
 
 class SynapseJobTrigger(BaseTrigger):
@@ -63,8 +63,7 @@ class SynapseJobTrigger(BaseTrigger):
         interval = self.poll_interval
         polling = Polling(interval, 1.0, interval, first_sleep=interval, limit=self.timeout)
         try:
-            session = await SynapseHook(self.synapse_conn_id).async_session()
-            async with session:
+            async with await open_session(self.synapse_conn_id) as session:
                 await session.run(async_job_flow.wait(Job(self.path, None), self.job, polling))
         except (SynapseJobError, SynapseHTTPError):
             return {}  # the task gets the same error when it fetches the result

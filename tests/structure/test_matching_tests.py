@@ -34,6 +34,7 @@ TESTED_BY = {
     "client/core/keyring_store": "unit/client/core/test_credentials.py",
     "client/core/message_flow": "contract/test_messages.py",
     "client/core/log": "unit/client/core/test_redaction.py",
+    "client/core/shared_session": "airflow/test_shared_polls.py",
     "client/core/transport": "unit/client/core/test_session.py",
     "client/model/argument_types": "unit/client/model/test_rows.py",
     "client/model/column_mapping": "unit/client/model/test_csv_tables.py",
@@ -44,6 +45,7 @@ TESTED_BY = {
     "client/model/table_factory": "unit/client/model/test_csv_tables.py",
     "client/transfer": "contract/test_transfers.py",
     "demo/run_dags": "examples/test_runner.py",
+    "hooks/async_sessions": "airflow/test_shared_polls.py",
     "hooks/base": "airflow/test_synapse_hook.py",
     "hooks/check_queries": "airflow/test_sql.py",
     "hooks/entity_ids": "airflow/test_file_operators.py",
@@ -127,6 +129,8 @@ TESTED_BY = {
     "operators/base": "airflow/test_file_operators.py",
     "operators/files": "airflow/test_file_operators.py",
     "plugin": "airflow/test_provider_info.py",
+    "sensors/base": "airflow/test_table_sensors_retries.py",
+    "triggers/base": "airflow/test_shared_polls.py",
     "triggers/jobs": "airflow/test_table_snapshots.py",
 }
 
