@@ -66,7 +66,12 @@ def _parse(value: Any) -> Any:
 
 @contextmanager
 def run_scheduler(
-    folder: Path, dags: Path, connection: str, at_once: int, backfills: Iterable[Backfill]
+    folder: Path,
+    dags: Path,
+    connection: str,
+    at_once: int,
+    backfills: Iterable[Backfill] = (),
+    components: Iterable[str] = (),
 ) -> Iterator[Scheduler]:
     """Run Airflow during the block.
 
@@ -76,6 +81,7 @@ def run_scheduler(
         connection: the connection `synapse_default`, as JSON text.
         at_once: maximum number of concurrent runs per DAG, and of concurrent tasks in total.
         backfills: backfills that are created before the scheduler starts.
+        components: further components of Airflow to start: `triggerer`, `dag-processor`.
     """
     port = _find_free_port()
     environment = airflow_environment(folder, {"airflow_connection": connection}, dags) | {
@@ -106,6 +112,8 @@ def run_scheduler(
         start("api-server", "--port", str(port))
         _wait_for_server(f"http://127.0.0.1:{port}/api/v2/version")
         start("scheduler", "--skip-serve-logs")  # its tasks require the API server
+        for component in components:
+            start(component)
         yield Scheduler(folder)
 
 
