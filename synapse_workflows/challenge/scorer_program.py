@@ -160,12 +160,14 @@ def parse_program(value: Any, argument: str) -> ScorerProgram:
     """Parse the argument `validator` or `scorer`.
 
     Args:
-        value: A function; or a command, as text or as a list of words.
+        value: A function, also as `ScorerFunction`; or a command, as text or as a list of words.
         argument: Name of the argument, for error messages.
 
     Raises:
         ValueError: The value has another type, or the function has a parameter that gets no value.
     """
+    if isinstance(value, ScorerFunction):
+        return value
     if isinstance(value, str):
         words = shlex.split(value)
     elif isinstance(value, Sequence) and all(isinstance(one, str) for one in value):

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 
-from synapse_workflows.challenge.scorer_program import INPUT_NAMES, check_function
+from synapse_workflows.challenge.scorer_program import (
+    INPUT_NAMES,
+    ScorerFunction,
+    check_function,
+)
 from synapse_workflows.challenge.submission_scoring import SubmissionScore
 from synapse_workflows.operators.scores import SynapseScoreSubmissionOperator
 
@@ -48,7 +52,7 @@ class _ScoreDecoratedOperator(DecoratedOperator, SynapseScoreSubmissionOperator)
             op_kwargs=op_kwargs,
             kwargs_to_upstream={
                 "submission": None,
-                "scorer": inspect.unwrap(python_callable),
+                "scorer": ScorerFunction(python_callable.__wrapped__),  # type: ignore[attr-defined]
             },
             **kwargs,
         )
