@@ -76,8 +76,10 @@ def iter_ancestors(session: Session, entity: Entity) -> Iterator[Entity]:
 
 def list_requirements(session: Session, entity: Entity) -> list[AccessRequirement]:
     """List the access requirements of the entity and its ancestors, oldest first."""
-    ids = [each.id for each in iter_ancestors(session, entity)]
-    query = select(AccessRequirement).where(AccessRequirement.entity_id.in_(ids))
+    own = select(Entity.id, Entity.parent_id).where(Entity.id == entity.id).cte(recursive=True)
+    parents = select(Entity.id, Entity.parent_id).where(Entity.id == own.c.parent_id)
+    path = own.union_all(parents)
+    query = select(AccessRequirement).where(AccessRequirement.entity_id.in_(select(path.c.id)))
     return list(session.scalars(query.order_by(AccessRequirement.id)))
 
 
