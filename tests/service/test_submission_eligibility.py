@@ -1,9 +1,9 @@
 """Eligibility of teams, their members and individuals, and submissions of teams."""
 
-import threading
-
 import pytest
-from support.entity_api import REPO, Author, unique_name
+from support import team_api
+from support.concurrent_requests import run_at_once
+from support.entity_api import REPO, Author
 from support.evaluation_api import EVALUATION, SUBMISSION, Submitter, timestamp
 from support.file_api import assert_error, ok, start_service
 from support.table_api import TableClient
@@ -63,20 +63,18 @@ def team(bob, carol):
 
 
 def make_team(owner, *others):
-    body = {"name": unique_name("team"), "canPublicJoin": True}
-    team = ok(owner.author.post(f"{REPO}/team", body))["id"]
+    team = team_api.create_team(owner.author, canPublicJoin=True)["id"]
     for each in others:
         join(each, team)
     return team
 
 
 def join(user, team):
-    assert user.author.put(f"{REPO}/team/{team}/member/{user.author.id}").ok
+    assert team_api.join(user.author, team).status_code == 204
 
 
 def leave(user, team):
-    path = f"{REPO}/team/{team}/member/{user.author.id}"
-    assert user.author.delete(path).status_code == 204
+    assert team_api.leave(user.author, team).status_code == 204
 
 
 def get_response(user, queue, team):
@@ -346,23 +344,6 @@ def test_submission_view_shows_team_as_the_submitter(alice, bob, queue, project,
     sql = f"select createdBy, submitterid, submitteralias from {view}"
     (row,) = TableClient(alice.author).row_set(sql)["rows"]
     assert row["values"] == [str(bob.author.id), team, "the ants"]
-
-
-def run_at_once(*calls):
-    """Run functions in threads that start together; return their results."""
-    barrier = threading.Barrier(len(calls))
-    results = [None] * len(calls)
-
-    def run(number, call):
-        barrier.wait(30)
-        results[number] = call()
-
-    threads = [threading.Thread(target=run, args=each) for each in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
 
 
 def test_last_place_of_a_team_is_taken_once(alice, bob, carol, project, team):

@@ -4,11 +4,11 @@ import itertools
 import signal
 import sqlite3
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 import requests
+from support.concurrent_requests import run_at_once
 from support.entity_api import Author
 from support.evaluation_api import SUBMISSION, Submitter
 from support.file_api import ok, start_service
@@ -133,18 +133,6 @@ def test_concurrent_submissions_do_not_exceed_the_limit(tmp_path, recording, lim
             thread.join(30)
         assert sorted(responses) == [201] * limit + [403] * (6 - limit)
         assert alice.count(queue) == limit
-
-
-def run_at_once(*calls):
-    """Run functions in threads that start together; return their results."""
-    barrier = threading.Barrier(len(calls))
-
-    def run(call):
-        barrier.wait(30)
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 @pytest.fixture(scope="module")
