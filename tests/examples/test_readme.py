@@ -1,5 +1,6 @@
 """Every block of the README is executed."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -15,6 +16,7 @@ from synapse_workflows.demo.runner import (
     migrate_database,
     run_airflow_command,
 )
+from synapse_workflows.testing import SynapseService
 
 
 def lines(text: str) -> list[str]:
@@ -27,7 +29,7 @@ COMMANDS = [line for text in blocks("sh") for line in lines(text)]
 
 def test_every_block_is_of_a_known_kind():
     assert {word for word, _ in BLOCKS} == {"python", "sh", "mermaid"}
-    assert len(blocks("python")) == 9
+    assert len(blocks("python")) == 10
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
@@ -74,8 +76,6 @@ def test_the_client_tour(socket_client):
 def test_the_dag_of_the_readme(tmp_path):
     """It runs under Airflow with existing IDs, and creates the Activity of the diagram."""
     with run_service(tmp_path / "synapse") as service:
-        from synapse_workflows.testing import SynapseService
-
         syn = SynapseService(service, tmp_path).client()
         project = syn.store(Project("README"))
         counts = tmp_path / "counts.csv"
@@ -96,3 +96,27 @@ def test_the_dag_of_the_readme(tmp_path):
             "summarize_counts.py"
         ]
         assert syn.get(stored["id"]).dataType == ["summary"]
+
+
+@pytest.mark.timeout(240)
+def test_the_messages_of_the_readme(tmp_path):
+    with run_service(tmp_path / "synapse") as service:
+        synapse = SynapseService(service, tmp_path)
+        alice, bob = synapse.client(), synapse.owner_id("bob")
+        team = alice.restPOST("/team", '{"name": "Data Team", "canPublicJoin": true}')
+        synapse.client("bob").restPUT(f"/team/{team['id']}/member/{bob}")
+        dags = tmp_path / "dags"
+        dags.mkdir()
+        write_dag(dags, "report_by_message", {})
+        environment = airflow_environment(tmp_path, service, dags)
+        migrate_database(environment, tmp_path)
+        command = ("dags", "test", "report_by_message", "2026-11-24")
+        run_airflow_command(environment, tmp_path / "dag.log", *command)
+        printed = subprocess.run(
+            [sys.executable, "-m", "synapse_workflows", "inbox", "bob", "--json", "--data",
+             str(tmp_path / "synapse")],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        (message,) = json.loads(printed.stdout)
+        assert message["subject"] == "Samples of 2026-11-24"
+        assert message["body"] == "There are 42 samples."

@@ -11,7 +11,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 DAGS = {
     found[1]: text
     for _, text in BLOCKS
-    if (found := re.search(r"^@dag.*\ndef (\w+)", text, re.MULTILINE))
+    if (found := re.search(r"^@dag\b[\s\S]*?^def (\w+)", text, re.MULTILINE))
 }
 
 
