@@ -18,7 +18,9 @@ from synapse_workflows import (
     EntityViewSchema,
     EntityViewType,
     SynapseAnnotateOperator,
+    SynapseClaimSubmissionsOperator,
     SynapseGetOperator,
+    SynapseReapSubmissionsOperator,
     SynapseStoreOperator,
     SynapseTableQueryOperator,
     SynapseTableSnapshotOperator,
@@ -35,6 +37,7 @@ NEW_ROWS = [["d", 4], ["e", 5], ["d", 4], ["f", 6], ["g", 7]]
 UPSERT_ROWS = [["a", 1], ["b", 20], ["d", 4], ["e", 5]]
 UPSERTED = [["a", 1], ["b", 20], ["c", 3], ["d", 4], ["e", 5]]
 RAW = {"raw.txt": [None]}
+SUBMITTED = {"predictions.csv": [None]}
 
 GETS = [
     Scenario(
@@ -574,7 +577,65 @@ ANNOTATIONS = [
     ),
 ]
 
-SCENARIOS = [*GETS, *STORES, *CODE, *QUERIES, *TABLES, *SNAPSHOTS, *DEFERRALS, *ANNOTATIONS]
+
+def submit(world: World, number: int, *, expired: int = 0, cancelled: int = 0) -> str:
+    """Submit; let claims of another task on the first submissions expire; cancel the next ones."""
+    queue = world.queue
+    submissions = queue.submit(number)
+    for submission in submissions[:expired]:
+        queue.update(submission, status="EVALUATION_IN_PROGRESS")
+        queue.annotate(submission, claim_id=("STRING", "x"), claimed_by=("STRING", "other"))
+        queue.expire(submission)
+    for submission in submissions[expired : expired + cancelled]:
+        queue.cancel(submission)
+    return queue.id
+
+
+CLAIMS = [
+    Scenario(
+        "claim submissions",
+        SynapseClaimSubmissionsOperator,
+        lambda world: {"evaluation_id": submit(world, 4), "max_claims": 3},
+        used=SUBMITTED,
+    ),
+    Scenario(
+        "claim expired and cancelled submissions",
+        SynapseClaimSubmissionsOperator,
+        lambda world: {"evaluation_id": submit(world, 4, expired=1, cancelled=1), "max_claims": 2},
+        used=SUBMITTED,
+    ),
+    Scenario(
+        "claim submissions within the limit of a submitter",
+        SynapseClaimSubmissionsOperator,
+        lambda world: {"evaluation_id": submit(world, 4, expired=1), "max_per_submitter": 3},
+        used=SUBMITTED,
+    ),
+    Scenario(
+        "reap submissions",
+        SynapseReapSubmissionsOperator,
+        lambda world: {"evaluation_id": submit(world, 3, expired=2)},
+        used=SUBMITTED,
+    ),
+    Scenario(
+        "mark submissions",
+        SynapseReapSubmissionsOperator,
+        lambda world: {"evaluation_id": submit(world, 3, expired=2), "on_expired": "mark"},
+        used=SUBMITTED,
+        is_variant=True,
+    ),
+]
+
+SCENARIOS = [
+    *GETS,
+    *STORES,
+    *CODE,
+    *QUERIES,
+    *TABLES,
+    *SNAPSHOTS,
+    *DEFERRALS,
+    *ANNOTATIONS,
+    *CLAIMS,
+]
 
 
 @pytest.fixture(scope="module")

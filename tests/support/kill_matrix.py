@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from support.killable_worker import KillPoint, Worker
 from support.project_contents import ProjectContents
+from support.submission_queue import SubmissionQueue
 from synapse_workflows import Column, File, Project, Schema, Table
 from synapse_workflows.testing import SynapseService
 
@@ -52,6 +53,7 @@ class World:
         self.salt = f"salt{number:05}"
         self.project = str(syn.store(Project(f"Kill matrix {self.salt}")).id)
         self.targets = folder / "targets"
+        self.queue = SubmissionQueue(syn, folder / "files", self.project)
         self._other_projects: list[str] = []
         self._texts = {self.salt: "{salt}", str(folder): "{folder}"}
         for name in ("files", "state", "targets"):
@@ -116,7 +118,8 @@ class World:
         contents = ProjectContents(self.syn, projects, self._texts)
         values = {
             "state": result["state"],
-            "value": self._describe_files(result["value"]),
+            "value": self.queue.normalize(self._describe_files(result["value"])),
+            "submissions": self.queue.describe(),
             "record": result["record"],
             "asset_events": result["asset_events"],
             "files": {

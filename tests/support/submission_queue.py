@@ -1,6 +1,8 @@
 """An evaluation queue with submissions, for tests of claims."""
 
+from functools import cached_property
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from synapse_workflows import File, Project
@@ -9,30 +11,39 @@ _NUMBERS = count(1)
 
 
 class SubmissionQueue:
-    """A new evaluation queue in a new project.
+    """A new evaluation queue, which is created on first use.
 
     Args:
         syn: client of the organizer.
-        folder: an empty folder for the submitted file.
+        folder: folder for the submitted file.
+        project: ID of the project; None for a new one.
     """
 
-    def __init__(self, syn: Any, folder: Any) -> None:
+    def __init__(self, syn: Any, folder: Path, project: str | None = None) -> None:
         self.syn = syn
         self.folder = folder
-        self.project = syn.store(Project(f"Challenge {next(_NUMBERS)} {folder.name}")).id
-        body = {"name": f"Queue of {self.project}", "contentSource": self.project}
-        self.id = str(syn.restPOST("/evaluation", body)["id"])
-        self._entity: dict[str, Any] | None = None
+        self.submissions: list[str] = []
+        self._given_project = project
 
-    @property
+    @cached_property
+    def project(self) -> str:
+        """ID of the project."""
+        name = f"Challenge {next(_NUMBERS)} {self.folder.parent.name} {self.folder.name}"
+        return self._given_project or str(self.syn.store(Project(name)).id)
+
+    @cached_property
+    def id(self) -> str:
+        """ID of the evaluation."""
+        body = {"name": f"Queue of {self.project}", "contentSource": self.project}
+        return str(self.syn.restPOST("/evaluation", body)["id"])
+
+    @cached_property
     def entity(self) -> dict[str, Any]:
         """The entity that `submit` submits."""
-        if self._entity is None:
-            path = self.folder / "predictions.csv"
-            path.write_text(f"prediction\n{self.project}\n")
-            stored = self.syn.store(File(str(path), parent=self.project))
-            self._entity = self.syn.restGET(f"/entity/{stored.id}")
-        return self._entity
+        path = self.folder / "predictions.csv"
+        path.write_text(f"prediction\n{self.project}\n")
+        stored = self.syn.store(File(str(path), parent=self.project))
+        return self.syn.restGET(f"/entity/{stored.id}")
 
     def submit(self, number: int = 1, syn: Any = None) -> list[str]:
         """Submit the entity several times; return the IDs of the submissions."""
@@ -42,7 +53,9 @@ class SubmissionQueue:
             "versionNumber": self.entity["versionNumber"],
         }
         uri = f"/evaluation/submission?etag={self.entity['etag']}"
-        return [str((syn or self.syn).restPOST(uri, body)["id"]) for _ in range(number)]
+        submitted = [str((syn or self.syn).restPOST(uri, body)["id"]) for _ in range(number)]
+        self.submissions += submitted
+        return submitted
 
     def share(self, principal: str, *rights: str) -> None:
         """Give a user rights on the queue and READ on the project."""
@@ -77,6 +90,34 @@ class SubmissionQueue:
         """Let the claims on submissions expire."""
         for submission in submissions:
             self.annotate(submission, claim_expires_on=("TIMESTAMP_MS", "1000000000000"))
+
+    def cancel(self, submission: str) -> None:
+        """Request the cancellation of a submission."""
+        self.update(submission, canCancel=True)
+        self.syn.restPUT(f"/evaluation/submission/{submission}/cancellation")
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return the statuses and the annotations of the submissions, without IDs."""
+        described = []
+        for submission in self.submissions:
+            status = self.status(submission)
+            keys = ("status", "score", "canCancel", "cancelRequested")
+            annotations = self.normalize(self.annotations(submission))
+            described.append({key: status.get(key) for key in keys} | annotations)
+        return described
+
+    def normalize(self, value: Any) -> Any:
+        """Replace IDs of submissions in JSON, and remove what each claim has of its own."""
+        if isinstance(value, list):
+            return [self.normalize(item) for item in value]
+        if not isinstance(value, dict):
+            return (
+                f"submission {self.submissions.index(value)}"
+                if value in self.submissions
+                else value
+            )
+        own = ("claim_id", "claim_expires_on", "expires_on", "evaluation_id")
+        return {k: k if k in own else self.normalize(item) for k, item in value.items()}
 
     def with_status(self, status: str) -> set[str]:
         """Return the IDs of the submissions with a status."""
