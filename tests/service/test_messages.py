@@ -1,7 +1,7 @@
 """Tests of messages: recipients, inbox and outbox, the body, and the rate limit."""
 
 import pytest
-from support.entity_api import OWNER_IDS, REPO, Author
+from support.entity_api import OWNER_IDS, REPO, Author, unique_name
 from support.file_api import assert_error, ok, start_service
 
 from synapse_workflows.local.settings import Throttle, UserSeed
@@ -98,6 +98,52 @@ def test_body_of_a_message_cannot_be_deleted(ann, ben):
 
 def test_unknown_message_is_not_found(ann):
     assert_error(ann.get(f"{MESSAGE}/987654"), 404, "987654")
+
+
+def new_team(owner, *members):
+    """Create a team of an owner with more members, and return it."""
+    team = ok(owner.post(f"{REPO}/team", {"name": unique_name("Team"), "canPublicJoin": True}))
+    for member in members:
+        assert member.put(f"{REPO}/team/{team['id']}/member/{member.id}").ok
+    return team
+
+
+def test_message_to_a_team_reaches_each_member_once(ann, ben, carol):
+    team = new_team(ann, ben)
+    sent = send(carol, team["id"], BOB)
+    assert sent["recipients"] == [team["id"], BOB]
+    for member in (ann, ben):
+        assert [each["message"]["id"] for each in inbox(member)].count(sent["id"]) == 1
+        assert find(member, sent)["status"]["recipientId"] == str(member.id)
+        assert ok(member.get(f"{MESSAGE}/{sent['id']}")) == sent
+    assert find(carol, sent) is None
+
+
+def test_later_members_of_a_team_do_not_receive_earlier_messages(ann, ben):
+    team = new_team(ann)
+    sent = send(ann, team["id"])
+    assert ben.put(f"{REPO}/team/{team['id']}/member/{ben.id}").ok
+    assert find(ann, sent)
+    assert find(ben, sent) is None
+    assert ben.get(f"{MESSAGE}/{sent['id']}").status_code == 403
+
+
+def test_message_to_a_team_requires_permission(ann, ben, carol, admin):
+    team = new_team(ann, ben)
+    acl = ok(ann.get(f"{REPO}/team/{team['id']}/acl"))
+    acl["resourceAccess"] = [
+        entry for entry in acl["resourceAccess"] if entry["principalId"] != 273948
+    ]
+    ok(ann.put(f"{REPO}/team/acl", acl))
+    assert_error(try_send(carol, BOB, team["id"]), 403, "SEND_MESSAGE")
+    for sender in (ann, ben, admin):
+        assert find(ben, send(sender, team["id"]))
+
+
+def test_administrator_sends_a_message_to_all_users(ann, ben, anonymous, admin):
+    assert_error(try_send(ann, "273948"), 403, "SEND_MESSAGE")
+    sent = send(admin, "273948")
+    assert all(find(user, sent) for user in (ann, ben, admin))
 
 
 @pytest.mark.parametrize(

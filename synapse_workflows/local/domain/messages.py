@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import (
     ANONYMOUS,
     AUTHENTICATED_USERS,
+    PUBLIC,
     TRUSTED_MESSAGE_SENDERS,
     AccessType,
 )
@@ -19,6 +20,7 @@ from synapse_workflows.local.domain.ids import next_id, parse_id
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.teams import access as teams
 from synapse_workflows.local.domain.teams import access, membership
 from synapse_workflows.local.errors import (
     BadRequest,
