@@ -37,6 +37,7 @@ from synapse_workflows.local.storage.models import (
     Acl,
     AclEntry,
     Certification,
+    ConfiguredUser,
     Entity,
     EntityVersion,
     Membership,
@@ -158,6 +159,24 @@ def _add_user(session: Session, seed: UserSeed, now: int) -> Principal:
     return user
 
 
+def _find_or_add_user(session: Session, seed: UserSeed, now: int) -> Principal:
+    """Return the user of a seed, who can have another name since, or create the user.
+
+    Raises:
+        Conflict: The name belongs to a group, or the ID belongs to another principal.
+    """
+    alias = normalize_name(seed.user_name)
+    known = session.get(ConfiguredUser, alias)
+    if known is not None:
+        return session.get_one(Principal, known.user_id)
+    user = session.scalar(select(Principal).where(Principal.alias == alias))
+    user = user or _add_user(session, seed, now)
+    if user.id in BUILTIN_PRINCIPALS or not user.is_individual:
+        raise Conflict(f"Cannot create user {seed.user_name}: the name belongs to a group.")
+    session.add(ConfiguredUser(alias=alias, user_id=user.id))
+    return user
+
+
 def _set_token(session: Session, signer: Signer, user: Principal, seed: UserSeed, now: int) -> str:
     """Create the token record of a user if the record is missing, and set its token."""
     record = session.scalar(
@@ -204,11 +223,7 @@ def create_users(
     """
     users = []
     for seed in seeds:
-        user = session.scalar(
-            select(Principal).where(Principal.alias == normalize_name(seed.user_name))
-        ) or _add_user(session, seed, now)
-        if user.id in BUILTIN_PRINCIPALS or not user.is_individual:
-            raise Conflict(f"Cannot create user {seed.user_name}: the name belongs to a group.")
+        user = _find_or_add_user(session, seed, now)
         session.flush()
         users.append(
             KnownUser(

@@ -50,6 +50,17 @@ class Profile(Base):
     properties: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
+class ConfiguredUser(Base):
+    """A user of the settings. `alias` is the normalized name in the settings.
+
+    The user can have another name since, because users can change their names.
+    """
+
+    __tablename__ = "configured_user"
+    alias: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("principal.id"))
+
+
 class Membership(Base):
     """The membership of a principal in a team or a built-in group."""
 
