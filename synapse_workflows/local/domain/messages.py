@@ -20,7 +20,6 @@ from synapse_workflows.local.domain.ids import next_id, parse_id
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.domain.teams import access as teams
 from synapse_workflows.local.domain.teams import access, membership
 from synapse_workflows.local.errors import (
     BadRequest,
@@ -185,7 +184,7 @@ def _expand_teams(
 
 
 def _list_members(session: Session, group_id: int) -> list[int]:
-    if group_id != AUTHENTICATED_USERS:
+    if group_id not in (AUTHENTICATED_USERS, PUBLIC):
         return membership.list_member_ids(session, group_id)
     users = select(Principal.id).where(Principal.is_individual, Principal.id != ANONYMOUS)
     return list(session.scalars(users))
