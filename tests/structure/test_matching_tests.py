@@ -18,6 +18,15 @@ MODULES = sorted(
 )
 TEST_FILES = {path.stem for path in TESTS.rglob("test_*.py")}
 TESTED_BY = {
+    "challenge/claim_annotations": "contract/test_claims.py",
+    "challenge/claim_attempt": "contract/test_submission_claimer.py",
+    "challenge/claim_errors": "contract/test_claims.py",
+    "challenge/claim_ids": "contract/test_claims.py",
+    "challenge/claim_reaper": "airflow/test_submissions_reap.py",
+    "challenge/claim_takeover": "contract/test_claims.py",
+    "challenge/evaluation_queue": "contract/test_submission_claimer.py",
+    "challenge/server_clock": "contract/test_claims.py",
+    "challenge/submitter_quota": "contract/test_submission_claimer.py",
     "challenge/leaderboard": "airflow/test_leaderboards.py",
     "client/api/endpoints": "unit/client/core/test_session.py",
     "client/api/entity_lookup": "contract/test_children.py",
