@@ -17,7 +17,11 @@ from synapse_workflows.client.core.recipients import (
     parse_recipients,
     resolve_recipients,
 )
-from synapse_workflows.client.errors import SynapseBadRequestError, SynapseNotFoundError
+from synapse_workflows.client.errors import (
+    SynapseBadRequestError,
+    SynapseForbiddenError,
+    SynapseNotFoundError,
+)
 from synapse_workflows.client.transfer.text_upload import upload_text
 from synapse_workflows.idempotency.task_state import SavedState, TaskState
 from synapse_workflows.lineage.collector import current_collector
@@ -185,8 +189,8 @@ def _resolve(client: LineageClient, message: OutgoingMessage) -> list[str]:
 def _find_sent(client: LineageClient, file_handle_id: str) -> dict[str, Any] | None:
     try:
         return client.run(message_flow.find_sent_message(file_handle_id))
-    except SynapseNotFoundError:  # the file handle was deleted, which a message prevents
-        return None
+    except (SynapseForbiddenError, SynapseNotFoundError):
+        return None  # another account, or a file handle without a message that was deleted
 
 
 def _post(

@@ -1,5 +1,6 @@
 """Messages: sendMessage, and the flow that finds a message whose response was lost."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -44,6 +45,18 @@ def test_message_arrives_with_its_text(syn, service, bob_id):
     assert (message.id, message.sender) == (sent["id"], "alice")
     assert message.body == "Grüße 🧬\nzwei Zeilen"
     assert message.content_type == "text/plain"
+
+
+def test_requests_of_a_message(in_process_client, in_process_service, calls):
+    calls()
+    in_process_client.sendMessage([in_process_service.owner_id("bob")], "subj", f"{uuid4()}")
+    assert [re.sub(r"multipart/\d+", "multipart/5", call) for call in calls()] == [
+        "POST file:/file/multipart 201",
+        "POST file:/file/multipart/5/presigned/url/batch 201",
+        "PUT file:/file/multipart/5/add/1 201",
+        "PUT file:/file/multipart/5/complete 201",
+        "POST /message 201",
+    ]
 
 
 def test_content_type_and_missing_subject(syn, service, bob_id):

@@ -1,16 +1,18 @@
 """Flows of messages: send a message, and find a message that was sent."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from synapse_workflows.client.core import flows
 from synapse_workflows.client.core.flows import Call, Flow, Pause
 from synapse_workflows.client.errors import RetryCategory, SynapseError
 
 #: Delays in seconds before the outbox is searched for a message whose response was lost.
-_SEARCH_DELAYS = (0.0, 1.0, 3.0)
-_PAGE_SIZE = 50
+_SEARCH_DELAYS: Final = (0.0, 1.0, 3.0)
+_PAGE_SIZE: Final = 50
+#: Maximum difference between the clocks of the servers that create file handles and messages.
+_CLOCK_TOLERANCE: Final = timedelta(minutes=10)
 
 
 def post_message(
@@ -77,7 +79,7 @@ def find_sent_message(file_handle_id: str) -> Flow[dict[str, Any] | None]:
         GET /fileHandle/{id} of the file service, GET /message/outbox
     """
     handle = (yield from flows.send(Call("GET", f"/fileHandle/{file_handle_id}", "file"))).object
-    oldest = datetime.fromisoformat(handle["createdOn"])
+    oldest = datetime.fromisoformat(handle["createdOn"]) - _CLOCK_TOLERANCE
     params = {"orderBy": "SEND_DATE", "descending": True}
     call: Call | None = flows.with_offset(
         Call("GET", "/message/outbox", params=params), _PAGE_SIZE
