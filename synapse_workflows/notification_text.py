@@ -38,9 +38,10 @@ def _get_outcome(context: Mapping[str, Any], *, is_task: bool) -> str:
     if context.get("deadline") is not None:
         return "missed its deadline"
     if is_task:
-        state = str(getattr(context["ti"], "state", None) or "")
-        fallback = "failed" if context.get("exception") else "ended"
-        return _OUTCOMES.get(state.rpartition(".")[2].lower(), fallback)
+        # Airflow sets no state if the worker was lost, and then calls only failure callbacks.
+        state = getattr(context["ti"], "state", None) or "failed"
+        state = str(getattr(state, "value", state))
+        return _OUTCOMES.get(state, state)
     reason = context.get("reason")
     return "ended" if reason is None else "succeeded" if reason == "success" else "failed"
 

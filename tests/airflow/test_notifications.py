@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference, task
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.sdk.log import mask_secret
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.triggers.callback import CallbackTrigger
@@ -291,6 +292,21 @@ def test_dag_callback_with_the_last_task_reports_the_run(api, notify, inbox, mar
     notify(dict(contexts[0]) | {"reason": "task_failure"})
     assert inbox()[0].subject == f"DAG {marker} failed"
     assert "Task:" not in inbox()[0].body
+
+
+def test_callback_of_a_lost_worker_reports_a_failure(notify, inbox, marker):
+    """The DAG processor calls it with a task instance that lacks the state and the exception."""
+    with DAG(marker, schedule=None):
+        code = task(task_id="code")(fail)(marker).operator
+    ti = RuntimeTaskInstance.model_construct(
+        id=uuid4(), task_id="code", dag_id=marker, run_id="run", try_number=2, map_index=3,
+        max_tries=4, task=code, dag_version_id=uuid4(),
+    )  # fmt: skip
+    assert "Sent" in notify(dict(ti.get_template_context()))[0]
+    (message,) = inbox()
+    assert message.subject == f"Task {marker}.code[3] failed"
+    assert "\nMap index: 3\nRun: run\nTry: 2 of 5\n" in message.body
+    assert "/tasks/code/mapped/3?try_number=2" in message.body
 
 
 def test_notifier_works_in_a_running_event_loop(notify, inbox, marker):
