@@ -8,6 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from synapse_workflows.asset_watchers import (
+        synapse_submissions_asset as synapse_submissions_asset,
+    )
     from synapse_workflows.assets import synapse_asset as synapse_asset
     from synapse_workflows.client.errors import SynapseError as SynapseError
     from synapse_workflows.client.model.activity import Activity as Activity
@@ -110,9 +113,15 @@ if TYPE_CHECKING:
     from synapse_workflows.operators.tables import (
         SynapseTableStoreOperator as SynapseTableStoreOperator,
     )
+    from synapse_workflows.sensors.submissions import (
+        SynapseSubmissionSensor as SynapseSubmissionSensor,
+    )
     from synapse_workflows.sensors.tables import (
         SynapseTableChangeSensor as SynapseTableChangeSensor,
         SynapseTableRowsSensor as SynapseTableRowsSensor,
+    )
+    from synapse_workflows.triggers.submissions import (
+        SynapseSubmissionTrigger as SynapseSubmissionTrigger,
     )
 
 __version__ = "0.1.0"
@@ -159,6 +168,8 @@ _MODULES = {
     "SynapseRetryPolicy": "synapse_workflows.idempotency.retry_policy",
     "SynapseScoreSubmissionOperator": "synapse_workflows.operators.scores",
     "SynapseStoreOperator": "synapse_workflows.operators.files",
+    "SynapseSubmissionSensor": "synapse_workflows.sensors.submissions",
+    "SynapseSubmissionTrigger": "synapse_workflows.triggers.submissions",
     "SynapseTableChangeSensor": "synapse_workflows.sensors.tables",
     "SynapseTableQueryOperator": "synapse_workflows.operators.table_queries",
     "SynapseTableRowsSensor": "synapse_workflows.sensors.tables",
@@ -177,6 +188,7 @@ _MODULES = {
     "login": "synapse_workflows.client.synapse",
     "set_privacy": "synapse_workflows.client.model.status_annotations",
     "synapse_asset": "synapse_workflows.assets",
+    "synapse_submissions_asset": "synapse_workflows.asset_watchers",
     "to_submission_status_annotations": "synapse_workflows.client.model.status_annotations",
 }
 

@@ -1,6 +1,8 @@
-"""Synapse entities as Airflow assets: `syn://syn123`.
+"""Synapse entities and evaluation queues as Airflow assets.
 
-An asset stands for all versions of an entity. The `extra` of each asset event has the version,
+`syn://syn123` is an entity, `syn://evaluation/9600001/RECEIVED` the submissions with a status.
+
+The asset of an entity stands for all its versions. The `extra` of its events has the version,
 the MD5 and the id of the Activity.
 """
 
@@ -12,6 +14,8 @@ from airflow.sdk import Asset
 from synapse_workflows.client.model.ids import parse_entity_id
 
 SCHEME: Final = "syn"
+#: Host of the URIs of evaluation queues.
+_EVALUATION: Final = "evaluation"
 
 
 def synapse_asset(entity_id: str, **options: Any) -> Asset:
@@ -26,6 +30,17 @@ def synapse_asset(entity_id: str, **options: Any) -> Asset:
     """
     uri = f"{SCHEME}://{parse_entity_id(entity_id).id}"
     return Asset(**({"name": uri, "uri": uri} | options))
+
+
+def get_submissions_uri(evaluation_id: str, status: str) -> str:
+    """Return the URI of the asset that stands for the submissions with a status."""
+    return f"{SCHEME}://{_EVALUATION}/{evaluation_id}/{status}"
+
+
+def is_submissions_uri(uri: str) -> bool:
+    """Return whether a URI was returned by `get_submissions_uri`."""
+    parts = urlsplit(uri)
+    return parts.scheme.lower() == SCHEME and parts.netloc.lower() == _EVALUATION
 
 
 def create_asset(

@@ -143,7 +143,10 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {
                 "integration-name": "Synapse (synapse.org)",
-                "python-modules": ["synapse_workflows.sensors.tables"],
+                "python-modules": [
+                    "synapse_workflows.sensors.submissions",
+                    "synapse_workflows.sensors.tables",
+                ],
             }
         ],
         "triggers": [
@@ -151,6 +154,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Synapse (synapse.org)",
                 "python-modules": [
                     "synapse_workflows.triggers.jobs",
+                    "synapse_workflows.triggers.submissions",
                     "synapse_workflows.triggers.tables",
                 ],
             }

@@ -8,7 +8,7 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 from airflow.sdk.execution_time.context import InletEventsAccessor
 
-from synapse_workflows.assets import entity_id_from_uri
+from synapse_workflows.assets import entity_id_from_uri, is_submissions_uri
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 
 
@@ -79,6 +79,8 @@ def _create_record(origin: Origin, name: str, uri: str, extra: Mapping[str, Any]
         version = _parse_version(extra or {}) or entity.version
         is_open = bool((extra or {}).get("open_version"))
         return Record.from_refs(origin, used=[EntityRef(entity.id, version, is_open=is_open)])
+    if is_submissions_uri(uri):
+        return Record()  # the claimed submission is the source, not the queue
     if urlsplit(uri).scheme:
         url = UrlRef(uri, name if name != uri else None)
         return Record.from_refs(origin, used=[url])

@@ -1,12 +1,15 @@
-"""Flow that lists the submissions to an evaluation with a given status."""
+"""Flow that lists the submissions to an evaluation with a status."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from synapse_workflows.client.core import flows
 from synapse_workflows.client.core.flows import Call, Flow, PageGuard
 
 #: Maximum number of items in a page of submissions.
 _PAGE_SIZE: Final = 100
+#: Maximum number of IDs in a description of submissions.
+MAX_IDS: Final = 500
 
 
 def fetch_submission_ids(evaluation_id: str, status: str) -> Flow[list[str]]:
@@ -35,3 +38,8 @@ def fetch_submission_ids(evaluation_id: str, status: str) -> Flow[list[str]]:
         ids |= dict.fromkeys(str(status["id"]) for status in page.items)
         call = page.next_call if len(page.items) == _PAGE_SIZE else None
     return list(ids)
+
+
+def describe_submissions(ids: Sequence[str]) -> dict[str, Any]:
+    """Return the number of submissions, and the first IDs, as JSON."""
+    return {"submissions": len(ids), "submission_ids": list(ids[:MAX_IDS])}

@@ -1,0 +1,53 @@
+"""Assets with watchers, which trigger DAGs when something happens in Synapse."""
+
+from typing import Any
+
+from airflow.sdk import Asset, AssetWatcher
+
+from synapse_workflows.assets import get_submissions_uri
+from synapse_workflows.client.api.evaluations import parse_evaluation_id
+from synapse_workflows.client.model.argument_types import SubmissionStatusName
+from synapse_workflows.triggers.submissions import SynapseSubmissionTrigger
+
+
+def synapse_submissions_asset(
+    evaluation_id: Any,
+    *,
+    status: SubmissionStatusName = "RECEIVED",
+    synapse_conn_id: str = "synapse_default",
+    poll_interval: float = 60.0,
+    repeat_interval: float | None = 900.0,
+    name: str | None = None,
+    **options: Any,
+) -> Asset:
+    """Return an asset whose watcher triggers DAGs when a queue has submissions.
+
+    `DAG(schedule=synapse_submissions_asset("9600001"))` runs when there are submissions to claim.
+    Any number of DAGs may use the asset of a queue; all of them share the requests. The payload of
+    the event is described in `SynapseSubmissionTrigger`.
+
+    Args:
+        evaluation_id: ID of the evaluation queue, or the Evaluation. The account of the connection
+            needs READ_PRIVATE_SUBMISSION on it.
+        status: Status of the submissions.
+        synapse_conn_id: The Airflow connection.
+        poll_interval: Seconds between two polls.
+        repeat_interval: Seconds after which submissions that still have the status are announced
+            again; None for never while the triggerer runs.
+        name: Name of the asset; the default is its URI, `syn://evaluation/9600001/RECEIVED`.
+        options: Other arguments of `airflow.sdk.Asset` (`group`, `extra`).
+
+    Raises:
+        ValueError: An argument is invalid.
+    """
+    uri = get_submissions_uri(parse_evaluation_id(evaluation_id), status)
+    trigger = SynapseSubmissionTrigger(
+        evaluation_id=evaluation_id,
+        status=status,
+        synapse_conn_id=synapse_conn_id,
+        poll_interval=poll_interval,
+        repeat_interval=repeat_interval,
+        asset_name=name or uri,
+    )
+    watcher = AssetWatcher(name="synapse_submissions", trigger=trigger)
+    return Asset(name=name or uri, uri=uri, watchers=[watcher], **options)
