@@ -29,6 +29,7 @@ class SynapseBaseHook(BaseHook):
     Args:
         synapse_conn_id: Id of the connection. Its password is a personal access token.
         lineage_mode: `auto`, `declared` or `off`; None for `[synapse] lineage_mode`.
+        retry: Retry and backoff settings of the client, also of its login.
     """
 
     conn_name_attr = "synapse_conn_id"
@@ -40,10 +41,13 @@ class SynapseBaseHook(BaseHook):
         self,
         synapse_conn_id: str = default_conn_name,
         lineage_mode: LineageModeName | None = None,
+        *,
+        retry: RetryPolicy | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.synapse_conn_id = synapse_conn_id
+        self.retry = retry
         self.lineage_mode = LineageMode.resolve(lineage_mode)
 
     @property
@@ -150,7 +154,7 @@ class SynapseBaseHook(BaseHook):
 
     @cached_property
     def _client(self) -> LineageClient:
-        client = self._create_client()
+        client = self._create_client(retry=self.retry)
         self.log.info(
             "Logged in to Synapse as %s with connection %s",
             client.username,

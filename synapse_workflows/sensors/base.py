@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferralTimeout
 
+from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
@@ -63,16 +64,15 @@ class SynapseSensor(TemplateValues, BaseSensorOperator):
 
     @cached_property
     def hook(self) -> SynapseHook:
-        """The hook of the connection."""
-        return SynapseHook(self.synapse_conn_id)
+        """The hook of the connection. Retries of a request end before the next poll."""
+        retry = RetryPolicy()
+        total = min(retry.total, self.poke_interval)
+        return SynapseHook(self.synapse_conn_id, retry=replace(retry, total=total))
 
     @property
     def client(self) -> LineageClient:
-        """Client of the connection. Retries of a request end before the next poll."""
-        client = self.hook.client
-        total = min(client.retry.total, self.poke_interval)
-        client.retry = replace(client.retry, total=total)
-        return client
+        """Client of the connection."""
+        return self.hook.client
 
     def execute(self, context: "Context") -> Any:
         """Wait, and return the result of the last poll."""
