@@ -118,8 +118,6 @@ class Leaderboard:
         submission = self.submissions[ranked.submission.submission_id]
         submitter = _submitter_id(submission)
         alias = submission.get("submitterAlias")
-        # Scores are floats, so that the types of table columns do not depend on the values.
-        scores = map(float, ranked.scores)
         values = ranked.submission.values
         return {
             "rank": ranked.rank,
@@ -128,7 +126,7 @@ class Leaderboard:
             "submitter": alias or names.get(submitter, submitter),
             "submission_name": submission.get("name"),
             "submitted_on": ranked.submission.submitted_on,
-            **dict(zip(self.options.rank_by, scores, strict=True)),
+            **dict(zip(self.options.rank_by, ranked.scores, strict=True)),
             **{name: _to_cell(values.get(name)) for name in self.options.columns},
         }
 
@@ -145,6 +143,23 @@ def write_csv(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, Any]
         writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def widen_numbers(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a board for a table, with floats instead of whole numbers.
+
+    The type of a column must not depend on whether the first scores happen to be whole numbers.
+    The rank, and numbers that a float cannot represent, are not changed.
+    """
+    return [
+        {name: value if name == "rank" else _widen(value) for name, value in row.items()}
+        for row in rows
+    ]
+
+
+def _widen(value: Any) -> Any:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if is_whole and float(value) == value else value
 
 
 def _to_scored(

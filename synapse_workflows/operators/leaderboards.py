@@ -11,6 +11,7 @@ from synapse_workflows.challenge.leaderboard import (
     BestPer,
     Leaderboard,
     LeaderboardOptions,
+    widen_numbers,
     write_csv,
 )
 from synapse_workflows.challenge.ranking import RankDirection, parse_rank_by
@@ -254,7 +255,7 @@ class SynapseLeaderboardOperator(SynapseOperator):
         if target is None or (not rows and self._is_missing(target)):
             return None
         table = self.hook.store_rows(
-            rows=rows,
+            rows=widen_numbers(rows),
             mode="replace",
             columns=self._options.names,
             missing_columns=True,

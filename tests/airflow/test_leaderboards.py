@@ -168,6 +168,17 @@ def test_table_has_the_rows_of_the_board(alice, rank, submit, sources_of):
     assert sorted(sources_of(table_id)[0]) == sorted(map(reference, (one, better)))
 
 
+def test_types_of_table_columns_do_not_depend_on_the_first_scores(alice, rank, submit):
+    submit("bob", auc=1, n=3)
+    _, first = rank(table_name="Board", columns=["n"])
+    assert [(row["auc"], row["n"]) for row in read_board(alice, first)] == [("1", "3")]
+    submit("carol", auc=0.5, n=2.5)
+    state, second = rank(table_name="Board", columns=["n"])
+    assert state.state == "success", state.error
+    rows = alice.tableQuery(f"select auc, n from {second['table']['id']} order by rank")
+    assert rows.asDataFrame().values.tolist() == [[1.0, 3.0], [0.5, 2.5]]
+
+
 def test_submitted_version_is_used(alice, rank, submit, sources_of):
     submission = submit("alice", auc=0.7)
     alice.store(alice.get(submission.entityId), forceVersion=True)
