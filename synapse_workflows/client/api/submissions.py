@@ -52,7 +52,8 @@ def getSubmissions(
     """Iterate over the submissions to an evaluation, oldest first.
 
     With `status`, all pages are fetched before the first submission is returned. Therefore, the
-    loop may change the statuses. Without `status`, pages are fetched when they are reached.
+    loop may change the statuses; submissions whose status other clients change meanwhile may be
+    missing. Without `status`, pages are fetched when they are reached.
 
     Args:
         syn: The session that sends the requests.
@@ -92,7 +93,8 @@ def getSubmissionBundles(
     """Iterate over the submissions to an evaluation with their statuses, oldest first.
 
     With `status`, all pages are fetched before the first submission is returned. Therefore, the
-    loop may change the statuses. Without `status`, pages are fetched when they are reached.
+    loop may change the statuses; submissions whose status other clients change meanwhile may be
+    missing. Without `status`, pages are fetched when they are reached.
 
     Args:
         syn: The session that sends the requests.
@@ -204,7 +206,15 @@ def _iter_list(
         return _select_status(items, status, offset) if status else items
     call = flows.Call("GET", f"{path}/all", params={"status": status} if status else None)
     call = flows.with_offset(call, limit, offset)
-    return iter(syn.run(flows.collect_items(call))) if status else syn.iter_items(call)
+    if not status:
+        return syn.iter_items(call)
+    found = syn.run(flows.collect_items(call))
+    # A later page repeats items if other submissions get the status meanwhile.
+    return iter({_get_submission_id(one): one for one in found}.values())
+
+
+def _get_submission_id(item: dict[str, Any]) -> str:
+    return str(item.get("submission", item)["id"])
 
 
 def _select_status(
