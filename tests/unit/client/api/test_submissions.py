@@ -69,3 +69,24 @@ def test_submission_without_entity(syn, serve):
     serve(None, entityId=None)
     submission = syn.getSubmission(1)
     assert (submission.entity, submission.filePath) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("route", "wrap", "read"),
+    [
+        ("all", lambda one: one, lambda syn: list(syn.getSubmissions(2, "RECEIVED", limit=2))),
+        (
+            "bundle/all",
+            lambda one: {"submission": one, "submissionStatus": {"id": one["id"], "etag": "e"}},
+            lambda syn: [one for one, _ in syn.getSubmissionBundles(2, "RECEIVED", limit=2)],
+        ),
+    ],
+)
+def test_submission_that_two_pages_contain_is_returned_once(
+    syn, http, repo_url, route, wrap, read
+):
+    """An earlier submission gets the status after the first page was read."""
+    for page in (["5", "7"], ["7", "8"], []):
+        results = [wrap({**SUBMISSION, "id": one}) for one in page]
+        http.get(f"{repo_url}/evaluation/2/submission/{route}", json={"results": results})
+    assert [one.id for one in read(syn)] == ["5", "7", "8"]
