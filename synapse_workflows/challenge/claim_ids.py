@@ -6,9 +6,7 @@ from typing import Any, Final
 
 from synapse_workflows.client.model.annotations import MAX_CHARACTERS
 
-_HASH_LENGTH: Final = 16
-#: Length of the part of a claim ID that identifies the task that made the claim.
-_PREFIX_LENGTH: Final = 12
+_ID_LENGTH: Final = 16
 
 
 def describe_claimant(ti: Any) -> str:
@@ -21,25 +19,23 @@ def describe_claimant(ti: Any) -> str:
     return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}{index}"
 
 
-def create_claim_id(claimant: str, generation: int = 0) -> str:
-    """Return an ID for a new claim. It starts with `claim_id_prefix` of the same task."""
-    return claim_id_prefix(claimant, generation) + uuid.uuid4().hex[:_HASH_LENGTH]
-
-
-def claim_id_prefix(claimant: str, generation: int = 0) -> str:
-    """Return the start of the IDs of all claims that one task makes.
+def create_claim_id(identity: str = "") -> str:
+    """Return a unique ID for a new claim.
 
     Args:
-        claimant: The task, `dag/run/task[map_index]`.
-        generation: A number that changes when the task is cleared, but not between its tries.
+        identity: Text that the IDs of all claims of one task start with; see `create_identity`.
     """
-    identity = f"{claimant}#{generation}".encode()
-    return f"{hashlib.sha256(identity).hexdigest()[:_PREFIX_LENGTH]}-"
+    return f"{identity}{uuid.uuid4().hex[:_ID_LENGTH]}"
+
+
+def create_identity() -> str:
+    """Return a unique text that identifies the claims of one task."""
+    return f"{uuid.uuid4().hex[:_ID_LENGTH]}-"
 
 
 def shorten_claimant(claimant: str) -> str:
     """Return the name of a task, with at most the characters that an annotation can have."""
     if len(claimant) <= MAX_CHARACTERS:
         return claimant
-    digest = hashlib.sha256(claimant.encode()).hexdigest()[:_HASH_LENGTH]
-    return f"{claimant[: MAX_CHARACTERS - _HASH_LENGTH - 1]}~{digest}"
+    digest = hashlib.sha256(claimant.encode()).hexdigest()[:_ID_LENGTH]
+    return f"{claimant[: MAX_CHARACTERS - _ID_LENGTH - 1]}~{digest}"

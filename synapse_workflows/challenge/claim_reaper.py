@@ -11,11 +11,7 @@ from synapse_workflows.challenge.claim_annotations import (
     set_claim,
 )
 from synapse_workflows.challenge.claim_attempt import CancelledStatus, LostRaceError
-from synapse_workflows.challenge.claim_ids import (
-    claim_id_prefix,
-    create_claim_id,
-    shorten_claimant,
-)
+from synapse_workflows.challenge.claim_ids import create_claim_id, shorten_claimant
 from synapse_workflows.challenge.evaluation_queue import (
     QueuedSubmission,
     get_modification_time,
@@ -126,40 +122,39 @@ class _ReaperRun:
         task: TaskState,
     ) -> None:
         self._client = client
-        self._evaluation_id = evaluation_id
-        self._identity = (reaper, task.max_tries)
         self._name = shorten_claimant(reaper)
         self._options = options
-        self._store = task.store
+        self._task = task
+        #: Identifies the state of this task. A task that was cleared has another one.
+        self._key = {"evaluation_id": evaluation_id, "max_tries": task.max_tries}
+        #: What was done, by the ID that was written as `claim_id`.
         self._reaped: dict[str, ReapedSubmission] = {}
         self._refusals: list[SynapseBadRequestError] = []
 
     def add_earlier(self) -> None:
         """Add the submissions that an earlier try has changed."""
-        saved = self._store.get(_STATE_KEY) or {}
-        if saved.get("evaluation_id") != self._evaluation_id:
+        saved = self._task.store.get(_STATE_KEY) or {}
+        if not self._key.items() <= saved.items():
             return
-        prefix = claim_id_prefix(*self._identity)
-        for planned in saved["submissions"]:
-            submission_id = planned["submission_id"]
+        for claim_id, planned in saved["planned"].items():
             try:
-                status = read_status(self._client, submission_id)
+                status = read_status(self._client, planned["submission_id"])
             except SynapseNotFoundError:
                 continue
             record = ClaimRecord.of(status)
-            if record is not None and record.claim_id.startswith(prefix):
-                self._reaped[submission_id] = planned
+            if record is not None and record.claim_id == claim_id:
+                self._reaped[claim_id] = planned
 
     def reap(self, submissions: Sequence[QueuedSubmission]) -> None:
         """End the claims of submissions, unless another client is faster."""
-        planned = [self._describe(one.status) for one in submissions]
-        saved = [*self._reaped.values(), *planned]
+        ends = {create_claim_id(): submission for submission in submissions}
+        planned = {claim_id: self._describe(one.status) for claim_id, one in ends.items()}
         if planned:
-            values = {"evaluation_id": self._evaluation_id, "submissions": saved}
-            self._store.set(_STATE_KEY, values)
-        for submission in submissions:
+            saved = self._key | {"planned": self._reaped | planned}
+            self._task.store.set(_STATE_KEY, saved)
+        for claim_id, submission in ends.items():
             try:
-                self._end_claim(submission)
+                self._end_claim(submission, claim_id)
             except (LostRaceError, SynapseNotFoundError):
                 self._client.logger.info("The submission %s was changed meanwhile", submission.id)
             except SynapseBadRequestError as error:
@@ -174,7 +169,7 @@ class _ReaperRun:
         """
         if self._refusals and not self._reaped:
             raise self._refusals[0]
-        return [self._reaped[key] for key in sorted(self._reaped, key=int)]
+        return sorted(self._reaped.values(), key=lambda one: int(one["submission_id"]))
 
     def find_end(self, status: Mapping[str, Any]) -> datetime | None:
         """Return when the claim of a status ended; None if it must not be changed."""
@@ -189,8 +184,8 @@ class _ReaperRun:
         limit = timedelta(seconds=self._options.unclaimed_after)
         return modified_on if modified_on + limit <= now else None
 
-    def _end_claim(self, submission: QueuedSubmission) -> None:
-        written = ClaimRecord(create_claim_id(*self._identity), self._name, None)
+    def _end_claim(self, submission: QueuedSubmission, claim_id: str) -> None:
+        written = ClaimRecord(claim_id, self._name, None)
         done = self._describe(submission.status)
 
         def change(status: dict[str, Any]) -> Mapping[str, Any] | None:
@@ -203,7 +198,7 @@ class _ReaperRun:
             return _apply(set_claim(status, written), done)
 
         update_status(self._client, submission.id, change, submission.status)
-        self._reaped[submission.id] = done
+        self._reaped[claim_id] = done
         self._client.logger.info(
             "Submission %s was %s and has the status %s now. The claim of %s ended on %s",
             submission.id,

@@ -46,7 +46,7 @@ class ClaimTaker:
             ClaimFinishedError: The task has finished the submission.
             ClaimLostError: The submission has another status.
         """
-        claim_id = self._existing_claim_id(status) or create_claim_id(self.claimant)
+        claim_id = self._existing_claim_id(status) or create_claim_id()
         record = ClaimRecord(claim_id, self.claimant, compute_expiry(self.client, self.lease))
         return set_claim(status, record) | {"status": self.new_status, "canCancel": True}
 

@@ -12,8 +12,8 @@ from synapse_workflows.challenge.claim_annotations import ClaimRecord
 from synapse_workflows.challenge.claim_attempt import ClaimAttempt, ClaimOptions, LostRaceError
 from synapse_workflows.challenge.claim_errors import ClaimError
 from synapse_workflows.challenge.claim_ids import (
-    claim_id_prefix,
     create_claim_id,
+    create_identity,
     shorten_claimant,
 )
 from synapse_workflows.challenge.claims import Claim, release_claim
@@ -26,7 +26,9 @@ from synapse_workflows.challenge.server_clock import get_server_clock
 from synapse_workflows.challenge.submitter_quota import SubmitterQuota
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseBadRequestError, SynapseNotFoundError
+from synapse_workflows.idempotency.task_state import TaskState
 
+_STATE_KEY: Final = "claim_submissions"
 #: Number of submissions that are read and then claimed.
 _WINDOW: Final = 100
 #: Maximum number of submissions to pass over after lost races.
@@ -44,8 +46,7 @@ def claim_submissions(
     evaluation_id: str,
     claimant: str,
     options: ClaimOptions,
-    *,
-    generation: int = 0,
+    task: TaskState,
 ) -> list[Claim]:
     """Claim submissions of an evaluation queue, oldest first.
 
@@ -59,8 +60,8 @@ def claim_submissions(
         evaluation_id: ID of the evaluation queue.
         claimant: The task, `dag/run/task[map_index]`.
         options: What to claim.
-        generation: A number that changes when the task is cleared, but not between its tries. A
-            task does not keep the claims of another generation.
+        task: State of the task. A retry keeps the claims of the earlier tries; a cleared task
+            does not.
 
     Returns:
         The claims, oldest submission first.
@@ -74,14 +75,37 @@ def claim_submissions(
         GET /evaluation/{id}/submission/bundle/all, PUT /evaluation/submission/{id}/status
     """
     require_rights(client, evaluation_id)
-    claimer = SubmissionClaimer(client, evaluation_id, claimant, options, generation)
+    identity = _load_identity(task, evaluation_id)
+    claimer = SubmissionClaimer(client, evaluation_id, claimant, options, identity)
     claimer.claim_from_in_progress()
     claimer.claim_new()
     return claimer.get_claims()
 
 
+def _load_identity(task: TaskState, evaluation_id: str) -> str:
+    """Return the text that the IDs of the claims of this task start with.
+
+    The name of the task is not sufficient: another Airflow may run a DAG of the same name.
+    """
+    saved = task.store.get(_STATE_KEY) or {}
+    key = {"evaluation_id": evaluation_id, "max_tries": task.max_tries}
+    if key.items() <= saved.items():
+        return str(saved["identity"])
+    identity = create_identity()
+    task.store.set(_STATE_KEY, {**key, "identity": identity})
+    return identity
+
+
 class SubmissionClaimer:
-    """Claims of one task on the submissions of a queue. Arguments as for `claim_submissions`."""
+    """Claims of one task on the submissions of a queue.
+
+    Args:
+        client: The client.
+        evaluation_id: ID of the evaluation queue.
+        claimant: The task, `dag/run/task[map_index]`.
+        options: What to claim.
+        identity: Text that the IDs of the claims start with.
+    """
 
     def __init__(
         self,
@@ -89,12 +113,12 @@ class SubmissionClaimer:
         evaluation_id: str,
         claimant: str,
         options: ClaimOptions,
-        generation: int = 0,
+        identity: str,
     ) -> None:
         self._client = client
         self._evaluation_id = evaluation_id
         self._name = shorten_claimant(claimant)
-        self._identity = (claimant, generation)
+        self._identity = identity
         self._options = options
         self._quota = SubmitterQuota(options.max_per_submitter, self._iter_in_progress)
         self._claims: dict[str, Claim] = {}
@@ -145,7 +169,7 @@ class SubmissionClaimer:
         """Return whether a claim was made by an earlier try of the task, and has not ended."""
         if record is None or record.expires_on is None or record.claimed_by != self._name:
             return False
-        return record.claim_id.startswith(claim_id_prefix(*self._identity))
+        return record.claim_id.startswith(self._identity)
 
     @property
     def _is_full(self) -> bool:
@@ -207,7 +231,7 @@ class SubmissionClaimer:
             LostRaceError: Another client has changed the status meanwhile.
         """
         record = submission.claim if is_own else None
-        claim_id = record.claim_id if record else create_claim_id(*self._identity)
+        claim_id = record.claim_id if record else create_claim_id(self._identity)
         attempt = ClaimAttempt(self._client, submission, claim_id, self._name, self._options)
         try:
             claim = attempt.run(self._evaluation_id)

@@ -102,14 +102,8 @@ class SynapseClaimSubmissionsOperator(SynapseOperator):
     def execute(self, context: "Context") -> list[dict[str, Any]]:
         """Claim submissions and return the claims."""
         evaluation_id = _parse_evaluation_id(self.evaluation_id)
-        ti: Any = context["ti"]
-        claims = claim_submissions(
-            self.hook.client,
-            evaluation_id,
-            describe_claimant(ti),
-            self._options,
-            generation=int(ti.max_tries),
-        )
+        claimant, task = describe_claimant(context["ti"]), TaskState.from_context(context)
+        claims = claim_submissions(self.hook.client, evaluation_id, claimant, self._options, task)
         self.log.info("Claimed %d submissions of the queue %s", len(claims), evaluation_id)
         if not claims and self.skip_if_empty:
             raise AirflowSkipException(f"Nothing to claim in the queue {evaluation_id}")

@@ -1,5 +1,6 @@
 """SynapseReapSubmissionsOperator: expired claims are ended, and live claims are not touched."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import count
@@ -29,7 +30,12 @@ def queue(alice, tmp_path):
 @pytest.fixture
 def claim(alice, queue):
     """Function that claims submissions of the queue for the task HOLDER."""
-    return lambda **options: claim_submissions(alice, queue.id, HOLDER, ClaimOptions(**options))
+
+    def run(**options):
+        task = TaskState(MemoryStore(), 0)
+        return claim_submissions(alice, queue.id, HOLDER, ClaimOptions(**options), task)
+
+    return run
 
 
 @pytest.fixture
@@ -101,11 +107,8 @@ def test_submissions_without_a_claim_are_released_only_if_asked(queue, reap):
     for arguments in ({}, {"unclaimed_after": timedelta(hours=1)}):
         _, run = reap(**arguments)
         assert run.value("reap") == []
-    # the clock of the server has a resolution of one second
-    for _ in range(60):
-        _, run = reap(unclaimed_after=1)
-        if run.value("reap"):
-            break
+    time.sleep(2.1)  # the clock of the server has a resolution of one second
+    _, run = reap(unclaimed_after=1)
     (reaped,) = run.value("reap")
     assert (reaped["action"], reaped["claimed_by"]) == ("released", None)
     assert queue.status(submission)["status"] == "RECEIVED"
@@ -138,7 +141,8 @@ def test_reapers_and_claimers_at_the_same_time_act_once_each(socket_service, que
 
     def run_claimer():
         options = ClaimOptions(max_claims=8)
-        return claim_submissions(clients[2], queue.id, "other/run/claim", options)
+        task = TaskState(MemoryStore(), 0)
+        return claim_submissions(clients[2], queue.id, "other/run/claim", options, task)
 
     with ThreadPoolExecutor(3) as pool:
         reapers = [pool.submit(run_reaper, number) for number in (0, 1)]

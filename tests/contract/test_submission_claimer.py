@@ -1,6 +1,7 @@
 """Submissions of a queue are claimed once each, by tasks that claim at the same time."""
 
 import multiprocessing
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -19,9 +20,16 @@ from synapse_workflows.client.errors import (
     SynapseNotFoundError,
     SynapseServerError,
 )
+from synapse_workflows.idempotency.task_state import MemoryStore, TaskState
 from synapse_workflows.testing import SynapseService, over_socket
 
 A, B = "dag/run/claim", "other/run/claim"
+
+
+def new_task():
+    return TaskState(MemoryStore(), 0)
+
+
 STATUS_PUT = r"PUT /repo/v1/evaluation/submission/\d+/status"
 
 
@@ -33,10 +41,12 @@ def queue(syn, tmp_path):
 @pytest.fixture
 def claim(syn, queue):
     """Function that claims submissions of the queue and returns their IDs."""
+    stores = defaultdict(MemoryStore)
 
-    def run(claimant=A, generation=0, client=None, **options):
+    def run(claimant=A, max_tries=0, client=None, **options):
+        task = TaskState(stores[claimant], max_tries)
         claims = claim_submissions(
-            client or syn, queue.id, claimant, ClaimOptions(**options), generation=generation
+            client or syn, queue.id, claimant, ClaimOptions(**options), task
         )
         return [one.submission_id for one in claims]
 
@@ -82,20 +92,22 @@ def test_retry_keeps_its_claims_within_the_limit_and_a_cleared_task_starts_anew(
     assert claim(max_claims=2) == submissions[:2]
     assert claim(max_claims=2) == submissions[:2]
     assert claim(max_claims=3) == submissions[:3]
-    assert claim(generation=1, max_claims=2) == submissions[3:5]
-    assert claim(generation=1, max_claims=2) == submissions[3:5]
     # a lower limit releases what is too much
-    assert claim(max_claims=1) == submissions[:1]
-    assert queue.with_status("RECEIVED") == {*submissions[1:3], submissions[5]}
+    assert claim(max_claims=2) == submissions[:2]
+    assert queue.with_status("RECEIVED") == set(submissions[2:])
+    assert claim(max_tries=1, max_claims=2) == submissions[2:4]
+    assert claim(max_tries=1, max_claims=2) == submissions[2:4]
 
 
 def test_retry_keeps_neither_finished_nor_lost_claims(syn, queue, claim):
     submissions = queue.submit(4)
-    claims = claim_submissions(syn, queue.id, A, ClaimOptions(max_claims=3))
+    task = new_task()
+    claims = claim_submissions(syn, queue.id, A, ClaimOptions(max_claims=3), task)
     taken = take_claim(syn, claims[0].to_json(), "dag/run/score[0]", 60)
     finish_claim(syn, taken, status="SCORED")
     take_claim(syn, claims[1].to_json(), "dag/run/score[1]", 60)
-    assert claim(max_claims=2) == submissions[2:]
+    claims = claim_submissions(syn, queue.id, A, ClaimOptions(max_claims=3), task)
+    assert [one.submission_id for one in claims] == submissions[2:]
 
 
 def test_retry_renews_claims_that_have_expired(queue, claim):
@@ -104,6 +116,13 @@ def test_retry_renews_claims_that_have_expired(queue, claim):
     queue.expire(*submissions)
     assert claim() == submissions
     assert claim(B) == []
+
+
+def test_tasks_of_the_same_name_in_two_airflows_do_not_share_claims(syn, queue):
+    submissions = queue.submit(4)
+    for expected in (submissions[:2], submissions[2:]):
+        claims = claim_submissions(syn, queue.id, A, ClaimOptions(max_claims=2), new_task())
+        assert [one.submission_id for one in claims] == expected
 
 
 def test_expired_claims_are_taken_over_once(queue, claim):
@@ -155,7 +174,7 @@ def test_cancellation_between_the_list_and_the_claim_is_honoured(faulty):
     queue.update(first, canCancel=True)
     cancel = f"/evaluation/submission/{first}/cancellation"
     injector.at(STATUS_PUT, lambda: syn.restPUT(cancel))
-    claims = claim_submissions(syn, queue.id, A, ClaimOptions())
+    claims = claim_submissions(syn, queue.id, A, ClaimOptions(), new_task())
     assert [one.submission_id for one in claims] == [second]
     assert queue.status(first)["status"] == "REJECTED"
 
@@ -164,7 +183,7 @@ def test_lost_response_is_recognized_as_the_own_claim(faulty):
     injector, syn, queue = faulty
     submissions = queue.submit(3)
     injector.at(STATUS_PUT, lambda: None, nth=2, after=True, respond=False)
-    claims = claim_submissions(syn, queue.id, A, ClaimOptions())
+    claims = claim_submissions(syn, queue.id, A, ClaimOptions(), new_task())
     assert [one.submission_id for one in claims] == submissions
     versions = [queue.status(one)["statusVersion"] for one in submissions]
     assert versions == [1, 1, 1]
@@ -174,7 +193,7 @@ def test_change_of_another_property_is_no_lost_race(faulty):
     injector, syn, queue = faulty
     submission = queue.submit()[0]
     injector.at(STATUS_PUT, lambda: queue.annotate(submission, note=("STRING", "new")))
-    claims = claim_submissions(syn, queue.id, A, ClaimOptions())
+    claims = claim_submissions(syn, queue.id, A, ClaimOptions(), new_task())
     assert [one.submission_id for one in claims] == [submission]
     assert queue.annotations(submission)["note"] == "new"
 
@@ -189,7 +208,7 @@ def test_race_that_was_lost_and_a_withdrawn_submission_do_not_stop_the_others(fa
         syn.restDELETE(f"/evaluation/submission/{submissions[1]}")
 
     injector.at(STATUS_PUT, interfere)
-    claims = claim_submissions(syn, queue.id, A, ClaimOptions())
+    claims = claim_submissions(syn, queue.id, A, ClaimOptions(), new_task())
     assert [one.submission_id for one in claims] == submissions[2:]
 
 
@@ -197,7 +216,7 @@ def test_claims_that_were_made_before_an_error_are_kept_by_the_retry(faulty):
     injector, syn, queue = faulty
     submissions = queue.submit(4)
 
-    requests = count(1)
+    task, requests = new_task(), count(1)
 
     def fail_after_two():
         if next(requests) > 2:
@@ -205,10 +224,10 @@ def test_claims_that_were_made_before_an_error_are_kept_by_the_retry(faulty):
 
     injector.at(STATUS_PUT, fail_after_two, nth=None)
     with pytest.raises(SynapseServerError):
-        claim_submissions(syn, queue.id, A, ClaimOptions(max_claims=3))
+        claim_submissions(syn, queue.id, A, ClaimOptions(max_claims=3), task)
     injector.clear()
     assert len(queue.with_status("EVALUATION_IN_PROGRESS")) == 2
-    claims = claim_submissions(syn, queue.id, A, ClaimOptions(max_claims=3))
+    claims = claim_submissions(syn, queue.id, A, ClaimOptions(max_claims=3), task)
     assert [one.submission_id for one in claims] == submissions[:3]
 
 
@@ -253,7 +272,7 @@ def test_quota_is_kept_by_tasks_that_claim_at_the_same_time(client_of, queue, cl
 def test_unknown_queue_and_missing_rights_are_errors(service, client_of, queue, claim):
     bob = client_of("bob")
     with pytest.raises(SynapseNotFoundError, match=r"Check evaluation_id='1'"):
-        claim_submissions(bob, "1", A, ClaimOptions())
+        claim_submissions(bob, "1", A, ClaimOptions(), new_task())
     with pytest.raises(SynapseForbiddenError, match="lacks READ_PRIVATE_SUBMISSION and UPDATE_"):
         claim(client=bob)
     queue.share(service.owner_id("bob"), "READ", "READ_PRIVATE_SUBMISSION")
@@ -271,7 +290,9 @@ def test_queue_of_several_pages_is_claimed_completely(queue, claim):
 def _claim_in_process(facts, folder, evaluation_id, number, barrier, results):
     with SynapseService(facts, Path(folder)).client() as syn:
         barrier.wait()
-        claims = claim_submissions(syn, evaluation_id, f"dag/run/claim[{number}]", ClaimOptions())
+        claims = claim_submissions(
+            syn, evaluation_id, f"dag/run/claim[{number}]", ClaimOptions(), new_task()
+        )
         results.put([one.submission_id for one in claims])
 
 
@@ -304,5 +325,5 @@ def test_submitted_version_is_claimed(syn, queue, tmp_path):
     path.write_text("changed")
     stored = syn.store(File(str(path), parent=queue.project))
     assert stored.versionNumber == 2
-    claims = claim_submissions(syn, queue.id, A, ClaimOptions())
+    claims = claim_submissions(syn, queue.id, A, ClaimOptions(), new_task())
     assert [(one.entity_id, one.entity_version) for one in claims] == [(stored.id, 1)]
