@@ -50,7 +50,7 @@ class SynapseNotifier(BaseNotifier):
         subject: Subject; None for the task and its outcome (templated).
         body: Text; None for the task, run, try number, exception and a link to the log
             (templated).
-        content_type: `text/plain` or `text/html`, the type of `body`.
+        content_type: `text/plain` or `text/html`, the type of `body`; the default text is plain.
         synapse_conn_id: The Airflow connection of the sender (templated).
         timeout: Maximum time of a notification in seconds.
         context: Set by Airflow in deadline alerts.
@@ -121,8 +121,11 @@ class SynapseNotifier(BaseNotifier):
     def _render_fields(self, context: Mapping[str, Any]) -> "SynapseNotifier":
         """Return a copy with rendered fields: Airflow may use a notifier for several tasks."""
         rendered = copy.copy(self)
-        values = {"exception": None, "reason": None, **context}
-        rendered.render_template_fields(values)  # type: ignore[arg-type]
+        values: Any = {"exception": None, "reason": None, **context}
+        dag = values.get("dag")
+        # DAG.test() passes a serialized DAG, which has no template environment.
+        environment = self.get_template_env(dag if hasattr(dag, "get_template_env") else None)
+        rendered.render_template_fields(values, environment)
         return rendered
 
     def _hook(self) -> SynapseHook:
@@ -131,12 +134,13 @@ class SynapseNotifier(BaseNotifier):
     def _build_message(
         self, context: Mapping[str, Any], settings: ClientSettings
     ) -> OutgoingMessage:
-        subject, body = describe_event(context)
-        subject = subject if self.subject is None else str(self.subject)
-        if self.body is not None:
-            body = str(self.body)
-        subject, body = (_redact(text, context, settings) for text in (subject, body))
-        return OutgoingMessage.parse(self.to, " ".join(subject.split()), body, self.content_type)
+        default_subject, default_body = describe_event(context)
+        subject = default_subject if self.subject is None else str(self.subject)
+        body, content_type = self.body, self.content_type
+        if body is None:
+            body, content_type = default_body, "text/plain"
+        subject, body = (_redact(str(text), context, settings) for text in (subject, body))
+        return OutgoingMessage.parse(self.to, " ".join(subject.split()), body, content_type)
 
     async def _send(
         self, hook: SynapseHook, settings: ClientSettings, message: OutgoingMessage

@@ -57,15 +57,15 @@ class MemoryStore:
 
 
 class SavedState:
-    """JSON values of one task instance for one table.
+    """JSON values of one task instance for one table, or for another target of its work.
 
-    Values for another table are ignored, and so are values that were marked as done before the
+    Values for another target are ignored, and so are values that were marked as done before the
     task was cleared.
 
     Args:
         task: The state of the task.
         key: Key in the task state store.
-        table_id: `syn123`.
+        table_id: `syn123`, or a text that identifies another target.
     """
 
     def __init__(self, task: TaskState, key: str, table_id: str) -> None:

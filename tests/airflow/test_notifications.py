@@ -286,6 +286,19 @@ def test_dag_callbacks_have_no_task(notify, inbox, marker):
     assert lines[5].endswith(f"/dags/{marker}/runs/manual__1")
 
 
+def test_dag_callback_of_a_dag_test_has_a_serialized_dag(notify, inbox, marker):
+    dag = DagSerialization.from_dict(DagSerialization.to_dict(DAG(marker, schedule=None)))
+    context = {"dag": dag, "run_id": "manual__1", "reason": "success"}
+    notify(context, subject="{{ dag.dag_id }} is done")
+    assert inbox()[0].subject == f"{marker} is done"
+
+
+def test_default_text_is_plain(notify, inbox, marker):
+    dag = DAG(marker, schedule=None)
+    notify({"dag": dag, "run_id": "1", "reason": "success"}, content_type="text/html")
+    assert inbox()[0].content_type == "text/plain"
+
+
 def test_dag_callback_with_the_last_task_reports_the_run(api, notify, inbox, marker):
     contexts = []
     run_task(api, lambda: None, name=marker, on_success_callback=contexts.append)

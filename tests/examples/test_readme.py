@@ -120,3 +120,5 @@ def test_the_messages_of_the_readme(tmp_path):
         (message,) = json.loads(printed.stdout)
         assert message["subject"] == "Samples of 2026-11-24"
         assert message["body"] == "There are 42 samples."
+        subjects = {each.subject for each in synapse.inbox("alice")}
+        assert subjects == {"Samples of 2026-11-24", "report_by_message is done"}
