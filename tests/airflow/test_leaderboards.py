@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
 from support.execution_api import Run
 
 from synapse_workflows import (
@@ -310,3 +311,24 @@ def test_invalid_argument_fails_the_task(rank, submit, arguments, message):
     failed, _ = rank(**arguments)
     assert failed.state == "failed"
     assert message in str(failed.error)
+
+
+def test_boards_of_several_evaluations(api, alice, queue, project, folder, submit):
+    """One mapped task for each evaluation; the other one has no scored submissions."""
+    submit("bob", auc=0.7)
+    other = alice.store(Evaluation(name=f"queue {uuid4()}", contentSource=project))
+    with DAG("boards", schedule=None) as dag:
+        SynapseLeaderboardOperator.partial(
+            task_id="rank", rank_by=AUC, parent_id=folder, name="{{ ti.map_index }}.csv"
+        ).expand(evaluation_id=[queue.id, other.id])
+    run = Run(api, dag, f"run_{next(RUNS)}")
+    assert [run.task("rank", index).state for index in (0, 1)] == ["success", "skipped"]
+    assert [one["name"] for one in alice.getChildren(folder)] == ["0.csv"]
+
+
+def test_dag_with_leaderboard_is_serialized():
+    with DAG("board", schedule=None) as dag:
+        SynapseLeaderboardOperator(
+            task_id="rank", evaluation_id=1, rank_by=AUC, parent_id="syn1", columns=("note",)
+        )
+    assert DagSerialization.from_dict(DagSerialization.to_dict(dag)).task_dict

@@ -49,7 +49,8 @@ def test_submit_entity_or_its_id(syn, evaluation, file):
 
 def test_submit_older_version(syn, evaluation, file):
     """The etag of older versions is not valid; the current one is sent."""
-    for entity in (f"{file.id}.1", syn.get(file.id, version=1)):
+    references = ({"id": file.id, key: 1} for key in ("versionNumber", "version"))
+    for entity in (f"{file.id}.1", syn.get(file.id, version=1), *references):
         submission = syn.submit(evaluation.id, entity, name="first try", submitterAlias="A-team")
         assert (submission.versionNumber, submission.name) == (1, "first try")
         assert submission.submitterAlias == "A-team"

@@ -48,7 +48,8 @@ def submit(
         syn: The session that sends the requests.
         evaluation: An evaluation, or its ID.
         entity: An entity, whose version is submitted if it did not change since it was read; or
-            an ID (``syn123``, or ``syn123.4`` for version 4).
+            an ID (``syn123``, or ``syn123.4`` for version 4), or a mapping with ``id`` and
+            ``versionNumber`` or ``version``.
         name: Name of the submission; None for the name of the entity.
         team: A team, its ID, or its name; None to submit alone. The contributors are the members
             who are eligible and did not submit otherwise in this round.
@@ -112,13 +113,22 @@ def submit(
 def _get_target(syn: Session, entity: Any) -> Mapping[str, Any]:
     """Return the version to submit, with the etag of the current version."""
     is_known = isinstance(entity, Mapping) and all(entity.get(key) for key in _TARGET_KEYS)
-    target: Mapping[str, Any] = (
-        entity if is_known else entities.get_unannounced(syn, entity, GetOptions(download=False))
-    )
+    target: Mapping[str, Any] = entity
+    if not is_known:
+        options = GetOptions(_get_version(entity), download=False)
+        target = entities.get_unannounced(syn, entity, options)
     if target["etag"] != ZERO_ETAG:
         return target
     current = syn.call("GET", f"/entity/{parse_entity_id(target['id']).id}").object
     return {**target, "etag": current["etag"]}
+
+
+def _get_version(entity: Any) -> int | None:
+    """Return the version in an entity, or in the reference that a task returned."""
+    if not isinstance(entity, Mapping):
+        return None
+    number = entity.get("versionNumber")
+    return entity.get("version") if number is None and type(entity) is dict else number
 
 
 def _describe_image(
