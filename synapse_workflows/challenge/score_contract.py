@@ -34,7 +34,7 @@ _RESERVED: Final = frozenset(
     }
 )
 _MAX_RESULTS: Final = 16 * MiB
-#: Number of reasons that become annotations.
+#: Number of reasons in an annotation and in the result of the task.
 _MAX_REASONS: Final = 20
 
 
@@ -176,6 +176,11 @@ def to_text_annotation(texts: Sequence[str]) -> list[str]:
         kept.append(_cut(text, left))
         left -= utf16_length(kept[-1])
     return [text for text in kept if text]
+
+
+def shorten_texts(texts: Sequence[str]) -> list[str]:
+    """Return the first texts, each with at most the size of an annotation."""
+    return [_cut(text, MAX_CHARACTERS) for text in texts[:_MAX_REASONS]]
 
 
 def _cut(text: str, size: int) -> str:

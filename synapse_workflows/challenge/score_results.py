@@ -66,7 +66,7 @@ def store_results(
     inputs: ScoringInputs,
     store: Sequence[StoredFile],
     sources: ScoreSources,
-) -> SynapseFile:
+) -> list[SynapseFile]:
     """Store the files of an evaluation in a folder that has the ID of the submission as its name.
 
     A retry of the task creates no second version of the same content. An evaluation in another run
@@ -81,7 +81,7 @@ def store_results(
         sources: The provenance.
 
     Returns:
-        The reference of results.json.
+        The references of the files; results.json is the last one.
     """
     folder = str(inputs.submission["id"])
 
@@ -96,11 +96,12 @@ def store_results(
         )
         return stored
 
+    files = []
     if "predictions" in store and inputs.predictions is not None:
-        save(inputs.predictions, f"{folder}/{_PREDICTIONS_FOLDER}")
+        files.append(save(inputs.predictions, f"{folder}/{_PREDICTIONS_FOLDER}"))
     if "logs" in store:
-        save(evaluation.log, folder)
-    return save(evaluation.results, folder)
+        files.append(save(evaluation.log, folder))
+    return [*files, save(evaluation.results, folder)]
 
 
 def identify_programs(

@@ -30,17 +30,16 @@ from synapse_workflows.challenge.claims import (
     renew_claim,
     take_claim,
 )
-from synapse_workflows.challenge.score_contract import to_text_annotation
+from synapse_workflows.challenge.score_contract import shorten_texts, to_text_annotation
 from synapse_workflows.challenge.score_results import ScoreSources, StoredFile, store_results
 from synapse_workflows.challenge.scorer_process import ScorerError
 from synapse_workflows.challenge.scoring_programs import ProgramLoader
+from synapse_workflows.challenge.scoring_state import ScoringState
 from synapse_workflows.challenge.submission_evaluation import Evaluation, Evaluator
 from synapse_workflows.challenge.submission_inputs import fetch_inputs
 from synapse_workflows.client.errors import SynapseError, SynapseNotFoundError
 from synapse_workflows.client.model.argument_types import SubmissionStatusName
 from synapse_workflows.hooks.file_references import SynapseFile
-from synapse_workflows.idempotency.task_state import SavedState, TaskState
-from synapse_workflows.lineage.collector import current_collector
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
 #: it for the organizers.
 OnError = Literal["release", "mark"]
 
-_STATE_KEY: Final = "synapse_score"
 _ERROR_ANNOTATION: Final = "scoring_error"
 _REASONS_ANNOTATION: Final = "validation_errors"
 
@@ -63,7 +61,7 @@ class SubmissionScore(TypedDict):
 
     `status` is the status of the submission: `SCORED`, `INVALID`, or the status of cancelled
     submissions. `scores` is empty unless the submission was scored; `errors` says why it is
-    invalid or was cancelled. `results_id` and `results_version` name results.json; they are None
+    invalid or was cancelled, with at most 20 texts. `results_id` and `results_version` name results.json; they are None
     for a cancelled submission.
     """
 
@@ -114,7 +112,7 @@ class SubmissionScoring:
         self.context = context
         self.options = options
         self.submission, self.submission_id = _parse_submission(submission)
-        self.state = SavedState(TaskState.current(), _STATE_KEY, self.submission_id)
+        self.state = ScoringState(self.client, self.submission_id)
 
     def run(self) -> SubmissionScore:
         """Claim, evaluate and finish the submission; return the result.
@@ -132,6 +130,7 @@ class SubmissionScoring:
                 if saved is None or saved["result"]["status"] != error.status["status"]:
                     raise
                 _log.info("An earlier try has finished submission %s", self.submission_id)
+                self.state.restore_lineage(saved)
                 return self._finish_task(saved)
         try:
             return self._finish_task(self._work(claim, saved))
@@ -159,9 +158,7 @@ class SubmissionScoring:
         )
 
     def _finish_task(self, saved: Mapping[str, Any]) -> SubmissionScore:
-        collector = current_collector()
-        if collector is not None:
-            collector.add_finish_callback(self.state.mark_done)
+        self.state.mark_done_at_end()
         result: SubmissionScore = saved["result"]
         return result
 
@@ -174,7 +171,8 @@ class SubmissionScoring:
                 except CancellationRequestedError as request:
                     saved = self._cancel(request)
             heartbeat.check_claim()
-            self.state.save(saved)
+        else:
+            self.state.restore_lineage(saved)
         with self._withdrawal_reported():
             finish_claim(
                 self.client,
@@ -185,7 +183,7 @@ class SubmissionScoring:
         return saved
 
     def _evaluate(self, claim: Claim, heartbeat: ClaimHeartbeat) -> dict[str, Any]:
-        """Evaluate the submission and store the results; return the result and the annotations."""
+        """Evaluate the submission, store the results, and save and return the outcome."""
         options = self.options
         with TemporaryDirectory(prefix="synapse-score-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
@@ -202,7 +200,7 @@ class SubmissionScoring:
                 fetched.used, loader.list_executed(evaluator, fetched.inputs, options.executed)
             )
             heartbeat.check()
-            results = store_results(
+            files = store_results(
                 self.hook,
                 options.results_parent_id,
                 evaluation,
@@ -210,21 +208,22 @@ class SubmissionScoring:
                 options.store,
                 sources,
             )
-        return self._describe(evaluation, results)
+        return self._save(evaluation, files)
 
-    def _describe(self, evaluation: Evaluation, results: SynapseFile) -> dict[str, Any]:
+    def _save(self, evaluation: Evaluation, files: Sequence[SynapseFile]) -> dict[str, Any]:
+        results = files[-1]
         reasons = to_text_annotation(evaluation.reasons)
         names = {"results_id": results["id"], "results_version": results["version"]}
         result = SubmissionScore(
             submission_id=self.submission_id,
             status=evaluation.status,
             scores=dict(evaluation.scores),
-            errors=list(evaluation.reasons),
+            errors=shorten_texts(evaluation.reasons),
             results_id=results["id"],
             results_version=results["version"],
         )
         texts = {_REASONS_ANNOTATION: reasons or None, _ERROR_ANNOTATION: None}
-        return {"result": result, "annotations": {**evaluation.scores, **names, **texts}}
+        return self.state.save(result, {**evaluation.scores, **names, **texts}, files)
 
     def _cancel(self, request: CancellationRequestedError) -> dict[str, Any]:
         _log.warning("%s; it gets the status %s", request, self.options.cancelled_status)
@@ -236,7 +235,7 @@ class SubmissionScoring:
             results_id=None,
             results_version=None,
         )
-        return {"result": result, "annotations": {_ERROR_ANNOTATION: None}}
+        return self.state.save(result, {_ERROR_ANNOTATION: None})
 
     def _handle_failure(self, claim: Claim, error: BaseException) -> None:
         """Keep the claim for the next try of the task; after the last one, settle the submission.

@@ -8,6 +8,7 @@ to kill it before and after every request (see `kill_matrix.select_kill_points`)
 import os
 from functools import partial
 from itertools import count
+from pathlib import Path
 
 import pytest
 from support import kill_matrix_tasks as tasks
@@ -21,6 +22,7 @@ from synapse_workflows import (
     SynapseClaimSubmissionsOperator,
     SynapseGetOperator,
     SynapseReapSubmissionsOperator,
+    SynapseScoreSubmissionOperator,
     SynapseStoreOperator,
     SynapseTableQueryOperator,
     SynapseTableSnapshotOperator,
@@ -625,6 +627,67 @@ CLAIMS = [
     ),
 ]
 
+SCORE_SCRIPT = """
+import json, sys
+predictions = open(sys.argv[2]).read().splitlines()
+json.dump({"lines": len(predictions)}, open(sys.argv[6], "w"))
+print("SCORED")
+"""
+
+
+def score(world: World, **arguments):
+    return {
+        "submission": world.submit(),
+        "scorer": tasks.count_lines,
+        "goldstandard_id": world.put("goldstandard.csv", "right"),
+        "results_parent_id": world.project,
+        **arguments,
+    }
+
+
+def score_script(world: World) -> str:
+    path = Path(world.file("score.py"))
+    path.write_text(SCORE_SCRIPT)
+    return str(path)
+
+
+SCORED = ["predictions.csv.1", "goldstandard.csv.1"]
+SOURCES = {"predictions.csv": [None], "goldstandard.csv": [None]}
+RESULTS = {"{submission}/log.txt": [SCORED], "{submission}/results.json": [SCORED]}
+SCORES = [
+    Scenario(
+        "score by a function",
+        SynapseScoreSubmissionOperator,
+        lambda world: score(world, validator=tasks.require_header),
+        used=SOURCES | RESULTS,
+        statuses=["SCORED"],
+    ),
+    Scenario(
+        "score by a command",
+        SynapseScoreSubmissionOperator,
+        lambda world: score(world, scorer=score_script(world)),
+        used=SOURCES | RESULTS,
+        statuses=["SCORED"],
+    ),
+    Scenario(
+        "score an invalid submission",
+        SynapseScoreSubmissionOperator,
+        lambda world: score(world, validator=tasks.reject, store=["results"]),
+        used=SOURCES | {"{submission}/results.json": [SCORED]},
+        statuses=["INVALID"],
+        is_variant=True,
+    ),
+    Scenario(
+        "score with an invalid result",
+        SynapseScoreSubmissionOperator,
+        lambda world: score(world, scorer=tasks.return_nan),
+        used=SOURCES,
+        statuses=["RECEIVED"],
+        state="failed",
+        is_variant=True,
+    ),
+]
+
 SCENARIOS = [
     *GETS,
     *STORES,
@@ -635,6 +698,7 @@ SCENARIOS = [
     *DEFERRALS,
     *ANNOTATIONS,
     *CLAIMS,
+    *SCORES,
 ]
 
 

@@ -42,7 +42,7 @@ def require_header(predictions: Path) -> list:
 
 
 def test_function_scores_a_submission(score, challenge, sources_of):
-    submission = challenge.submit("id,1\na,1\nb,2\n")
+    submission = challenge.submit_text("id,1\na,1\nb,2\n")
     result, run = score(submission, scorer=score_lines, validator=require_header)
     assert result.state == "success", result.error
     value = run.value("score")
@@ -61,7 +61,7 @@ def test_function_scores_a_submission(score, challenge, sources_of):
 
 
 def test_command_scores_a_submission(score, challenge, script, sources_of):
-    submission = challenge.submit("id,1\na,1\n")
+    submission = challenge.submit_text("id,1\na,1\n")
     result, run = score(
         submission,
         validator=["python", script("validate.py", VALIDATE)],
@@ -78,7 +78,7 @@ def test_command_scores_a_submission(score, challenge, script, sources_of):
 
 @pytest.mark.parametrize("form", ["function", "command"])
 def test_validator_makes_a_submission_invalid(score, challenge, script, form):
-    submission = challenge.submit("nonsense")
+    submission = challenge.submit_text("nonsense")
     validator = require_header if form == "function" else script("validate.py", VALIDATE)
     result, run = score(submission, scorer=score_lines, validator=validator)
     assert result.state == "success", result.error
@@ -96,7 +96,7 @@ def count_lines(predictions: Path) -> dict:
 
 
 def test_predictions_of_another_task(score, challenge, tmp_path, sources_of):
-    submission = challenge.submit("id,1\n")
+    submission = challenge.submit_text("id,1\n")
     path = tmp_path / "output.csv"
     path.write_text("a\nb\nc\n")
     _, run = score(submission, scorer=count_lines, predictions=str(path))
@@ -104,9 +104,9 @@ def test_predictions_of_another_task(score, challenge, tmp_path, sources_of):
     assert value["scores"] == {"lines": 3}
     assert challenge.entity_of(submission) in sources_of(value["results_id"])[0]
     reference = challenge.put("other.csv", "a\nb\n")
-    _, run = score(challenge.submit("id,1\n"), scorer=count_lines, predictions=path)
+    _, run = score(challenge.submit_text("id,1\n"), scorer=count_lines, predictions=path)
     stored = {"id": reference.split(".")[0], "version": 1, "name": "other.csv", "path": None}
-    submission = challenge.submit("id,1\n")
+    submission = challenge.submit_text("id,1\n")
     _, run = score(submission, scorer=count_lines, predictions=stored | {"md5": None})
     value = run.value("score")
     assert value["scores"] == {"lines": 2}
@@ -115,7 +115,7 @@ def test_predictions_of_another_task(score, challenge, tmp_path, sources_of):
 
 
 def test_missing_predictions(score, challenge):
-    submission = challenge.submit("id,1\n")
+    submission = challenge.submit_text("id,1\n")
     result, _ = score(submission, scorer=count_lines, predictions="/missing/predictions.csv")
     assert result.state == "failed"
     assert "/missing/predictions.csv" in str(result.error)
@@ -124,7 +124,7 @@ def test_missing_predictions(score, challenge):
 
 def test_goldstandard_of_several_files(score, challenge, sources_of):
     other = challenge.put("other.csv", "x\n")
-    submission = challenge.submit("id,1\n")
+    submission = challenge.submit_text("id,1\n")
 
     def count_files(predictions, goldstandard):
         names = sorted(path.name for path in goldstandard.iterdir())
@@ -140,9 +140,11 @@ def test_goldstandard_of_several_files(score, challenge, sources_of):
 def test_goldstandard_is_used_at_the_version_that_was_read(score, challenge, sources_of):
     entity = challenge.goldstandard.split(".")[0]
     challenge.put("goldstandard.csv", "id,1\n")
-    _, run = score(challenge.submit("id,1\n"), scorer=score_lines, goldstandard_id=entity)
+    _, run = score(challenge.submit_text("id,1\n"), scorer=score_lines, goldstandard_id=entity)
     assert f"{entity}.2" in sources_of(run.value("score")["results_id"])[0]
-    _, run = score(challenge.submit("id,1\n"), scorer=score_lines, goldstandard_id=f"{entity}.1")
+    _, run = score(
+        challenge.submit_text("id,1\n"), scorer=score_lines, goldstandard_id=f"{entity}.1"
+    )
     used = sources_of(run.value("score")["results_id"])[0]
     assert f"{entity}.1" in used
     assert f"{entity}.2" not in used
@@ -153,9 +155,9 @@ def test_scorer_does_not_change_the_goldstandard(score, challenge, worker):
         goldstandard.write_text("changed")
         return {"n": 1}
 
-    result, _ = score(challenge.submit("id,1\n"), scorer=change)
+    result, _ = score(challenge.submit_text("id,1\n"), scorer=change)
     assert result.state == "success", result.error
-    _, run = score(challenge.submit("id,1\na,1\n"), scorer=score_lines)
+    _, run = score(challenge.submit_text("id,1\na,1\n"), scorer=score_lines)
     assert run.value("score")["scores"]["right"] == 2
     assert [path.read_text() for path in worker.rglob("goldstandard.csv")] == [
         "id,1\na,1\nb,2\nc,3\n"
@@ -165,7 +167,7 @@ def test_scorer_does_not_change_the_goldstandard(score, challenge, worker):
 def test_script_in_synapse(score, challenge, sources_of):
     text = "import json,sys; json.dump({'n': 1}, open(sys.argv[-1], 'w'))"
     script = challenge.put("score.py", text)
-    _, run = score(challenge.submit("id,1\n"), scorer=script)
+    _, run = score(challenge.submit_text("id,1\n"), scorer=script)
     value = run.value("score")
     assert value["scores"] == {"n": 1}
     used, executed = sources_of(value["results_id"])
@@ -177,7 +179,7 @@ def test_script_in_synapse(score, challenge, sources_of):
 def test_additional_code_and_images(score, challenge, sources_of):
     digest = "sha256:" + "0123" * 16
     _, run = score(
-        challenge.submit("id,1\n"),
+        challenge.submit_text("id,1\n"),
         scorer=score_lines,
         executed=[f"docker.synapse.org/syn1/scorer@{digest}", "https://example.org/code"],
     )
@@ -193,7 +195,7 @@ def test_stored_files(score, challenge):
         sys.stdout.write("a line of output")
         return {"n": 1}
 
-    submission = challenge.submit("id,1\n", "mine.csv")
+    submission = challenge.submit_text("id,1\n", "mine.csv")
     _, run = score(submission, scorer=print_lines, store=["results", "logs", "predictions"])
     assert challenge.list_files(submission) == {"results.json": 1, "log.txt": 1}
     folder = challenge.syn.findEntityId(submission, challenge.project)
@@ -210,15 +212,15 @@ def test_stored_files(score, challenge):
         )
     }
     assert len(activities) == 1
-    only = challenge.submit("id,2\n")
+    only = challenge.submit_text("id,2\n")
     score(only, scorer=print_lines, store=["results"])
     assert challenge.list_files(only) == {"results.json": 1}
 
 
 def test_another_evaluation_creates_a_version_with_its_own_sources(score, challenge, sources_of):
-    submission = challenge.submit("id,1\n")
+    submission = challenge.submit_text("id,1\n")
     score(submission, scorer=count_lines)
-    challenge.change_status(submission, status="RECEIVED")
+    challenge.update(submission, status="RECEIVED")
     other = challenge.put("other.csv", "id,1\n")
     _, run = score(submission, scorer=count_lines, goldstandard_id=other)
     value = run.value("score")
@@ -241,7 +243,7 @@ def test_environment_of_the_programs(score, challenge, script, monkeypatch, conn
         sys.stdout.write(text)
         return {"n": int(text.count(token) + payload.count(token.encode()) > 1)}
 
-    submission = challenge.submit("id,1\n")
+    submission = challenge.submit_text("id,1\n")
     result, run = score(submission, scorer=read_environment, env={"OWN": "value"})
     assert result.state == "success", result.error
     assert run.value("score")["scores"] == {"n": 0}
@@ -256,15 +258,15 @@ def test_scratch_directory_is_removed(score, challenge, tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    score(challenge.submit("id,1\n"), scorer=score_lines)
-    score(challenge.submit("id,1\n"), scorer=lambda predictions: predictions.missing)
+    score(challenge.submit_text("id,1\n"), scorer=score_lines)
+    score(challenge.submit_text("id,1\n"), scorer=lambda predictions: predictions.missing)
     assert list(scratch.iterdir()) == []
 
 
 def test_lineage_off_keeps_the_declared_provenance(score, challenge, sources_of):
-    submission = challenge.submit("id,1\n")
+    submission = challenge.submit_text("id,1\n")
     for mode in ("off", "declared"):
-        challenge.change_status(submission, status="RECEIVED")
+        challenge.update(submission, status="RECEIVED")
         _, run = score(submission, scorer=score_lines, lineage_mode=mode)
         value = run.value("score")
         used, executed = sources_of(value["results_id"], value["results_version"])
@@ -274,5 +276,7 @@ def test_lineage_off_keeps_the_declared_provenance(score, challenge, sources_of)
 
 def test_templates_of_a_command(score, challenge, script):
     text = "import json,sys; json.dump({'n': 1, 'run': sys.argv[1]}, open(sys.argv[-1], 'w'))"
-    _, run = score(challenge.submit("id,1\n"), scorer=[script("score.py", text), "{{ run_id }}"])
+    _, run = score(
+        challenge.submit_text("id,1\n"), scorer=[script("score.py", text), "{{ run_id }}"]
+    )
     assert run.value("score")["scores"] == {"n": 1, "run": run.run_id}

@@ -8,10 +8,9 @@ from support.challenge import Challenge
 from support.execution_api import Run
 from support.killable_worker import KillPoint, Worker
 
-from synapse_workflows import SynapseScoreSubmissionOperator
+from synapse_workflows import SynapseClaimSubmissionsOperator, SynapseScoreSubmissionOperator
 from synapse_workflows.challenge.claim_errors import ClaimHeldError, ClaimLostError
 from synapse_workflows.challenge.claims import take_claim
-from synapse_workflows.operators.submissions import SynapseClaimSubmissionsOperator
 
 GOOD = "id,1\n"
 
@@ -44,7 +43,7 @@ def count_calls(folder: Path) -> int:
 
 
 def test_lease_is_renewed_while_the_scorer_runs(score, challenge, alice, tmp_path):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     errors = []
 
     def take_over():
@@ -61,7 +60,7 @@ def test_lease_is_renewed_while_the_scorer_runs(score, challenge, alice, tmp_pat
 
 
 def test_cancellation_stops_the_scorer(score, challenge, tmp_path):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     with challenge.in_background(tmp_path / "started", lambda: challenge.cancel(submission)):
         began = time.monotonic()
         result, run = score(submission, scorer=create_scorer(tmp_path, 60), lease=4)
@@ -77,7 +76,7 @@ def test_cancellation_stops_the_scorer(score, challenge, tmp_path):
 
 
 def test_status_of_cancelled_submissions(score, challenge, tmp_path):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     with challenge.in_background(tmp_path / "started", lambda: challenge.cancel(submission)):
         score(
             submission,
@@ -89,10 +88,10 @@ def test_status_of_cancelled_submissions(score, challenge, tmp_path):
 
 
 def test_lost_claim_stops_the_scorer(score, challenge, alice, tmp_path):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
 
     def take_over():
-        challenge.change_status(submission, status="RECEIVED")
+        challenge.update(submission, status="RECEIVED")
         take_claim(alice, submission, "other task", 600)
 
     with challenge.in_background(tmp_path / "started", take_over):
@@ -106,11 +105,9 @@ def test_lost_claim_stops_the_scorer(score, challenge, alice, tmp_path):
 
 
 def test_claims_are_handed_over_to_mapped_tasks(api, challenge):
-    submissions = {challenge.submit(f"id,{number}\n"): number for number in range(3)}
+    submissions = {challenge.submit_text(f"id,{number}\n"): number for number in range(3)}
     with DAG("mapped", schedule=None) as dag:
-        claim = SynapseClaimSubmissionsOperator(
-            task_id="claim", evaluation_id=challenge.evaluation
-        )
+        claim = SynapseClaimSubmissionsOperator(task_id="claim", evaluation_id=challenge.id)
         SynapseScoreSubmissionOperator.partial(
             task_id="score",
             scorer=lambda predictions: {"n": int(predictions.read_text().split(",")[1])},
@@ -129,7 +126,7 @@ def test_claims_are_handed_over_to_mapped_tasks(api, challenge):
 
 
 def test_retry_after_the_end_returns_the_same_result(score, challenge, tmp_path):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     result, run = score(submission, scorer=create_scorer(tmp_path, 0), max_tries=2)
     first, status = run.value("score"), challenge.get_status(submission)
     assert result.state == "success", result.error
@@ -140,7 +137,7 @@ def test_retry_after_the_end_returns_the_same_result(score, challenge, tmp_path)
 
 
 def test_cleared_task_scores_again(score, challenge, tmp_path):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     _, run = score(submission, scorer=create_scorer(tmp_path, 0))
     first = run.value("score")
     result = run.task("score", max_tries=1)
@@ -152,7 +149,7 @@ def test_cleared_task_scores_again(score, challenge, tmp_path):
 
 
 def test_another_task_does_not_score_a_scored_submission(score, challenge, tmp_path):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     score(submission, scorer=create_scorer(tmp_path, 0))
     result, _ = score(submission, scorer=create_scorer(tmp_path, 0))
     assert isinstance(result.error, ClaimLostError)
@@ -160,7 +157,7 @@ def test_another_task_does_not_score_a_scored_submission(score, challenge, tmp_p
 
 
 def test_killed_worker_leaves_no_process(challenge, connection, tmp_path):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     worker = create_worker(challenge, connection, tmp_path, submission, seconds=600)
     worker.begin()
     wait_until((tmp_path / "started").exists)
@@ -171,7 +168,7 @@ def test_killed_worker_leaves_no_process(challenge, connection, tmp_path):
 
 
 def test_terminated_worker_stops_the_scorer(challenge, connection, tmp_path):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     worker = create_worker(challenge, connection, tmp_path, submission, seconds=600)
     worker.begin()
     wait_until((tmp_path / "started").exists)
@@ -184,7 +181,7 @@ def test_terminated_worker_stops_the_scorer(challenge, connection, tmp_path):
 
 
 def test_worker_that_is_killed_after_the_results_are_stored(challenge, connection, tmp_path):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     worker = create_worker(challenge, connection, tmp_path, submission, seconds=0)
     worker.begin(KillPoint("PUT task-state/synapse_score 204"))
     assert worker.end() is None

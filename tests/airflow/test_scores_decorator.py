@@ -8,8 +8,8 @@ import pytest
 from airflow.sdk import DAG, task
 from support.execution_api import Run
 
+from synapse_workflows import SynapseClaimSubmissionsOperator
 from synapse_workflows.decorators.scores import synapse_score_task
-from synapse_workflows.operators.submissions import SynapseClaimSubmissionsOperator
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def places(challenge):
 
 
 def test_function_scores_a_submission(api, challenge, places, sources_of):
-    submission = challenge.submit("id,1\na,1\n")
+    submission = challenge.submit_text("id,1\na,1\n")
     with DAG("decorated", schedule=None) as dag:
 
         @synapse_score_task(**places)
@@ -46,11 +46,9 @@ def test_function_scores_a_submission(api, challenge, places, sources_of):
 
 
 def test_function_is_mapped_over_claims(api, challenge, places):
-    submissions = [challenge.submit(f"id,{number}\n") for number in range(3)]
+    submissions = [challenge.submit_text(f"id,{number}\n") for number in range(3)]
     with DAG("mapped", schedule=None) as dag:
-        claim = SynapseClaimSubmissionsOperator(
-            task_id="claim", evaluation_id=challenge.evaluation
-        )
+        claim = SynapseClaimSubmissionsOperator(task_id="claim", evaluation_id=challenge.id)
 
         @synapse_score_task(
             validator=lambda predictions: [] if predictions.exists() else ["missing"], **places
@@ -66,7 +64,7 @@ def test_function_is_mapped_over_claims(api, challenge, places):
 
 
 def test_predictions_of_another_task(api, challenge, places, tmp_path):
-    submission = challenge.submit("id,1\n")
+    submission = challenge.submit_text("id,1\n")
     with DAG("two", schedule=None) as dag:
 
         @task
@@ -85,7 +83,7 @@ def test_predictions_of_another_task(api, challenge, places, tmp_path):
 
 
 def test_partition_key_names_the_submission(api, challenge, places):
-    submission = challenge.submit("id,1\n")
+    submission = challenge.submit_text("id,1\n")
     with DAG("partition", schedule=None, params={"key": submission}) as dag:
 
         @synapse_score_task(**places)

@@ -78,7 +78,7 @@ LIMITS = {"time_limit": 5, "memory_limit": 300_000_000}
 
 @pytest.mark.parametrize("scorer", [*TEMPORARY, *PERMANENT])
 def test_failing_scorer_releases_the_submission(score, challenge, scorer):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     result, _ = score(submission, scorer=scorer, **LIMITS)
     assert result.state == "failed"
     status, annotations = challenge.get_status(submission)
@@ -90,7 +90,7 @@ def test_failing_scorer_releases_the_submission(score, challenge, scorer):
 
 @pytest.mark.parametrize("scorer", [*TEMPORARY, *PERMANENT])
 def test_failing_validator_makes_no_submission_invalid(score, challenge, scorer):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     result, _ = score(submission, validator=scorer, scorer=score_one, on_error="mark", **LIMITS)
     assert result.state == "failed"
     status, annotations = challenge.get_status(submission)
@@ -113,7 +113,7 @@ def test_failing_validator_makes_no_submission_invalid(score, challenge, scorer)
     ],
 )
 def test_failing_command_releases_the_submission(score, challenge, script, text):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     result, _ = score(submission, scorer=script("score.py", text))
     assert result.state == "failed"
     assert "score.py" in str(result.error)
@@ -130,13 +130,13 @@ def test_failing_command_releases_the_submission(score, challenge, script, text)
     ],
 )
 def test_status_after_an_error(score, challenge, arguments, status):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     score(submission, scorer=crash, **arguments)
     assert challenge.get_status(submission)[0]["status"] == status
 
 
 def test_claim_is_kept_while_retries_remain(score, challenge):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     result, run = score(submission, scorer=crash, max_tries=1)
     assert result.state == "up_for_retry"
     status, annotations = challenge.get_status(submission)
@@ -147,7 +147,7 @@ def test_claim_is_kept_while_retries_remain(score, challenge):
 
 
 def test_retry_scores_after_a_failure(score, challenge, tmp_path):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     marker = str(tmp_path / "second try")
 
     def fail_once(predictions):
@@ -167,14 +167,14 @@ def test_retry_scores_after_a_failure(score, challenge, tmp_path):
 
 
 def test_permanent_error_uses_no_retry(score, challenge):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     result, _ = score(submission, scorer=return_nan, max_tries=3)
     assert result.state == "failed"
     assert challenge.get_status(submission)[0]["status"] == "RECEIVED"
 
 
 def test_failed_task_scores_after_it_was_cleared(score, challenge, tmp_path):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     values = tmp_path / "values.json"
     values.write_text('{"bad name!": 1}')
     path = str(values)
@@ -193,7 +193,7 @@ def test_failed_task_scores_after_it_was_cleared(score, challenge, tmp_path):
 
 
 def test_withdrawn_submission(score, challenge, alice):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     alice.restDELETE(f"/evaluation/submission/{submission}")
     result, _ = score(submission, scorer=score_one, max_tries=3)
     assert result.state == "failed"
@@ -201,7 +201,7 @@ def test_withdrawn_submission(score, challenge, alice):
 
 
 def test_submission_that_is_withdrawn_while_it_is_scored(score, challenge, alice, tmp_path):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     started = str(tmp_path / "started")
 
     def wait(predictions):
@@ -230,7 +230,7 @@ def test_submitted_version_counts(score, challenge, alice):
 
     _, run = score(submission, scorer=count)
     assert run.value("score")["scores"] == {"n": 2}
-    submission = challenge.submit("id,1\n")
+    submission = challenge.submit_text("id,1\n")
     alice.delete(challenge.entity_of(submission).split(".")[0])
     result, run = score(submission, scorer=count)
     assert result.state == "success", result.error
@@ -245,7 +245,7 @@ def test_invalid_submission(score, submission):
 
 
 def test_goldstandard_that_does_not_exist(score, challenge):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     result, _ = score(submission, scorer=score_one, goldstandard_id="syn999999999", max_tries=3)
     assert result.state == "failed"
     assert "syn999999999" in str(result.error)
@@ -253,20 +253,20 @@ def test_goldstandard_that_does_not_exist(score, challenge):
 
 
 def test_goldstandard_without_a_file(score, challenge):
-    submission = challenge.submit(GOOD)
+    submission = challenge.submit_text(GOOD)
     result, _ = score(submission, scorer=score_one, goldstandard_id=challenge.project)
     assert result.state == "failed"
     assert "Invalid goldstandard_id" in str(result.error)
 
 
 def test_submission_of_another_status(score, challenge):
-    submission = challenge.submit(GOOD)
-    challenge.change_status(submission, status="SCORED")
+    submission = challenge.submit_text(GOOD)
+    challenge.update(submission, status="SCORED")
     result, _ = score(submission, scorer=score_one, max_tries=3)
     assert result.state == "failed"
     assert isinstance(result.error, ClaimLostError)
     assert challenge.get_status(submission)[0]["status"] == "SCORED"
-    challenge.change_status(submission, status="EVALUATION_IN_PROGRESS")
+    challenge.update(submission, status="EVALUATION_IN_PROGRESS")
     result, _ = score(submission, scorer=score_one, max_tries=3)
     assert result.state == "up_for_retry"
     assert isinstance(result.error, ClaimHeldError)

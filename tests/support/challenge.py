@@ -9,13 +9,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from synapse_workflows import Evaluation, File
+from support.submission_queue import SubmissionQueue
+from synapse_workflows import File
 
 _NUMBERS = count(1)
 
 
-class Challenge:
-    """A queue with a gold standard and submissions, made by one client.
+class Challenge(SubmissionQueue):
+    """A queue with a gold standard and submissions of texts.
 
     Args:
         syn: client of the organizer, who also submits.
@@ -24,10 +25,8 @@ class Challenge:
     """
 
     def __init__(self, syn: Any, project: str, folder: Path) -> None:
-        self.syn, self.project, self.folder = syn, project, folder
+        super().__init__(syn, folder, project)
         folder.mkdir(parents=True, exist_ok=True)
-        name = f"Queue {project} {next(_NUMBERS)}"
-        self.evaluation = syn.store(Evaluation(name=name, contentSource=project)).id
         self.goldstandard = self.put("goldstandard.csv", "id,1\na,1\nb,2\nc,3\n")
 
     def put(self, name: str, text: str) -> str:
@@ -37,7 +36,7 @@ class Challenge:
         stored = self.syn.store(File(str(path), parent=self.project))
         return f"{stored.id}.{stored.versionNumber}"
 
-    def submit(self, text: str, name: str | None = None) -> str:
+    def submit_text(self, text: str, name: str | None = None) -> str:
         """Submit a new file; return the ID of the submission."""
         entity = self.put(name or f"predictions{next(_NUMBERS)}.csv", text)
         return self.submit_entity(self.syn.get(entity.split(".")[0], downloadFile=False))
@@ -45,7 +44,7 @@ class Challenge:
     def submit_entity(self, entity: Any, **more: Any) -> str:
         """Submit an entity; return the ID of the submission."""
         body = {
-            "evaluationId": self.evaluation,
+            "evaluationId": self.id,
             "entityId": entity.id,
             "versionNumber": entity.get("versionNumber", 1),
             **more,
@@ -63,11 +62,6 @@ class Challenge:
         status = self.syn.restGET(f"/evaluation/submission/{submission}/status")
         annotations = (status.get("submissionAnnotations") or {}).get("annotations") or {}
         return status, {key: (one["type"], one["value"]) for key, one in annotations.items()}
-
-    def change_status(self, submission: str, **changes: Any) -> None:
-        """Change the status of a submission."""
-        path = f"/evaluation/submission/{submission}/status"
-        self.syn.restPUT(path, json.dumps(self.syn.restGET(path) | changes))
 
     def read(self, entity_id: str) -> str:
         """Return the content of a file."""
@@ -93,7 +87,3 @@ class Challenge:
         thread.start()
         yield
         thread.join()
-
-    def cancel(self, submission: str) -> None:
-        """Request the cancellation of a submission."""
-        self.syn.restPUT(f"/evaluation/submission/{submission}/cancellation")

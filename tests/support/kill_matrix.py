@@ -108,6 +108,12 @@ class World:
             self.syn.store(Table(schema, [list(row.values()) for row in self.rows(rows)]))
         return str(schema.id)
 
+    def submit(self) -> str:
+        """Submit a file; return the ID of the submission, which is the name of its folder."""
+        (submission,) = self.queue.submit()
+        self._texts[submission] = "{submission}"
+        return submission
+
     def describe(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """Return what users see: the result of the task, the project, and the written files."""
         projects = {self.project: "project"}
@@ -156,6 +162,7 @@ class Scenario:
         used: for each entity with versions, the sources of each version: names with version, as
             `raw.txt.1`; None for a version without an Activity.
         rows: the rows of the current version of each table.
+        statuses: the statuses of the submissions; empty if they are not checked.
         state: the state of the task at its end.
         uploads: whether to kill the worker during uploads as well. Uploads are alike in all
             scenarios.
@@ -167,6 +174,7 @@ class Scenario:
     prepare: Callable[[World], dict[str, Any]]
     used: Mapping[str, list[list[str] | None]] = field(default_factory=dict)
     rows: Mapping[str, Sequence[Sequence[Any]]] = field(default_factory=dict)
+    statuses: Sequence[str] = ()
     state: str = "success"
     uploads: bool = False
     is_variant: bool = False
@@ -183,6 +191,9 @@ class Scenario:
             for name, found in versions.items()
         }
         assert used == self.used, f"{used} != {self.used}"
+        if self.statuses:
+            found_statuses = [one["status"] for one in outcome["submissions"]]
+            assert found_statuses == list(self.statuses)
         for name, rows in self.rows.items():
             found = versions[name][-1]["rows"]
             expected = [[f"{cell} {{salt}}", n] for cell, n in rows]

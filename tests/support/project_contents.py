@@ -47,10 +47,10 @@ class ProjectContents:
             return [self.normalize(item) for item in value]
         if not isinstance(value, str):
             return value
+        value = _SYNAPSE_ID.sub(lambda match: self._names.get(match[0], match[0]), value)
         for text, replacement in self._texts.items():
             value = value.replace(text, replacement)
-        value = _QUERY_NAME.sub("{query}", value)
-        return _SYNAPSE_ID.sub(lambda match: self._names.get(match[0], match[0]), value)
+        return _QUERY_NAME.sub("{query}", value)
 
     def _walk(self, container: str, name: str, prefix: str) -> None:
         self._names[container] = name
