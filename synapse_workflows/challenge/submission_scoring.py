@@ -61,8 +61,8 @@ class SubmissionScore(TypedDict):
 
     `status` is the status of the submission: `SCORED`, `INVALID`, or the status of cancelled
     submissions. `scores` is empty unless the submission was scored; `errors` says why it is
-    invalid or was cancelled, with at most 20 texts. `results_id` and `results_version` name results.json; they are None
-    for a cancelled submission.
+    invalid or was cancelled, with at most 20 texts. `results_id` and `results_version` name
+    results.json; they are None for a cancelled submission.
     """
 
     submission_id: str
