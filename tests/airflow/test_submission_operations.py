@@ -142,3 +142,24 @@ def test_status_has_no_provenance(api, submit):
 
         score()
     Run(api, dag).all()
+
+
+def test_submission_status_and_evaluation_can_be_xcoms(api, queue, submit):
+    submission = submit("SCORED")
+    with DAG("xcoms", schedule=None) as dag:
+
+        @task
+        def read():
+            client = SynapseHook().client
+            found = client.getSubmission(submission.id)
+            return [client.getEvaluation(queue.id), found, client.getSubmissionStatus(found)]
+
+        @task
+        def check(values):
+            evaluation, found, status = values
+            assert evaluation["name"] == queue.name
+            assert found["entityId"] == found["entity"]["id"] == submission.entityId
+            assert status["status"] == "SCORED"
+
+        check(read())
+    Run(api, dag).all()
