@@ -17,7 +17,7 @@ from synapse_workflows.idempotency.message_sender import (
     MessageContentType,
     OutgoingMessage,
     SynapseMessage,
-    send_in_call,
+    send_from_code,
 )
 from synapse_workflows.idempotency.table_schema import NewColumns, TableLocation
 from synapse_workflows.idempotency.table_store import (
@@ -374,7 +374,7 @@ class SynapseHook(SynapseBaseHook):
             ValueError: Unknown `content_type`.
         """
         message = OutgoingMessage.parse(to, subject, body, content_type)
-        return send_in_call(self.client, message)
+        return send_from_code(self.client, message)
 
 
 def _parse_provenance(

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final, Literal, TypedDict
@@ -103,7 +106,7 @@ def _to_text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def send_in_call(client: LineageClient, message: OutgoingMessage) -> SynapseMessage:
+def send_from_code(client: LineageClient, message: OutgoingMessage) -> SynapseMessage:
     """Send a message from the code of a task. A retry that sends an equal message continues it.
 
     Raises:
@@ -114,13 +117,33 @@ def send_in_call(client: LineageClient, message: OutgoingMessage) -> SynapseMess
     collector = current_collector()
     if collector is None:
         return send_once(client, message, SavedState(TaskState.current(), key, _KEY))
-    number = next(collector.get_or_create(key, lambda: count(1)))
-    state = SavedState(TaskState.current(), f"{key}:{number}", _KEY)
-    collector.add_finish_callback(state.mark_done)
-    return send_once(client, message, state)
+    with collector.get_or_create(key, _EqualCalls).begin() as number:
+        state = SavedState(TaskState.current(), f"{key}:{number}", _KEY)
+        collector.add_finish_callback(state.mark_done)
+        return send_once(client, message, state)
 
 
-def send_as_task(
+class _EqualCalls:
+    """Numbers of the calls with equal messages in one try, which may be in several threads."""
+
+    def __init__(self) -> None:
+        self._numbers: set[int] = set()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def begin(self) -> Iterator[int]:
+        """Provide the number of a call, from 1. The next call continues a call that failed."""
+        with self._lock:
+            number = next(each for each in count(1) if each not in self._numbers)
+            self._numbers.add(number)
+        try:
+            yield number
+        except BaseException:
+            self._numbers.discard(number)
+            raise
+
+
+def send_from_operator(
     client: LineageClient, message: OutgoingMessage, task: TaskState
 ) -> SynapseMessage:
     """Send the only message of a task. A retry sends no other message, even with another text.

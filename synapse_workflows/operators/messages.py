@@ -7,7 +7,7 @@ from synapse_workflows.idempotency.message_sender import (
     MessageContentType,
     OutgoingMessage,
     SynapseMessage,
-    send_as_task,
+    send_from_operator,
 )
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.operator_arguments import check_choice
@@ -62,6 +62,6 @@ class SynapseMessageOperator(SynapseOperator):
     def execute(self, context: "Context") -> SynapseMessage:
         """Send the message."""
         message = OutgoingMessage.parse(self.to, self.subject, self.body, self.content_type)
-        sent = send_as_task(self.hook.client, message, TaskState.from_context(context))
+        sent = send_from_operator(self.hook.client, message, TaskState.from_context(context))
         self.push_items(context, sent)
         return sent

@@ -12,7 +12,8 @@ from support.fault_injection import FaultInjector
 from support.killable_worker import KillPoint, Worker
 
 from synapse_workflows import SynapseHook, SynapseMessageOperator
-from synapse_workflows.client.errors import SynapseForbiddenError
+from synapse_workflows.client.core.retry import RetryPolicy
+from synapse_workflows.client.errors import SynapseError, SynapseForbiddenError
 from synapse_workflows.local.settings import UserSeed
 from synapse_workflows.testing import over_socket
 
@@ -214,6 +215,30 @@ def test_code_of_a_task_sends_each_message_once(api, inbox, subject):
         assert run.task("notify", max_tries=5).state == "up_for_retry"
     assert len(inbox("bob")) == 2
     assert len(inbox("carol")) == 1
+
+
+def test_code_that_repeats_a_failed_call_sends_one_message(faulty_service, subject):
+    service, injector, api = faulty_service
+
+    @task
+    def notify():
+        hook = SynapseHook()
+        hook.client.retry = RetryPolicy(attempts=1)
+        try:
+            hook.send_message("bob", subject, "text")
+        except SynapseError:
+            injector.clear()
+            return hook.send_message("bob", subject, "text")["id"]
+        return None
+
+    with DAG("repeated", schedule=None) as dag:
+        notify()
+    run = Run(api, dag)
+    injector.at(MESSAGE, lambda: None, after=True, respond=False)
+    injector.at("GET /file/v1/fileHandle", lambda: None, respond=False)
+    assert run.task("notify").state == "success"
+    (message,) = service.inbox("bob")
+    assert run.value("notify") == message.id
 
 
 def test_retry_sends_messages_in_another_order_once(api, inbox, subject):
