@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from synapse_workflows import DockerRepository
+
 VALIDATE = """
     import argparse, json
     parser = argparse.ArgumentParser()
@@ -280,3 +282,50 @@ def test_templates_of_a_command(score, challenge, script):
         challenge.submit_text("id,1\n"), scorer=[script("score.py", text), "{{ run_id }}"]
     )
     assert run.value("score")["scores"] == {"n": 1, "run": run.run_id}
+
+
+@pytest.fixture
+def image(challenge):
+    """Submitted Docker image, as submission ID and `repository@digest`."""
+    repository = challenge.syn.store(
+        DockerRepository("docker.example.org/team/model", parent=challenge.project)
+    )
+    digest = f"sha256:{'a1' * 32}"
+    body = {"tag": "latest", "digest": digest}
+    challenge.syn.restPOST(f"/entity/{repository.id}/dockerCommit", body)
+    submission = challenge.syn.submit(challenge.id, repository.id)
+    return submission.id, f"docker.example.org/team/model@{digest}"
+
+
+def test_function_gets_a_submitted_image(score, challenge, image, sources_of):
+    submission, name = image
+
+    def run_image(image, submission):
+        return {"n": 1, "image": image, "entity": submission["entity_id"]}
+
+    result, run = score(submission, scorer=run_image)
+    assert result.state == "success", result.error
+    value = run.value("score")
+    assert value["scores"]["image"] == name
+    used, executed = sources_of(value["results_id"])
+    assert challenge.entity_of(submission) in used
+    digest = name.partition("@")[2]
+    assert f"https://docker.example.org/v2/team/model/manifests/{digest}" in executed
+
+
+def test_output_of_a_submitted_image_is_scored(score, challenge, image, tmp_path, sources_of):
+    submission, name = image
+    output = tmp_path / "predictions.csv"
+    output.write_text("id,1\na,1\n")
+    result, run = score(submission, scorer=count_lines, predictions=str(output))
+    assert result.state == "success", result.error
+    assert run.value("score")["scores"] == {"lines": 2}
+    executed = sources_of(run.value("score")["results_id"])[1]
+    assert any(name.partition("@")[2] in one for one in executed)
+
+
+def test_submitted_image_without_predictions(score, challenge, image):
+    result, _ = score(image[0], scorer=count_lines)
+    assert result.state == "failed"
+    assert f"of {image[1]} has no file for count_lines" in str(result.error)
+    assert challenge.get_status(image[0])[0]["status"] == "RECEIVED"
