@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from support.challenge import Challenge
 from support.readme import BLOCKS, REPO, blocks, write_dag
 
 from synapse_workflows import File, Project
@@ -29,7 +30,7 @@ COMMANDS = [line for text in blocks("sh") for line in lines(text)]
 
 def test_every_block_is_of_a_known_kind():
     assert {word for word, _ in BLOCKS} == {"python", "sh", "mermaid"}
-    assert len(blocks("python")) == 10
+    assert len(blocks("python")) == 11
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
@@ -96,6 +97,28 @@ def test_the_dag_of_the_readme(tmp_path):
             "summarize_counts.py"
         ]
         assert syn.get(stored["id"]).dataType == ["summary"]
+
+
+@pytest.mark.timeout(240)
+def test_the_scores_of_the_readme(tmp_path):
+    with run_service(tmp_path / "synapse") as service:
+        syn = SynapseService(service, tmp_path).client()
+        challenge = Challenge(syn, syn.store(Project("README")).id, tmp_path / "files")
+        goldstandard = challenge.put("truth.csv", "id,value\na,1\nb,2\n").split(".")[0]
+        good, bad = map(challenge.submit_text, ("id,value\na,1\nb,3\n", "nonsense\n"))
+        dags = tmp_path / "dags"
+        dags.mkdir()
+        write_dag(dags, "score_submissions", {"syn123": goldstandard, "syn456": challenge.project})
+        file = dags / "score_submissions.py"
+        file.write_text(file.read_text().replace("9600001", challenge.id))
+        environment = airflow_environment(tmp_path, service, dags)
+        migrate_database(environment, tmp_path)
+        run_airflow_command(environment, tmp_path / "dag.log", "dags", "test", "score_submissions")
+        status, annotations = challenge.get_status(good)
+        assert (status["status"], annotations["right"]) == ("SCORED", ("LONG", ["1"]))
+        status, annotations = challenge.get_status(bad)
+        assert status["status"] == "INVALID"
+        assert "nonsense" in annotations["validation_errors"][1][0]
 
 
 @pytest.mark.timeout(240)
