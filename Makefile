@@ -82,6 +82,7 @@ bench: $(VENV)/installed-dev $(PEER)/installed  ## Run the benchmarks
 	$(BIN)/python tests/bench/tables.py
 	$(BIN)/python tests/bench/query_results.py
 	$(BIN)/python tests/bench/submissions.py
+	$(BIN)/python tests/bench/claims.py
 
 build: $(VENV)/installed-dev  ## Build the wheel
 	$(PIP) wheel --no-deps --wheel-dir dist .
