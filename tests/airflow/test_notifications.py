@@ -8,8 +8,10 @@ from itertools import count
 from uuid import uuid4
 
 import pytest
-from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference, task
+import structlog
+from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference, SyncCallback, task
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time.callback_supervisor import execute_callback
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.sdk.log import mask_secret
 from airflow.serialization.serialized_objects import DagSerialization
@@ -354,6 +356,14 @@ def test_deadline_callback_runs_in_a_trigger(triggerer, inbox, marker):
         "Logical date: 2026-11-22T00:00:00Z",
         "Deadline: 2026-11-22T01:00:00Z",
     ]
+
+
+def test_deadline_callback_runs_on_an_executor(triggerer, inbox, marker):
+    callback = SyncCallback(SynapseNotifier, kwargs={"to": "bob", "subject": marker})
+    arguments = {**callback.kwargs, "context": {"dag_run": DAG_RUN, "deadline": DEADLINE}}
+    log = structlog.get_logger()
+    assert execute_callback(callback.path, arguments, "", None, log) == (True, None)
+    assert inbox()[0].body.startswith("DAG nightly missed its deadline.")
 
 
 def test_deadline_template_has_the_run(triggerer, inbox, marker):

@@ -16,7 +16,8 @@ FIELDS = [
     "entity", "accessControlList", "includeTypes", "sortBy", "sortDirection", "nextPageToken",
     "includeTotalChildCount", "entityName", "references", "list", "ownerId", "userName",
     "notificationSettings", "preferences", "scope", "userInfoClaims", "status",
-    "oldFileHandleId", "newFileHandleId", "includeEntity",
+    "oldFileHandleId", "newFileHandleId", "includeEntity", "fileHandleId", "recipients", "subject",
+    "inReplyTo", "withUnsubscribeLink", "messageId", "recipientId",
 ]  # fmt: skip
 WORDS = [
     PROJECT, FOLDER, FILE, LINK, USED_ENTITY, USED_URL, "syn4489", "syn1", "1", "READ", "LONG",
@@ -41,6 +42,8 @@ ROUTES = [
     ("PUT", f"{REPO}/userProfile"),
     ("POST", f"{REPO}/userProfile"),
     ("POST", f"{REPO}/userGroupHeaders/aliases"),
+    ("POST", f"{REPO}/message"),
+    ("PUT", f"{REPO}/message/status"),
     ("PUT", f"{REPO}/admin/synapse/status"),
     ("POST", "/auth/v1/personalAccessToken"),
 ]
