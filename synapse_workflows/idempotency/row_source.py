@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from gzip import BadGzipFile
 from hashlib import md5
-from itertools import chain
-from pathlib import Path
+from itertools import chain, islice
 from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -21,7 +20,6 @@ from synapse_workflows.client.model.column_inference import (
 from synapse_workflows.client.model.column_mapping import suggest_names
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
-from synapse_workflows.client.model.csv_io import open_csv
 from synapse_workflows.constants import ROW_ID, ROW_METADATA, ROW_VERSION
 from synapse_workflows.idempotency.cell_normalization import CellNormalizer
 
@@ -65,6 +63,8 @@ class RowSource(ABC):
     def __init__(self, label: str) -> None:
         self.label = label
         self._header: tuple[str, ...] | None = None
+        #: Rows of which `has_rows` has read the first.
+        self._peeked: Iterator[CsvRow] | None = None
 
     @abstractmethod
     def _read_header(self) -> Sequence[str] | None:
@@ -121,6 +121,7 @@ class RowSource(ABC):
         self.missing = [name for name in by_name if name not in names]
         self.columns = [by_name[name] for name in names]
         self.normalizer = CellNormalizer(self.columns)
+        self._peeked = None
 
     def find_unknown(self, columns: Iterable[Mapping[str, Any]]) -> list[str]:
         """Return the names of the columns that are not among the columns of a table.
@@ -138,6 +139,9 @@ class RowSource(ABC):
 
     def infer_columns(self) -> list[Column]:
         """Infer the columns of a table for the rows; return no columns if there are no rows.
+
+        All rows are read, and are read again to be stored: a type must fit all values before the
+        table can have the column, and before the first row can be stored.
 
         Raises:
             AirflowFailException: The source cannot be read, has row IDs or duplicate columns, or
@@ -190,6 +194,17 @@ class RowSource(ABC):
             matched.append(similar[0] if len(similar) == 1 else name)
         return matched
 
+    def has_rows(self) -> bool:
+        """Return whether there are rows. The next call of `iter_rows` does not start again.
+
+        Raises:
+            AirflowFailException: See `iter_rows`.
+        """
+        rows = self.iter_rows()
+        first = [*islice(rows, 1)]
+        self._peeked = chain(first, rows)
+        return bool(first)
+
     def iter_rows(self) -> Iterator[CsvRow]:
         """Yield the rows as text; a row without a value for a column is an `IncompleteRow`.
 
@@ -197,6 +212,10 @@ class RowSource(ABC):
             AirflowFailException: A row has the wrong number of cells, or a cell is too long for
                 its column, or the source cannot be read.
         """
+        peeked, self._peeked = self._peeked, None
+        return self._iter_rows() if peeked is None else peeked
+
+    def _iter_rows(self) -> Iterator[CsvRow]:
         width = len(self.names)
         with self.read_errors():
             for number, line in enumerate(self._read_rows(), 1):
@@ -255,36 +274,6 @@ class RowSource(ABC):
             )
 
 
-class CsvRowSource(RowSource):
-    """A CSV file with a header; the file may be compressed by gzip.
-
-    Args:
-        path: The file.
-        dialect: CSV dialect of the file.
-        label: Name of the source in error messages; the default is the path.
-    """
-
-    def __init__(self, path: Path, dialect: CsvDialect, label: str | None = None) -> None:
-        super().__init__(label or str(path))
-        self.path = path
-        self.dialect = dialect
-
-    def _read_header(self) -> Sequence[str]:
-        with open_csv(self.path) as file:
-            return [name or "" for name in next(self.dialect.parse_rows(file), None) or ()]
-
-    def _read_cells(self) -> Iterator[Sequence[Any]]:
-        return self._read_rows()
-
-    def _read_rows(self) -> Iterator[CsvRow]:
-        is_single = len(self.read_header() or ()) == 1
-        with open_csv(self.path) as file:
-            lines = self.dialect.parse_rows(file)
-            next(lines, None)
-            # an empty line is a null in a file with one column, and is ignored in other files
-            yield from (line for line in lines if is_single or line != [None])
-
-
 class CombinedRowSource(RowSource):
     """Several sources with the same columns, whose rows are stored one after the other.
 
@@ -310,8 +299,7 @@ class CombinedRowSource(RowSource):
         super().bind_columns(columns)
         self._orders = [self._order(source) for source in self.sources]
 
-    def iter_rows(self) -> Iterator[CsvRow]:
-        """Yield the rows of all sources as text."""
+    def _iter_rows(self) -> Iterator[CsvRow]:
         return self._read_rows()  # the sources check their rows
 
     def add_cells(self, inferences: Mapping[str, ColumnInference], *, as_text: bool) -> int:

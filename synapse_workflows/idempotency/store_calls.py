@@ -43,7 +43,10 @@ class StoreCall:
 
     @property
     def signature(self) -> str | None:
-        """Text that is equal for two upserts that delete the same rows; None for other calls."""
+        """Text that is equal for two upserts that delete the same rows; None for other calls.
+
+        All rows are read: a retry must know that they are the same before it deletes any.
+        """
         if self.deleted_scope is None:
             return None
         return f"{self.deleted_scope} {self.source.content_md5()}"

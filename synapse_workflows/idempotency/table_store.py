@@ -334,7 +334,7 @@ def _check_source(source: RowSource, options: StoreOptions) -> None:
         )
     if options.allow_empty or not (options.mode == "replace" or options.delete_missing):
         return
-    if next(source.iter_rows(), None) is None:
+    if not source.has_rows():
         cause = "delete_missing=True" if options.delete_missing else "mode='replace'"
         target = "the table" if options.where is None else f"the scope where={options.where!r}"
         raise AirflowFailException(

@@ -13,6 +13,7 @@ from synapse_workflows.client.model.cell_values import is_missing
 from synapse_workflows.client.model.columns import get_column_type
 from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.client.model.csv_io import open_csv
+from synapse_workflows.client.model.row_batches import encode_rows
 from synapse_workflows.client.model.rows import serialize_cells
 from synapse_workflows.constants import ColumnType
 from synapse_workflows.idempotency.row_source import IncompleteRow, RowSource
@@ -39,17 +40,22 @@ class ValueRowSource(RowSource):
                 its column.
         """
         writers = [self._create_writer(column) for column in self.columns]
-        for number, values in enumerate(rows, 1):
+
+        def serialize_row(number: int, values: Sequence[Any]) -> CsvRow:
             if len(values) != len(writers):
                 raise AirflowFailException(
                     f"Row {number} of {self.label} has {len(values)} values for "
                     f"{len(writers)} columns: {values!r:.100}. The columns are {list(self.names)}"
                 )
             try:
-                line = serialize_cells(number, values, writers, self.names)
+                return serialize_cells(number, values, writers, self.names)
             except ValueError as error:
                 raise AirflowFailException(f"{self.label}: {error}") from error
-            self._check_encoding(number, line)
+
+        lines = encode_rows(rows, self.columns, writers, serialize_row)
+        for number, line in enumerate(lines, 1):
+            if not "".join(filter(None, line)).isascii():
+                self._check_encoding(number, line)
             yield line
 
     def _create_writer(self, column: Mapping[str, Any]) -> cell_codec.CellWriter:
@@ -60,15 +66,14 @@ class ValueRowSource(RowSource):
 
     def _check_encoding(self, number: int, line: CsvRow) -> None:
         for name, cell in zip(self.names, line, strict=True):
-            if cell is not None and not cell.isascii():
-                try:
-                    cell.encode()
-                except UnicodeEncodeError as error:
-                    raise AirflowFailException(
-                        f"{self.label}: Row {number}, column {name!r}: {cell!a:.60} contains a "
-                        "lone surrogate, which cannot be encoded as UTF-8. Decode the text with "
-                        "its original encoding, or remove the character"
-                    ) from error
+            try:
+                (cell or "").encode()
+            except UnicodeEncodeError as error:
+                raise AirflowFailException(
+                    f"{self.label}: Row {number}, column {name!r}: {cell!a:.60} contains a lone "
+                    "surrogate, which cannot be encoded as UTF-8. Decode the text with its "
+                    "original encoding, or remove the character"
+                ) from error
 
 
 class SequenceRowSource(ValueRowSource):

@@ -1,7 +1,7 @@
 """Encoding of Python values as the text of table cells, and decoding."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -19,9 +19,11 @@ from synapse_workflows.constants import (
 CellWriter = Callable[[Any], str | None]
 #: Decodes the text of a cell; None is null.
 CellReader = Callable[[str | None], Any]
+#: Texts of the cells of one column; None is null.
+CsvColumn = Sequence[str | None]
 
 #: Numbers below fit into 64 bits.
-_SAFE_INTEGER: Final = 2**63
+SAFE_INTEGER: Final = 2**63
 TEXT_TYPES: Final = frozenset(
     {ColumnType.STRING, ColumnType.LINK, ColumnType.MEDIUMTEXT, ColumnType.LARGETEXT}
 )
@@ -56,7 +58,7 @@ def create_writer(column: Mapping[str, Any]) -> CellWriter:
     if column_type in ITEM_TYPES:
         return _create_list_writer(column_type, column)
     write = _WRITERS[column_type]
-    limit = _get_size_limit(column_type, column)
+    limit = get_size_limit(column_type, column)
     if column_type in TEXT_TYPES:
         return _create_text_writer(column_type, limit)
     exact_type, write_exact = _EXACT_WRITERS.get(column_type, (None, write))
@@ -108,11 +110,21 @@ def create_reader(column: Mapping[str, Any]) -> CellReader:
     return lambda text: read(text) if text else None
 
 
+def create_column_reader(column: Mapping[str, Any]) -> Callable[[CsvColumn], Sequence[Any]]:
+    """Create a function that decodes the cells of a column, each as `create_reader` does."""
+    read_cell = create_reader(column)
+    if read_cell is _identity:
+        return lambda texts: texts
+    column_type = get_column_type(column)
+    read_text: Callable[[Any], Any] = _READERS.get(column_type, str) if column_type else str
+    return lambda texts: list(map(read_text if all(texts) else read_cell, texts))
+
+
 def _identity(text: str | None) -> str | None:
     return text
 
 
-def _get_size_limit(column_type: ColumnType, column: Mapping[str, Any]) -> int | None:
+def get_size_limit(column_type: ColumnType, column: Mapping[str, Any]) -> int | None:
     """Return the maximum number of characters of a cell or list item; None if unknown."""
     if column_type in {ColumnType.STRING, ColumnType.LINK, ColumnType.STRING_LIST}:
         return _get_limit_setting(column, "maximumSize", DEFAULT_CELL_SIZE)
@@ -140,7 +152,7 @@ def _format_size_error(column_type: ColumnType, length: int, limit: int) -> str:
 def _create_list_writer(column_type: ColumnType, column: Mapping[str, Any]) -> CellWriter:
     convert = _ITEM_CONVERTERS[ITEM_TYPES[column_type]]
     max_items = _get_limit_setting(column, "maximumListLength", DEFAULT_LIST_LENGTH)
-    max_size = _get_size_limit(column_type, column)
+    max_size = get_size_limit(column_type, column)
 
     def write(value: Any) -> str | None:
         if cell_values.is_missing(value):
@@ -164,11 +176,11 @@ def _create_list_writer(column_type: ColumnType, column: Mapping[str, Any]) -> C
 
 
 def _write_integer(value: int) -> str:
-    return str(value if -_SAFE_INTEGER < value < _SAFE_INTEGER else cell_values.to_integer(value))
+    return str(value if -SAFE_INTEGER < value < SAFE_INTEGER else cell_values.to_integer(value))
 
 
 def _write_date(value: int) -> str:
-    is_safe = -_SAFE_INTEGER < value < _SAFE_INTEGER
+    is_safe = -SAFE_INTEGER < value < SAFE_INTEGER
     return str(value if is_safe else cell_values.to_timestamp(value))
 
 

@@ -28,6 +28,9 @@ _BUILTIN_TYPES: Final = frozenset({str, int, float, bool, Decimal, date, datetim
 _Bytes = bytes | bytearray | memoryview
 #: Largest exponents of a Decimal that is an INTEGER, and that is written without an exponent.
 _MAX_INT64_DIGITS, _MAX_PLAIN_DIGITS = 19, 76
+_encode_json: Final = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode
 _SPECIAL_DOUBLES: Final = MappingProxyType({math.inf: "Infinity", -math.inf: "-Infinity"})
 
 
@@ -73,6 +76,8 @@ def to_list(value: Any) -> list[Any]:
     Raises:
         ValueError: The value is not a list, or an item is missing.
     """
+    if type(value) is list and _NEVER_MISSING.issuperset(map(type, value)):
+        return value
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -240,7 +245,7 @@ def dump_json(value: Any) -> str:
         ValueError: The value contains infinity, or an object that is not JSON serializable.
     """
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return _encode_json(value)
     except TypeError as error:
         raise ValueError(f"cannot be serialized as JSON: {error}") from None
     except (ValueError, RecursionError):

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, Self
 from synapse_workflows.client.model import cell_codec
 from synapse_workflows.client.model.cell_values import is_missing
 from synapse_workflows.client.model.columns import Column, SelectColumn
+from synapse_workflows.client.model.row_batches import encode_rows
 from synapse_workflows.client.model.rows import (
     RowMetadata,
     serialize_cells,
@@ -43,12 +44,12 @@ class RowSerializer:
     Args:
         names: Names of the columns; None if they are unknown and cells are matched by position.
         headers: Headers of the columns; None if they are unknown.
-        writers: Writers of the cells, one for each column.
+        columns: The columns; without `columnType` if their cells are written by Python type.
     """
 
     names: list[str] | None
     headers: list[SelectColumn] | None
-    writers: Sequence[cell_codec.CellWriter]
+    columns: Sequence[Mapping[str, Any]]
 
     @classmethod
     def create(
@@ -84,18 +85,15 @@ class RowSerializer:
             names = [*dict.fromkeys([*names, *(str(one["name"]) for one in table_columns)])]
         if names is None:
             width = _infer_width(table, first, row_ids=row_ids)
-            return cls(None, None, [cell_codec.create_writer({})] * width)
+            return cls(None, None, [{}] * width)
         if table_columns is not None:
             validate_column_names(names, table_columns)
         validate_unique_names(names)
         described = [*(known or ()), *(table_columns or ())]
         by_name: dict[str, Mapping[str, Any]] = {str(one["name"]): one for one in described}
         columns = [by_name.get(name, {"name": name}) for name in names]
-        writers = [
-            cell_codec.create_writer({} if column["name"] in ROW_METADATA else column)
-            for column in columns
-        ]
-        return cls(list(names), [to_select_column(column) for column in columns], writers)
+        typed = [{} if column["name"] in ROW_METADATA else column for column in columns]
+        return cls(list(names), [to_select_column(column) for column in columns], typed)
 
     def serialize(self, rows: Iterable[Any]) -> Iterator[list[str | None]]:
         """Serialize rows one at a time.
@@ -103,19 +101,23 @@ class RowSerializer:
         Raises:
             ValueError: A row does not match the columns; the message contains row and column.
         """
-        labels = self.names or [f"number {position}" for position in range(1, self._width + 1)]
-        for number, row in enumerate(rows, 1):
-            values = self._to_values(number, row)
-            validate_width(number, len(values), self._width)
-            yield serialize_cells(number, values, self.writers, labels)
+        width = len(self.columns)
+        labels = self.names or [f"number {position}" for position in range(1, width + 1)]
+        writers = [*map(cell_codec.create_writer, self.columns)]
 
-    @property
-    def _width(self) -> int:
-        return len(self.writers)
+        def serialize_row(number: int, values: Sequence[Any]) -> list[str | None]:
+            validate_width(number, len(values), width)
+            return serialize_cells(number, values, writers, labels)
+
+        values = (
+            row if type(row) is list else self._to_values(number, row)
+            for number, row in enumerate(rows, 1)
+        )
+        yield from encode_rows(values, self.columns, writers, serialize_row)
 
     def _to_values(self, number: int, row: Any) -> list[Any]:
         """Return the values of a row in the order of the columns."""
-        values = row if type(row) is list else to_row_values(number, row)
+        values = to_row_values(number, row)
         if isinstance(values, list):
             return values
         names = self.names or []

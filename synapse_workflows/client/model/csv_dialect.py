@@ -9,6 +9,8 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final
 
+from synapse_workflows.csv_blocks import BLOCK_SIZE, BlockParser
+
 #: Cells of one row; None is null.
 CsvRow = list[str | None]
 #: Supported line endings.
@@ -20,6 +22,35 @@ _EMPTY_MARK: Final = "\ue0f1"
 _MARKED_CELLS: Final[Mapping[str, str | None]] = MappingProxyType({"": None, _EMPTY_MARK: ""})
 #: Maximum number of characters of a cell: the largest limit of the csv module.
 _MAX_CELL_SIZE: Final = 2**31 - 1
+#: Number of characters of the block after the first row.
+_FIRST_SIZE: Final = 1 << 12
+#: Number of characters after which no more lines are added to complete the last row of a block.
+_MAX_ADDED: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class CsvBlock:
+    """Consecutive rows.
+
+    Args:
+        columns: The cells of all rows, column by column; None if they were parsed row by row.
+        rows: The rows; empty if `columns` is given.
+    """
+
+    columns: Sequence[Sequence[str | None]] | None = None
+    rows: Sequence[CsvRow] = ()
+
+    def iter_rows(self) -> Iterator[CsvRow]:
+        """Iterate over the rows."""
+        if self.columns is None:
+            return iter(self.rows)
+        return map(list, zip(*self.columns, strict=True))
+
+    def without_empty_lines(self) -> "CsvBlock":
+        """Return the block without the rows of empty lines, which have one null."""
+        if self.columns is not None and len(self.columns) > 1:
+            return self
+        return CsvBlock(rows=[row for row in self.iter_rows() if row != [None]])
 
 
 @dataclass(frozen=True)
@@ -106,13 +137,39 @@ class CsvDialect:
         Raises:
             ValueError: The text ends inside a quoted cell, or is not valid CSV.
         """
-        return (row for row, _ in self.parse_records(lines))
+        return chain.from_iterable(block.iter_rows() for block in self.parse_blocks(lines))
 
-    def parse_records(self, lines: Iterable[str]) -> Iterator[tuple[CsvRow, str]]:
+    def parse_blocks(
+        self, lines: Iterable[str], block_size: int = BLOCK_SIZE
+    ) -> Iterator[CsvBlock]:
+        """Parse rows as `parse_rows` does, many at a time; the first block has one row.
+
+        Args:
+            lines: Lines with their original line endings.
+            block_size: Maximum number of characters of a block, without the rest of its last row;
+                the first blocks are smaller, for callers that read a few rows.
+        """
+        csv.field_size_limit(_MAX_CELL_SIZE)  # applies to the whole process
+        lines = iter(lines)
+        parser = BlockParser(self.separator, self.quote, self.escape)
+        first_line, size = 1, 1
+        while block := _read_block(lines, parser, size):
+            columns = parser.parse("".join(block))
+            if columns is None:
+                rows = self.parse_records(chain(block, lines), first_line)
+                yield from (CsvBlock(rows=[row]) for row, _ in rows)
+                return
+            yield CsvBlock(columns)
+            first_line += len(block)
+            size = min(block_size, max(2 * size, _FIRST_SIZE))
+
+    def parse_records(
+        self, lines: Iterable[str], first_line: int = 1
+    ) -> Iterator[tuple[CsvRow, str]]:
         """Parse rows as `parse_rows` does; yield each row with its text and line ending."""
         lines = iter(lines)
         pending: list[str] = []
-        marks, first_line, is_ambiguous = 0, 1, False
+        marks, is_ambiguous = 0, False
         unmark = dict(_MARKED_CELLS).get  # faster than the read-only mapping
 
         def mark(line: str) -> str:
@@ -127,7 +184,7 @@ class CsvDialect:
             return marked
 
         try:
-            for row, _ in self._read_rows(map(mark, lines)):
+            for row, _ in self._read_rows(map(mark, lines), first_line):
                 if marks and (is_ambiguous or row.count(_EMPTY_MARK) != marks):
                     break  # a mark is inside a cell
                 text = pending[0] if len(pending) == 1 else "".join(pending)
@@ -249,3 +306,21 @@ class CsvDialect:
             bare = f"[^{separator}{escape}]++|{escape}."
         cell = f"(?:{quote}(?:{quoted})*+{quote})?+(?:{bare})*+"
         return re.compile(rf"(?:\A|{separator})({cell})", re.DOTALL)
+
+
+def _read_block(lines: Iterator[str], parser: BlockParser, size: int) -> list[str]:
+    """Return lines that probably end with a complete row; an empty list at the end."""
+    block: list[str] = []
+    total = 0
+    for line in lines:
+        block.append(line)
+        total += len(line)
+        if total >= size:
+            break
+    is_open, limit = parser.is_open("".join(block)), total + _MAX_ADDED
+    for line in lines if is_open else ():
+        block.append(line)
+        total += len(line)
+        if parser.is_open(line) or total >= limit:
+            break
+    return block

@@ -10,11 +10,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Self, TextIO, Unpack
 
-from synapse_workflows.client.model import cell_codec, column_mapping, csv_io
+from synapse_workflows.client.model import column_mapping, csv_io
 from synapse_workflows.client.model.argument_types import CsvOptions
 from synapse_workflows.client.model.column_mapping import RowSerializer
 from synapse_workflows.client.model.columns import Column, SelectColumn
-from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
+from synapse_workflows.client.model.csv_dialect import CsvBlock, CsvDialect, CsvRow
+from synapse_workflows.client.model.row_batches import read_rows
 from synapse_workflows.client.model.row_spool import PendingRows, RowSpool
 from synapse_workflows.client.model.rows import (
     Row,
@@ -93,7 +94,7 @@ class CsvFileTable(AbstractTable):
         Args:
             schema: The table, or its ID.
             values: Rows: lists of values in the order of the columns, or mappings of column
-                names to values. A generator is consumed one row at a time.
+                names to values. A generator is consumed in small batches.
             filepath: Path of the file to write; None for a temporary file, which is deleted
                 together with this object.
             headers: Columns of the rows, if they differ from the columns of the table.
@@ -356,20 +357,12 @@ class CsvFileTable(AbstractTable):
         self, columns: Sequence[Mapping[str, Any]], types: Sequence[Mapping[str, Any]] = ()
     ) -> Iterator[list[Any]]:
         """Read the rows; `types` override the types of the columns."""
-        readers = [
-            cell_codec.create_reader({} if column.get("name") in ROW_METADATA else kind)
+        typed = [
+            {} if column.get("name") in ROW_METADATA else kind
             for column, kind in zip(columns, types or columns, strict=True)
         ]
         with csv_io.open_csv(self.filepath, self.linesToSkip) as file:
-            for number, row in enumerate(self._parse_rows(file), 1):
-                missing = len(readers) - len(row)
-                if missing < 0:
-                    raise ValueError(
-                        f"Row {number} of {self.filepath} has {len(row)} cells for "
-                        f"{len(readers)} columns. Check the row, the separator and the quotes."
-                    )
-                padded = [*row, *([None] * missing)] if missing else row
-                yield [read(cell) for read, cell in zip(readers, padded, strict=True)]
+            yield from read_rows(self._parse_blocks(file), typed, self.filepath)
 
     def _read_first_row(self) -> CsvRow | None:
         """Return the cells of the first row; None if the file is empty."""
@@ -377,11 +370,14 @@ class CsvFileTable(AbstractTable):
             return next(self.dialect.parse_rows(file), None)
 
     def _parse_rows(self, file: TextIO) -> Iterator[CsvRow]:
-        rows = self.dialect.parse_rows(file)
-        first = next(rows, None) if self.header else None
+        return chain.from_iterable(block.iter_rows() for block in self._parse_blocks(file))
+
+    def _parse_blocks(self, file: TextIO) -> Iterator[CsvBlock]:
+        blocks = self.dialect.parse_blocks(file)
+        first = next(blocks, None) if self.header else None
         # In a table with one column, an empty line is a null; in other tables it is ignored.
-        has_one_column = not self.header or first is None or len(first) == 1
-        return (row for row in rows if has_one_column or len(row) > 1 or row[0] is not None)
+        has_one_column = first is None or len(next(first.iter_rows())) == 1
+        return blocks if has_one_column else (block.without_empty_lines() for block in blocks)
 
     @classmethod
     def _create_empty(

@@ -110,18 +110,6 @@ class _LineReader:
         self._size = 0
 
 
-def create_reader(lines: Iterable[str], dialect: CsvDialect) -> Iterator[list[str]]:
-    """Return a reader of the csv module, which does not tell empty text from null."""
-    csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_SIZE))  # a setting of the process
-    return csv.reader(
-        lines,
-        delimiter=dialect.separator,
-        quotechar=dialect.quote,
-        escapechar=None if dialect.escape == dialect.quote else dialect.escape,
-        doublequote=True,
-    )
-
-
 def read_records(
     stream: LineStream, dialect: CsvDialect, *, skip: int = 0, has_single_field: bool = False
 ) -> Iterator[CsvRecord]:
@@ -140,7 +128,14 @@ def read_records(
         BadRequest: The file is not valid CSV or not UTF-8.
     """
     lines = _LineReader(stream)
-    reader = create_reader(lines, dialect)
+    csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_SIZE))  # a setting of the process
+    reader = csv.reader(
+        lines,
+        delimiter=dialect.separator,
+        quotechar=dialect.quote,
+        escapechar=None if dialect.escape == dialect.quote else dialect.escape,
+        doublequote=True,
+    )
     empty_text, field = dialect.quote * 2, _compile_field(dialect)
     try:
         for _ in range(skip):

@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from synapse_workflows.client.model.csv_dialect import LINE_ENDINGS, CsvDialect
 
@@ -37,6 +37,42 @@ SPECIAL_CELLS = st.sampled_from([None, "", '"', ',"', '",', ',",', '\n",', "\ue0
 @given(st.lists(st.lists(SPECIAL_CELLS, min_size=1, max_size=6), max_size=6), DIALECTS)
 def test_quoted_empty_cells_are_text_next_to_any_other_cell(lines, dialect):
     assert parse("".join(dialect.format_row(line) for line in lines), dialect) == lines
+
+
+#: Cells, separators and line ends in any order, and the mark for empty text.
+PIECES = st.sampled_from(
+    [",", '"', '""', '"",""', ',"",', "'", "\\", "\n", "\r\n", "\r", "a", "end", "\ue0f1",
+     '"\ue0f1"', "\u2028", '"a"', '"a\nb"', 'a,"",\n', "a,b\n", "a,b\n", '"",\n', "\x00"]
+)  # fmt: skip
+
+
+def collect(rows):
+    """Return the rows before an error, and the text of the error."""
+    found = []
+    try:
+        found.extend(rows)
+    except ValueError as error:
+        return found, str(error)
+    return found, None
+
+
+@settings(max_examples=1000)
+@given(st.lists(PIECES, max_size=30).map("".join), DIALECTS, st.integers(1, 40))
+@example('a,b\n"x,"",y",\ue0f1\n', DIALECT, 40)
+@example('a,b\n"x\n""\n",""\n', DIALECT, 1)
+@example('a,b\n1,2\n\n3,"4\n', DIALECT, 4)
+def test_rows_of_blocks_are_those_parsed_one_by_one(text, dialect, size):
+    blocks = dialect.parse_blocks(io.StringIO(text, newline=""), size)
+    rows = (row for block in blocks for row in block.iter_rows())
+    records = dialect.parse_records(io.StringIO(text, newline=""))
+    assert collect(rows) == collect(row for row, _ in records)
+
+
+def test_regular_rows_are_parsed_as_columns():
+    text = 'a,b\n1,\n2,""\n,"two\nlines"\n'
+    first, second = DIALECT.parse_blocks(io.StringIO(text, newline=""))
+    assert [*first.iter_rows()] == [["a", "b"]]
+    assert [*map(list, second.columns)] == [["1", "2", None], [None, "", "two\nlines"]]
 
 
 @given(LINES)
