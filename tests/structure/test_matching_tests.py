@@ -62,6 +62,7 @@ TESTED_BY = {
     "client/model/status_annotations": "unit/client/model/test_submissions_annotations.py",
     "client/model/table_factory": "unit/client/model/test_csv_tables.py",
     "client/transfer": "contract/test_transfers.py",
+    "csv_blocks": "service/test_csv_batches.py",
     "demo/run_dags": "examples/test_runner.py",
     "hooks/async_sessions": "airflow/test_shared_polls.py",
     "hooks/base": "airflow/test_synapse_hook.py",

@@ -6,6 +6,8 @@ all cells fails, the cells are parsed one by one.
 
 import re
 from collections.abc import Callable, Sequence
+from math import isfinite
+from types import NoneType
 from typing import Any, Final
 
 from synapse_workflows.constants import ColumnType
@@ -163,15 +165,19 @@ def get_column_serializer(kind: ColumnType) -> ColumnSerializer:
 
 def serialize_integers_and_text(values: Sequence[Any]) -> list[str | None]:
     """Serialize values as text; None is null."""
-    return [value if value is None else str(value) for value in values]
+    types = {*map(type, values)}
+    if types <= {str, NoneType}:
+        return list(values)
+    if NoneType in types:
+        return [None if value is None else str(value) for value in values]
+    return [str(value) for value in values]
 
 
 def _serialize_doubles(values: Sequence[Any]) -> list[str | None]:
-    return [
-        None
-        if value is None
-        else repr(value)
-        if type(value) is float and value - value == 0  # finite
-        else cell_values.serialize_double(value)
-        for value in values
-    ]
+    types = {*map(type, values)}
+    if types == {float} and all(map(isfinite, values)):
+        return list(map(repr, values))
+    if types == {NoneType}:
+        return list(values)
+    serialize = cell_values.serialize_double
+    return [None if value is None else serialize(value) for value in values]

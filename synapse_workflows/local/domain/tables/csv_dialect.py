@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -186,7 +186,9 @@ def _compile_field(dialect: CsvDialect) -> re.Pattern[str]:
     return re.compile(rf"(?:\A|{separator})({field})", re.DOTALL)
 
 
-def get_field_writer(dialect: CsvDialect) -> Callable[[Iterable[str | None]], list[str]]:
+def get_field_writer(
+    dialect: CsvDialect,
+) -> Callable[[Sequence[str | None]], list[str]]:
     """Return a function that formats fields: quoted, null as an empty field."""
     quote, escape = dialect.quote, dialect.escape
 
@@ -196,14 +198,12 @@ def get_field_writer(dialect: CsvDialect) -> Callable[[Iterable[str | None]], li
             cell = cell.replace(quote, quote * 2)
         return f"{quote}{cell}{quote}"
 
-    def format_fields(cells: Iterable[str | None]) -> list[str]:
-        return [
-            ""
-            if cell is None
-            else format_field(cell)
-            if quote in cell or escape in cell
-            else f"{quote}{cell}{quote}"
-            for cell in cells
-        ]
+    def format_fields(cells: Sequence[str | None]) -> list[str]:
+        texts = "".join(filter(None, cells))
+        if quote in texts or escape in texts:
+            return ["" if cell is None else format_field(cell) for cell in cells]
+        if None in cells:
+            return ["" if cell is None else f"{quote}{cell}{quote}" for cell in cells]
+        return [f"{quote}{cell}{quote}" for cell in cells]
 
     return format_fields
