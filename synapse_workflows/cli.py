@@ -29,7 +29,10 @@ def serve(
     url: Annotated[
         str | None, typer.Option(help="Base URL for clients, if it is not http://HOST:PORT.")
     ] = None,
-    seed: Annotated[str | None, typer.Option(help="Data set to create: demo.")] = None,
+    seed: Annotated[
+        list[str] | None,
+        typer.Option(help="Data set to create: demo or challenge. May be given several times."),
+    ] = None,
     users: Annotated[
         Path | None,
         typer.Option(
@@ -46,16 +49,18 @@ def serve(
 
     from synapse_workflows.local import server
     from synapse_workflows.local.errors import ServiceError
-    from synapse_workflows.local.seed import SEEDS, SeedError
+    from synapse_workflows.local.seed import SEEDS
+    from synapse_workflows.local.seeder import SeedError
     from synapse_workflows.local.settings import Settings
     from synapse_workflows.local.storage.data_dir import DataDirError
     from synapse_workflows.local.user_file import UserFileError, load_users, save_user_file
 
-    if seed is not None and seed not in SEEDS:
-        known = ", ".join(SEEDS)
-        raise typer.BadParameter(
-            f"Unknown data set {seed!r}: expected one of {known}.", param_hint="--seed"
-        )
+    for name in seed or ():
+        if name not in SEEDS:
+            known = ", ".join(SEEDS)
+            raise typer.BadParameter(
+                f"Unknown data set {name!r}: expected one of {known}.", param_hint="--seed"
+            )
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("synapse_workflows.local").setLevel(logging.INFO)
 
@@ -75,7 +80,7 @@ def serve(
             host=host,
             port=port,
             base_url=url,
-            seed_name=seed,
+            seed_names=seed or (),
             announce=print_usage,
         )
     except (*failures, OSError) as error:
@@ -84,18 +89,22 @@ def serve(
 
 @app.command()
 def seed(
-    name: Annotated[str, typer.Argument(help="Data set to create.")] = "demo",
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Data sets to create: demo or challenge.", show_default="demo"),
+    ] = None,
     *,
     data: DataDir = Path(".synapse"),
 ) -> None:
-    """Create a data set in a local Synapse, running or not, and print its IDs as JSON."""
+    """Create data sets in a local Synapse, running or not, and print their IDs as JSON."""
     import json
 
-    from synapse_workflows.local.seed import SeedError, seed_data_dir
+    from synapse_workflows.local.seed import seed_data_dir
+    from synapse_workflows.local.seeder import SeedError
     from synapse_workflows.local.storage.data_dir import DataDirError
 
     try:
-        ids = seed_data_dir(data.resolve(), name)
+        ids = seed_data_dir(data.resolve(), *(names or ("demo",)))
     except (ValueError, SeedError, DataDirError, OSError) as error:
         _fail(error)
     typer.echo(json.dumps(ids, indent=2))
@@ -252,7 +261,7 @@ def format_usage(service_info: dict[str, Any], data: Path) -> str:
         for each in service_info["users"]
     )
     seeded = "\n".join(
-        f"    {key:<11} {value}" for key, value in service_info.get("seed", {}).items()
+        f"    {key:<22} {value}" for key, value in service_info.get("seed", {}).items()
     )
     return _USAGE.format(
         **{key: value for key, value in service_info.items() if isinstance(value, str)},
@@ -261,5 +270,5 @@ def format_usage(service_info: dict[str, Any], data: Path) -> str:
         users=users,
         user=user,
         token=token,
-        seeded=f"\nCreated entities:\n\n{seeded}\n" if seeded else "",
+        seeded=f"\nCreated data:\n\n{seeded}\n" if seeded else "",
     )

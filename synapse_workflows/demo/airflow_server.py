@@ -81,7 +81,7 @@ def run_airflow(folder: Path, port: int | None = None, dags: Path | None = None)
     port = choose_port(folder, port)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with run_service(folder / "synapse", seed="demo") as service:
+        with run_service(folder / "synapse", seeds=["demo"]) as service:
             echo(f"The local Synapse runs at {service['repoEndpoint']}.")
             environment = create_environment(folder, service, port, dags)
             migrate_database(environment, folder)

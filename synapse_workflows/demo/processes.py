@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
@@ -63,12 +63,14 @@ def run_process(
 
 
 @contextmanager
-def run_service(data: Path, *, seed: str | None = None, port: int = 0) -> Iterator[dict[str, Any]]:
+def run_service(
+    data: Path, *, seeds: Sequence[str] = (), port: int = 0
+) -> Iterator[dict[str, Any]]:
     """Run the local Synapse in a child process during the block.
 
     Args:
         data: Data directory; the output of the service is written to `serve.log` in it.
-        seed: Name of the data set to seed the service with, if any.
+        seeds: Names of the data sets to seed the service with.
         port: TCP port. 0 for the port of the last start with this data directory, so that URLs
             of entities from earlier runs stay valid; for a new data directory, a free port.
 
@@ -83,7 +85,7 @@ def run_service(data: Path, *, seed: str | None = None, port: int = 0) -> Iterat
     if not port and port_file.exists():
         port = int(port_file.read_text())
     arguments = ["synapse_workflows", "serve", "--data", str(data), "--port", str(port)]
-    arguments += ["--seed", seed] if seed else []
+    arguments += [word for seed in seeds for word in ("--seed", seed)]
     with _open_private(log) as output, run_process(arguments, dict(os.environ), output) as process:
         deadline = time.monotonic() + START_TIMEOUT
         while not (service_info := _read_service_file(service_file, process.pid)):

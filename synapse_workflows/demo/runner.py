@@ -161,7 +161,7 @@ def run_demo(folder: Path) -> None:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     echo("A demo of synapse-workflows: no account, no network.\n")
-    with run_service(folder / "synapse", seed="demo") as service:
+    with run_service(folder / "synapse", seeds=["demo"]) as service:
         echo(f"  the local Synapse runs at {service['repoEndpoint']}")
         environment = airflow_environment(folder, service)
         migrate_database(environment, folder)

@@ -14,7 +14,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -130,7 +130,7 @@ def serve(
     host: str = LOOPBACK,
     port: int = 0,
     base_url: str | None = None,
-    seed_name: str | None = None,
+    seed_names: Sequence[str] = (),
     announce: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Call this in the main thread.
@@ -140,14 +140,14 @@ def serve(
         host: Name or address of the interface to listen on.
         port: TCP port; 0 selects a free one.
         base_url: Base URL for clients; None to build the URL from host and port.
-        seed_name: Data set to create before the service accepts requests; None for no data.
+        seed_names: Data sets to create before the service accepts requests.
         announce: Called with the content of service.json before the file is written.
 
     Raises:
         DataDirInUseError: Another running service uses the data directory.
         AddressError: The address is invalid or in use.
-        ValueError: The data set does not exist.
-        seed.SeedError: A request of the seeder failed.
+        ValueError: A data set does not exist.
+        SeedError: A request of the seeder failed, or the service has too few users.
     """
     data_dir = settings.data_dir
     with lock_data_dir(data_dir), bind_socket(host, port) as listener:
@@ -158,7 +158,7 @@ def serve(
         service: Service = app.state.service
         file_handles.delete_orphaned_files(service)
         service_info = describe_service(
-            service, seed.seed_app(app, seed_name) if seed_name else None
+            service, seed.seed_app(app, *seed_names) if seed_names else None
         )
 
         def write_service_file() -> None:
@@ -267,6 +267,6 @@ class LocalService:
         """Return the content of a service.json file."""
         return describe_service(self.service)
 
-    def seed(self, name: str = "demo") -> dict[str, str]:
-        """Create a data set and return the entity IDs."""
-        return seed.seed_app(self.app, name)
+    def seed(self, *names: str) -> dict[str, str]:
+        """Create data sets, by default `demo`, and return the IDs."""
+        return seed.seed_app(self.app, *(names or ("demo",)))

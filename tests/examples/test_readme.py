@@ -49,7 +49,7 @@ def test_the_serve_command_starts_the_service(tmp_path):
     """Port and directory differ, so that tests can run in parallel."""
     (command,) = [line for line in COMMANDS if line.startswith("synapse-workflows serve")]
     seed = shlex.split(command)[-1]
-    with run_service(tmp_path, seed=seed) as service:
+    with run_service(tmp_path, seeds=[seed]) as service:
         assert service["seed"]["data"].startswith("syn")
     assert "--port 8610 --data .synapse --seed demo" in command
     output = (tmp_path / "serve.log").read_text()

@@ -15,7 +15,8 @@ from support.table_api import M
 from synapse_workflows.demo.paths import examples_dir
 from synapse_workflows.local.app import create_app
 from synapse_workflows.local.data_dir_lock import lock_data_dir
-from synapse_workflows.local.seed import SeedError, seed_app, seed_data_dir
+from synapse_workflows.local.seed import seed_app, seed_data_dir
+from synapse_workflows.local.seeder import SeedError
 from synapse_workflows.local.server import LocalService
 from synapse_workflows.local.settings import Settings, UserSeed
 

@@ -106,6 +106,7 @@ TESTED_BY = {
     "lineage/template_references": "airflow/test_data_dependencies.py",
     # the local service is tested over HTTP, by subject
     "local/data_dir_lock": "service/test_server.py",
+    "local/demo_seed": "service/test_seed.py",
     "local/domain/access_lists": "service/test_entity_acl.py",
     "local/domain/aliases": "service/test_entities.py",
     "local/domain/bulk_download": "service/test_cell_files.py",
@@ -144,6 +145,7 @@ TESTED_BY = {
     "local/routers": "service/test_responses.py",
     "local/service_file": "service/test_server.py",
     "local/settings": "service/test_rate_limit.py",
+    "local/seeder": "service/test_seed.py",
     "local/storage": "service/test_server.py",
     "operators/base": "airflow/test_file_operators.py",
     "operators/files": "airflow/test_file_operators.py",

@@ -51,7 +51,7 @@ def test_usage_has_the_endpoints_and_the_user_of_the_airflow_connection(tmp_path
 
 def test_usage_lists_the_seeded_ids(tmp_path):
     text = format_usage({**FACTS, "seed": {"project": "syn1"}}, tmp_path)
-    assert re.search(r"Created entities:\n\n    project +syn1\n", text)
+    assert re.search(r"Created data:\n\n    project +syn1\n", text)
 
 
 def test_an_unknown_seed_is_an_error(tmp_path):

@@ -52,7 +52,7 @@ def test_processes_are_ended_if_the_block_fails(tmp_path):
 
 
 def test_a_service_that_does_not_start_is_an_error_with_its_output(tmp_path):
-    with pytest.raises(ProcessError) as error, run_service(tmp_path, seed="nonsense"):
+    with pytest.raises(ProcessError) as error, run_service(tmp_path, seeds=["nonsense"]):
         pass
     assert str(error.value).startswith("The local Synapse did not start:\n")
     assert "nonsense" in str(error.value)
