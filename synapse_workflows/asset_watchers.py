@@ -34,13 +34,14 @@ def synapse_submissions_asset(
         poll_interval: Seconds between two polls.
         repeat_interval: Seconds after which submissions that still have the status are announced
             again; None for never while the triggerer runs.
-        name: Name of the asset; the default is its URI, `syn://evaluation/9600001/RECEIVED`.
+        name: Name of the asset, for a second asset of the same queue; the default is the URI
+            `syn://evaluation/9600001/RECEIVED`. All DAGs must use equal arguments for an asset.
         options: Other arguments of `airflow.sdk.Asset` (`group`, `extra`).
 
     Raises:
         ValueError: An argument is invalid.
     """
-    uri = get_submissions_uri(parse_evaluation_id(evaluation_id), status)
+    uri = get_submissions_uri(parse_evaluation_id(evaluation_id), status, name)
     trigger = SynapseSubmissionTrigger(
         evaluation_id=evaluation_id,
         status=status,

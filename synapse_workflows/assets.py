@@ -7,7 +7,7 @@ the MD5 and the id of the Activity.
 """
 
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from airflow.sdk import Asset
 
@@ -32,9 +32,16 @@ def synapse_asset(entity_id: str, **options: Any) -> Asset:
     return Asset(**({"name": uri, "uri": uri} | options))
 
 
-def get_submissions_uri(evaluation_id: str, status: str) -> str:
-    """Return the URI of the asset that stands for the submissions with a status."""
-    return f"{SCHEME}://{_EVALUATION}/{evaluation_id}/{status}"
+def get_submissions_uri(evaluation_id: str, status: str, name: str | None = None) -> str:
+    """Return the URI of the asset that stands for the submissions with a status.
+
+    Args:
+        evaluation_id: ID of the evaluation queue.
+        status: Status of the submissions.
+        name: Distinguishes several assets for the same submissions.
+    """
+    parts = [evaluation_id, status, *([] if name is None else [quote(name, safe="")])]
+    return f"{SCHEME}://{_EVALUATION}/{'/'.join(parts)}"
 
 
 def is_submissions_uri(uri: str) -> bool:

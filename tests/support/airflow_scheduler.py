@@ -1,16 +1,19 @@
-"""Airflow with scheduler, API server and LocalExecutor, in separate processes."""
+"""Airflow with scheduler, triggerer, API server and LocalExecutor, in separate processes."""
 
 import json
 import secrets
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 
 from synapse_workflows.demo.processes import run_process
@@ -31,10 +34,32 @@ class Scheduler:
 
     Args:
         folder: working directory.
+        environment: environment of its processes.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
+        self.environment = environment
+
+    @contextmanager
+    def run_triggerer(self) -> Iterator[None]:
+        """Run a triggerer during the block, then kill it with all its processes at once."""
+        with (self.folder / "triggerer.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                yield
+            finally:
+                parent = psutil.Process(process.pid)
+                for one in [parent, *parent.children(recursive=True)]:
+                    with suppress(psutil.NoSuchProcess):
+                        one.kill()
+                process.wait()
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.folder / "airflow" / "airflow.db", timeout=30)) as db:
@@ -95,6 +120,9 @@ def run_scheduler(
             f"sqlite:///{folder / 'airflow' / 'airflow.db'}?timeout=60"
         ),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        # another triggerer takes over the triggers of a killed one after this time
+        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "0.5",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "2",
     }
     commands = [["db", "migrate"], ["dags", "reserialize"]]
     for one in backfills:
@@ -114,7 +142,7 @@ def run_scheduler(
         start("scheduler", "--skip-serve-logs")  # its tasks require the API server
         for component in components:
             start(component)
-        yield Scheduler(folder)
+        yield Scheduler(folder, environment)
 
 
 def _find_free_port() -> int:
