@@ -8,6 +8,7 @@ from typing import Final, Self
 from synapse_workflows.challenge.claim_errors import ClaimError, ClaimLostError
 from synapse_workflows.challenge.claims import Claim, renew_claim
 from synapse_workflows.challenge.server_clock import get_server_clock
+from synapse_workflows.challenge.submission_status import read_status
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import RetryCategory, SynapseError
 
@@ -26,6 +27,8 @@ class CancellationRequestedError(Exception):
 class ClaimHeartbeat:
     """Renews the lease of a claim inside a `with` block, and watches for cancellation.
 
+    A request for cancellation that was made before the block is known at its start.
+
     Args:
         client: The client.
         claim: The claim.
@@ -41,6 +44,8 @@ class ClaimHeartbeat:
         self._thread = threading.Thread(target=self._run, name="claim heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
+        status = read_status(self._client, self._claim.submission_id)
+        self._note_cancellation(is_requested=bool(status.get("cancelRequested")))
         self._thread.start()
         return self
 
@@ -76,7 +81,7 @@ class ClaimHeartbeat:
     def _run(self) -> None:
         interval = min(_MAX_INTERVAL, self._lease * _FRACTION)
         deadline = self._now() + self._lease
-        while self._error is None:
+        while self._error is None and not self._stopped.wait(interval):
             started = self._now()
             try:
                 self._renew()
@@ -87,15 +92,16 @@ class ClaimHeartbeat:
                 self._note_failure(error, is_expired=self._now() > deadline)
             except Exception as error:  # noqa: BLE001 - raised in the thread of the task
                 self._error = error
-            if self._stopped.wait(interval):
-                return
 
     def _now(self) -> float:
         return get_server_clock(self._client).now().timestamp()
 
     def _renew(self) -> None:
         renewal = renew_claim(self._client, self._claim, self._lease)
-        if renewal.is_cancel_requested:
+        self._note_cancellation(is_requested=renewal.is_cancel_requested)
+
+    def _note_cancellation(self, *, is_requested: bool) -> None:
+        if is_requested:
             self._error = CancellationRequestedError(
                 f"The submitter has asked to cancel the submission {self._claim.submission_id}"
             )

@@ -39,7 +39,9 @@ from synapse_workflows.challenge.submission_evaluation import Evaluation, Evalua
 from synapse_workflows.challenge.submission_inputs import fetch_inputs
 from synapse_workflows.client.errors import SynapseError, SynapseNotFoundError
 from synapse_workflows.client.model.argument_types import SubmissionStatusName
+from synapse_workflows.client.model.entity import File
 from synapse_workflows.hooks.file_references import SynapseFile
+from synapse_workflows.lineage.write_access import require_create_access
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -189,8 +191,10 @@ class SubmissionScoring:
             folder = Path(name)
             loader = ProgramLoader(self.hook, self.context["ti"], folder)
             evaluator = loader.load(options.evaluator)
+            heartbeat.check()
+            file = File(name=self.submission_id, parent=options.results_parent_id)
+            require_create_access(self.client, file, self.hook.synapse_conn_id)
             with self._withdrawal_reported():
-                heartbeat.check()
                 fetched = fetch_inputs(
                     self.hook, claim, options.goldstandard_id, options.predictions, folder
                 )

@@ -1,6 +1,7 @@
 """Tests of the claim while a submission is scored: lease, cancellation, loss, retries, kills."""
 
 import time
+from datetime import timedelta
 from pathlib import Path
 
 from airflow.sdk import DAG
@@ -219,3 +220,42 @@ def wait_until(is_true, seconds=30):
     while not is_true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_submission_that_was_cancelled_before(score, challenge, tmp_path):
+    submission = challenge.submit_text(GOOD)
+    challenge.cancel(submission)
+    _, run = score(submission, scorer=create_scorer(tmp_path, 0))
+    assert run.value("score")["status"] == "REJECTED"
+    assert not (tmp_path / "calls").exists()
+
+
+def test_execution_timeout_stops_the_scorer(score, challenge, tmp_path):
+    submission = challenge.submit_text(GOOD)
+    result, _ = score(
+        submission,
+        scorer=create_scorer(tmp_path, 600),
+        execution_timeout=timedelta(seconds=3),
+    )
+    assert result.state == "failed"
+    assert not is_running(tmp_path)
+    assert challenge.get_status(submission)[0]["status"] == "RECEIVED"
+
+
+def test_retry_continues_a_claim_whose_lease_has_run_out(score, challenge, tmp_path):
+    submission = challenge.submit_text(GOOD)
+    marker = tmp_path / "failed"
+    scorer = create_scorer(tmp_path, 0)
+
+    def fail_once(predictions):
+        if not marker.exists():
+            marker.touch()
+            raise ConnectionError
+        return scorer(predictions)
+
+    result, run = score(submission, scorer=fail_once, max_tries=1)
+    assert result.state == "up_for_retry"
+    challenge.expire(submission)
+    result = run.task("score", max_tries=1)
+    assert result.state == "success", result.error
+    assert challenge.get_status(submission)[0]["status"] == "SCORED"

@@ -252,6 +252,21 @@ def test_goldstandard_that_does_not_exist(score, challenge):
     assert challenge.get_status(submission)[0]["status"] == "RECEIVED"
 
 
+def test_missing_parent_of_the_results_is_found_before_scoring(score, challenge, tmp_path):
+    submission = challenge.submit_text(GOOD)
+    marker = tmp_path / "scored"
+
+    def note(predictions):
+        marker.touch()
+        return {"auc": 0.5}
+
+    result, _ = score(submission, scorer=note, results_parent_id="syn999999999", max_tries=3)
+    assert result.state == "failed"
+    assert "syn999999999" in str(result.error)
+    assert not marker.exists()
+    assert challenge.get_status(submission)[0]["status"] == "RECEIVED"
+
+
 def test_goldstandard_without_a_file(score, challenge):
     submission = challenge.submit_text(GOOD)
     result, _ = score(submission, scorer=score_one, goldstandard_id=challenge.project)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from synapse_workflows import File, Project
+from synapse_workflows.client.core.conflicts import retry_stale
 
 _NUMBERS = count(1)
 
@@ -71,8 +72,8 @@ class SubmissionQueue:
 
     def update(self, submission: str, **changes: Any) -> dict[str, Any]:
         """Change properties of a SubmissionStatus, as an organizer does by hand."""
-        body = self.status(submission) | changes
-        return self.syn.restPUT(f"/evaluation/submission/{submission}/status", body)
+        uri = f"/evaluation/submission/{submission}/status"
+        return retry_stale(lambda: self.syn.restPUT(uri, self.status(submission) | changes))
 
     def annotations(self, submission: str) -> dict[str, Any]:
         """Return the values of the annotations by key."""
@@ -93,7 +94,8 @@ class SubmissionQueue:
 
     def cancel(self, submission: str) -> None:
         """Request the cancellation of a submission."""
-        self.update(submission, canCancel=True)
+        if not self.status(submission).get("canCancel"):
+            self.update(submission, canCancel=True)
         self.syn.restPUT(f"/evaluation/submission/{submission}/cancellation")
 
     def describe(self) -> list[dict[str, Any]]:
