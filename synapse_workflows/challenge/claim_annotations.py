@@ -19,6 +19,7 @@ from synapse_workflows.client.model.cell_values import from_epoch_millis
 CLAIM_ID: Final = "claim_id"
 CLAIMED_BY: Final = "claimed_by"
 EXPIRES_ON: Final = "claim_expires_on"
+_CLAIM_KEYS: Final = (CLAIM_ID, CLAIMED_BY, EXPIRES_ON)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,21 @@ def set_claim(status: Mapping[str, Any], record: ClaimRecord) -> dict[str, Any]:
 
 def remove_claim(status: Mapping[str, Any]) -> dict[str, Any]:
     """Return a status without a claim."""
-    return replace_annotations(status, dict.fromkeys((CLAIM_ID, CLAIMED_BY, EXPIRES_ON)))
+    return replace_annotations(status, dict.fromkeys(_CLAIM_KEYS))
+
+
+def check_result_names(annotations: Mapping[str, Any]) -> None:
+    """Check that annotations of a result do not replace the claim.
+
+    Raises:
+        ValueError: A key is the name of an annotation of the claim.
+    """
+    for key in _CLAIM_KEYS:
+        if key in annotations:
+            raise ValueError(
+                f"Invalid annotation name {key!r}: {', '.join(_CLAIM_KEYS)} describe the claim on "
+                "the submission. Choose another name."
+            )
 
 
 def _first_value(annotations: Mapping[str, Any], key: str) -> str | None:

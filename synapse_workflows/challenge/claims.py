@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from synapse_workflows.challenge.claim_annotations import (
     EXPIRES_ON,
     ClaimRecord,
+    check_result_names,
     remove_claim,
     replace_annotations,
     set_claim,
@@ -185,11 +186,12 @@ def finish_claim(
     Raises:
         ClaimLostError: The claim has ended, or another task has taken it over.
         ClaimFinishedError: The claim was finished with another status.
-        ValueError: An annotation is invalid.
+        ValueError: An annotation is invalid, or has a name of an annotation of the claim.
 
     Source:
         GET and PUT /evaluation/submission/{id}/status
     """
+    check_result_names(annotations or {})
 
     def change(current: dict[str, Any]) -> dict[str, Any] | None:
         try:
@@ -226,11 +228,12 @@ def release_claim(
     Raises:
         ClaimLostError: The claim has ended, or another task has taken it over.
         ClaimFinishedError: The claim was finished.
-        ValueError: An annotation is invalid.
+        ValueError: An annotation is invalid, or has a name of an annotation of the claim.
 
     Source:
         GET and PUT /evaluation/submission/{id}/status
     """
+    check_result_names(annotations or {})
 
     def change(current: dict[str, Any]) -> dict[str, Any] | None:
         if ClaimRecord.of(current) is None and current["status"] == status:

@@ -198,6 +198,9 @@ def test_withdrawn_submission_and_invalid_values_are_errors(syn, submission):
     claim = take_claim(syn, submission, A, 60)
     with pytest.raises(ValueError, match="Invalid annotation name 'a b'"):
         finish_claim(syn, claim, status="SCORED", annotations={"a b": 1})
+    for change in (finish_claim, release_claim):
+        with pytest.raises(ValueError, match="Invalid annotation name 'claimed_by'"):
+            change(syn, claim, status="SCORED", annotations={"claimed_by": "me"})
     with pytest.raises(SynapseBadRequestError):
         finish_claim(syn, claim, status="NONSENSE")
     assert take_claim(syn, submission, A, 60).claim_id == claim.claim_id

@@ -252,6 +252,19 @@ def test_quota_counts_all_submissions_of_a_submitter_in_progress(service, client
     assert claim(B, max_per_submitter=3) == [alice_submissions[1]]
 
 
+def test_quota_counts_the_submissions_of_a_team_together(service, client_of, syn, queue, claim):
+    bob = client_of("bob")
+    queue.share(service.owner_id("bob"), "READ", "SUBMIT")
+    body = {"name": f"Team of {queue.project}", "canPublicJoin": True}
+    team = int(syn.restPOST("/team", body)["id"])
+    bob.restPUT(f"/team/{team}/member/{service.owner_id('bob')}")
+    submissions = []
+    for client in (syn, bob, syn):
+        entity = client.get(queue.entity["id"], downloadFile=False)
+        submissions.append(str(client.submit(queue.id, entity, team=team).id))
+    assert claim(max_per_submitter=2) == submissions[:2]
+
+
 @pytest.mark.parametrize("limit", [1, 3])
 def test_quota_is_kept_by_tasks_that_claim_at_the_same_time(client_of, queue, claim, limit):
     submissions = queue.submit(8)
