@@ -34,7 +34,7 @@ def update_status(
     change: StatusChange,
     status: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Change the status of a submission, only if nobody has changed it since it was read.
+    """Change the status of a submission that no other client has changed since it was read.
 
     After a conflict, the status is read and changed again. If the response to an update was lost,
     the client repeats the update, which conflicts with itself. `change` then gets the status that

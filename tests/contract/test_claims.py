@@ -114,7 +114,7 @@ def test_expired_claim_is_taken_over_and_its_holder_has_lost_it(syn, queue, subm
     assert queue.annotations(submission)["claim_id"] == taken.claim_id
 
 
-def test_expired_claim_that_nobody_took_over_can_be_renewed_and_finished(syn, queue, submission):
+def test_expired_claim_that_was_not_taken_over_can_be_renewed_and_finished(syn, queue, submission):
     claim = take_claim(syn, submission, A, 60)
     queue.expire(submission)
     renewal = renew_claim(syn, claim, 60)

@@ -12,7 +12,7 @@ from support.submission_queue import SubmissionQueue
 
 from synapse_workflows import File
 from synapse_workflows.challenge.claim_attempt import ClaimOptions
-from synapse_workflows.challenge.claims import finish_claim, take_claim
+from synapse_workflows.challenge.claims import finish_claim, release_claim, renew_claim, take_claim
 from synapse_workflows.challenge.submission_claimer import claim_submissions
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
@@ -24,13 +24,11 @@ from synapse_workflows.idempotency.task_state import MemoryStore, TaskState
 from synapse_workflows.testing import SynapseService, over_socket
 
 A, B = "dag/run/claim", "other/run/claim"
+STATUS_PUT = r"PUT /repo/v1/evaluation/submission/\d+/status"
 
 
 def new_task():
     return TaskState(MemoryStore(), 0)
-
-
-STATUS_PUT = r"PUT /repo/v1/evaluation/submission/\d+/status"
 
 
 @pytest.fixture
@@ -187,6 +185,28 @@ def test_lost_response_is_recognized_as_the_own_claim(faulty):
     assert [one.submission_id for one in claims] == submissions
     versions = [queue.status(one)["statusVersion"] for one in submissions]
     assert versions == [1, 1, 1]
+
+
+def test_lost_responses_do_not_disturb_the_holder_of_a_claim(faulty):
+    injector, syn, queue = faulty
+    submission = queue.submit()[0]
+
+    def lose_next_response():
+        injector.clear()
+        injector.at(STATUS_PUT, lambda: None, after=True, respond=False)
+
+    lose_next_response()
+    claim = take_claim(syn, submission, "dag/run/score", 60)
+    lose_next_response()
+    renewed = renew_claim(syn, claim, 600).claim
+    assert renewed.expires_on > claim.expires_on
+    lose_next_response()
+    release_claim(syn, renewed)
+    again = take_claim(syn, submission, "dag/run/score", 60)
+    lose_next_response()
+    status = finish_claim(syn, again, status="SCORED", annotations={"auc": 0.5})
+    assert status["status"] == "SCORED"
+    assert queue.annotations(submission)["auc"] == "0.5"
 
 
 def test_change_of_another_property_is_no_lost_race(faulty):
