@@ -152,7 +152,6 @@ TESTED_BY = {
     "plugin": "airflow/test_provider_info.py",
     "sensors/base": "airflow/test_table_sensors_retries.py",
     "triggers/base": "airflow/test_shared_polls.py",
-    "triggers/submissions": "airflow/test_asset_watchers.py",
     "triggers/jobs": "airflow/test_table_snapshots.py",
 }
 
