@@ -153,8 +153,11 @@ def _create_list_writer(column_type: ColumnType, column: Mapping[str, Any]) -> C
     convert = _ITEM_CONVERTERS[ITEM_TYPES[column_type]]
     max_items = _get_limit_setting(column, "maximumListLength", DEFAULT_LIST_LENGTH)
     max_size = get_size_limit(column_type, column)
+    is_integer = column_type is ColumnType.INTEGER_LIST
 
     def write(value: Any) -> str | None:
+        if is_integer and type(value) is list and _are_integers(value, max_items):
+            return str(value).replace(" ", "")
         if cell_values.is_missing(value):
             return None
         items = [convert(one) for one in cell_values.to_list(value)]
@@ -173,6 +176,16 @@ def _create_list_writer(column_type: ColumnType, column: Mapping[str, Any]) -> C
         return cell_values.dump_json(items)
 
     return write
+
+
+def _are_integers(items: list[Any], max_items: int | None) -> bool:
+    """Return whether a list is a valid cell whose items need no conversion."""
+    return (
+        {*map(type, items)} == {int}
+        and min(items) > -SAFE_INTEGER
+        and max(items) < SAFE_INTEGER
+        and (max_items is None or len(items) <= max_items)
+    )
 
 
 def _write_integer(value: int) -> str:

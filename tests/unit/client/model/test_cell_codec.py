@@ -64,6 +64,18 @@ def test_round_trip_returns_equal_value(data, column_type):
     assert type(back) is type(value)
 
 
+def encode_or_fail(column_type, value):
+    try:
+        return encode(column_type, value, maximumListLength=3)
+    except ValueError as error:
+        return str(error)
+
+
+@given(st.lists(st.integers(-(2**64), 2**64) | st.sampled_from([0, True, 7.0, "7"]), max_size=4))
+def test_list_of_integers_is_encoded_as_other_sequences_are(items):
+    assert encode_or_fail("INTEGER_LIST", items) == encode_or_fail("INTEGER_LIST", tuple(items))
+
+
 @pytest.mark.parametrize("column_type", sorted(VALUES))
 def test_null_is_null_in_every_column_type(column_type):
     assert encode(column_type, None) is None
