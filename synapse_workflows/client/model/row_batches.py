@@ -53,8 +53,9 @@ def encode_rows(
             batch.append(copy)
             if len(batch) < size:
                 continue
-        yield from encoder.encode(batch, number - len(batch) + (copy is not None))
-        batch.clear()
+        if batch:
+            yield from encoder.encode(batch, number - len(batch) + (copy is not None))
+            batch.clear()
         if copy is None:
             yield encode_row(number, row)
     yield from encoder.encode(batch, number - len(batch) + 1)

@@ -177,7 +177,11 @@ def _serialize_doubles(values: Sequence[Any]) -> list[str | None]:
     types = {*map(type, values)}
     if types == {float} and all(map(isfinite, values)):
         return list(map(repr, values))
-    if types == {NoneType}:
-        return list(values)
-    serialize = cell_values.serialize_double
-    return [None if value is None else serialize(value) for value in values]
+    return [
+        None
+        if value is None
+        else repr(value)
+        if type(value) is float and value - value == 0  # finite
+        else cell_values.serialize_double(value)
+        for value in values
+    ]
