@@ -22,6 +22,10 @@ _NONE: Final = "None"
 _MAX_SECONDS: Final = 100 * 365 * 24 * 3600
 
 
+class InvalidArgumentError(AirflowFailException, ValueError):
+    """An argument is invalid. A task fails at once, because a retry cannot succeed."""
+
+
 class TemplateValues:
     """Mixin for operators that converts rendered text to None or to references.
 
@@ -90,16 +94,23 @@ def parse_version(value: Any, argument: str) -> int | None:
         raise AirflowFailException(f"Invalid {argument}: {error}") from error
 
 
-def optional_text(value: Any, argument: str) -> str | None:
+def optional_text(value: Any, argument: str, *, allow_empty: bool = True) -> str | None:
     """Return a value as text; None for None and for empty text. Convert numbers and dates.
 
     Args:
         value: Value of the argument.
         argument: Name of the argument, for the error message.
+        allow_empty: Whether the text may be empty. A label or name that a template renders to
+            empty text is an error, because the result would have another label or name.
 
     Raises:
-        AirflowFailException: The value is of another type.
+        AirflowFailException: The value is of another type, or is empty.
     """
+    if isinstance(value, str) and not value.strip() and not allow_empty:
+        raise InvalidArgumentError(
+            f"Invalid {argument} {value!r}: it is empty. Check the value or its template, or omit "
+            f"{argument}"
+        )
     if value is None or isinstance(value, str):
         return value or None
     if isinstance(value, int | float | Decimal | date) and not isinstance(value, bool):
@@ -151,13 +162,30 @@ def check_choice(value: Any, argument: str, choices: Any) -> None:
         choices: A `Literal` type.
 
     Raises:
-        ValueError: The value is not one of the choices.
+        InvalidArgumentError: The value is not one of the choices.
     """
     values = get_args(choices)
     if value not in values:
-        raise ValueError(
+        raise InvalidArgumentError(
             f"Invalid {argument} {value!r}: expected one of {', '.join(map(str, values))}"
         )
+
+
+def check_flags(**flags: Any) -> None:
+    """Check arguments that are either True or False.
+
+    Args:
+        flags: The values by the names of the arguments.
+
+    Raises:
+        InvalidArgumentError: A value is not a boolean, for example the text `no`, which is true.
+    """
+    for argument, value in flags.items():
+        if not isinstance(value, bool):
+            raise InvalidArgumentError(
+                f"Invalid {argument} of type {type(value).__name__}: expected True or False, not "
+                f"{value!r:.100}"
+            )
 
 
 def parse_seconds(value: Any, argument: str) -> float:
@@ -168,12 +196,12 @@ def parse_seconds(value: Any, argument: str) -> float:
         argument: Name of the argument, for the error message.
 
     Raises:
-        ValueError: The value is not a positive time, or is too long.
+        InvalidArgumentError: The value is not a positive time, or is too long.
     """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if not is_number or not 0 < seconds <= _MAX_SECONDS:
-        raise ValueError(
+        raise InvalidArgumentError(
             f"Invalid {argument}={value!r}: expected a positive number of seconds, at most "
             f"{_MAX_SECONDS}"
         )

@@ -6,7 +6,11 @@ from typing import Any
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model import ids
 from synapse_workflows.client.model.ids import VersionedId
-from synapse_workflows.operator_arguments import parse_reference_text
+from synapse_workflows.operator_arguments import InvalidArgumentError, parse_reference_text
+
+
+class InvalidEntityIdError(InvalidArgumentError, SynapseMalformedEntityError):
+    """An argument is not the ID of an entity. A task fails at once."""
 
 
 def parse_entity_id(value: Any, argument: str) -> VersionedId:
@@ -17,7 +21,7 @@ def parse_entity_id(value: Any, argument: str) -> VersionedId:
         argument: Name of the argument, for the error message.
 
     Raises:
-        SynapseMalformedEntityError: The value is not an entity ID.
+        InvalidEntityIdError: The value is not an entity ID.
     """
     value = parse_reference_text(value)
     try:
@@ -26,7 +30,7 @@ def parse_entity_id(value: Any, argument: str) -> VersionedId:
             return VersionedId(ids.parse_entity_id(str(value["id"])).id, version)
         return ids.parse_entity_id(value)
     except ValueError as error:
-        raise SynapseMalformedEntityError(f"Invalid {argument}: {error}") from error
+        raise InvalidEntityIdError(f"Invalid {argument}: {error}") from error
 
 
 def parse_unversioned_id(value: Any, argument: str) -> str:
@@ -37,11 +41,11 @@ def parse_unversioned_id(value: Any, argument: str) -> str:
         argument: Name of the argument, for the error message.
 
     Raises:
-        SynapseMalformedEntityError: The value is not an entity ID, or is text with a version.
+        InvalidEntityIdError: The value is not an entity ID, or is text with a version.
     """
     parsed = parse_entity_id(value, argument)
     if isinstance(value, str) and parsed.version is not None:
-        raise SynapseMalformedEntityError(
+        raise InvalidEntityIdError(
             f"Invalid {argument} {value!r}: this is an immutable version. Pass {parsed.id!r} to "
             "use the current state"
         )

@@ -30,6 +30,7 @@ from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.lineage.store_provenance import IfUnchanged
+from synapse_workflows.operator_arguments import check_flags
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 
@@ -44,13 +45,16 @@ class DownloadOptions:
         follow_link: Whether to download the target of a Link.
 
     Raises:
-        AirflowFailException: `download_dir` is invalid.
+        AirflowFailException: An argument is invalid.
     """
 
     download_file: bool = True
     download_dir: Any = None
     if_collision: CollisionPolicy = "keep.both"
     follow_link: bool = False
+
+    def __post_init__(self) -> None:
+        check_flags(download_file=self.download_file, follow_link=self.follow_link)
 
     @property
     def target(self) -> Path | ObjectTarget | None:
@@ -115,6 +119,9 @@ class UploadOptions:
         if_unchanged: What to do if another run or a person has already stored the same content.
         provenance: `used`, `executed`, `activity`, `activityName` and `activityDescription`, as
             `Synapse.store` takes them.
+
+    Raises:
+        AirflowFailException: `force_version` is not a boolean.
     """
 
     folder: str | None = None
@@ -125,6 +132,9 @@ class UploadOptions:
     force_version: bool = False
     if_unchanged: IfUnchanged = "keep"
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_flags(force_version=self.force_version)
 
 
 class FileUpload:

@@ -1,6 +1,7 @@
 """Results of queries as Python values and DataFrames."""
 
 import re
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,11 +9,12 @@ from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from synapse_workflows.client.api.queries import parse_table_id
 from synapse_workflows.client.model import parquet
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.hooks.check_queries import reject_subqueries
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.operator_arguments import require_text
+from synapse_workflows.operator_arguments import InvalidArgumentError, require_text
 
 #: Quoted text, or a comment.
 _COMMENT: Final = re.compile(
@@ -49,6 +51,23 @@ def query_csv(client: LineageClient, sql: str) -> CsvFileTable:
     return client.tableQuery(check_query(sql), includeRowIdAndRowVersion=False)
 
 
+def read_pandas(table: CsvFileTable, options: Mapping[str, Any]) -> Any:
+    """Read a query result into a pandas DataFrame with the types of the columns.
+
+    Args:
+        table: The query result.
+        options: Arguments of `asDataFrame`.
+
+    Raises:
+        ImportError: pandas is not installed.
+        InvalidArgumentError: An option is unknown or invalid.
+    """
+    try:
+        return table.asDataFrame(**{"convert_to_datetime": True, **options})
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"Invalid arguments {dict(options)!r}: {error}") from error
+
+
 def read_polars(table: CsvFileTable) -> Any:
     """Read a query result into a polars DataFrame with the types of the columns.
 
@@ -71,7 +90,7 @@ def check_query(sql: Any) -> str:
     """Return the text of a query without comments, which Synapse rejects, and final semicolon.
 
     Raises:
-        AirflowFailException: The SQL is not a query, or has a subquery.
+        AirflowFailException: The SQL is not a query, has a subquery, or names no table.
     """
     text = _COMMENT.sub(lambda match: match[1] or " ", require_text(sql, "sql"))
     text = text.strip().rstrip(";").rstrip()
@@ -81,4 +100,8 @@ def check_query(sql: Any) -> str:
             "SynapseTableStoreOperator or SynapseHook.store_rows"
         )
     reject_subqueries(text)
+    try:
+        parse_table_id(text)
+    except ValueError as error:
+        raise InvalidArgumentError(f"Invalid sql: {error}") from error
     return text

@@ -8,7 +8,8 @@ from decimal import Decimal
 from numbers import Real
 from typing import Any, Final
 
-from synapse_workflows.client.model.cell_values import to_builtin, to_epoch_millis
+from synapse_workflows.client.model.cell_values import is_missing, to_builtin, to_epoch_millis
+from synapse_workflows.operator_arguments import InvalidArgumentError
 
 #: Matches quoted text, which has no placeholders, and the placeholders outside quotes.
 _PLACEHOLDER: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|%%|%s|%\((\w+)\)s""")
@@ -24,11 +25,16 @@ def bind_parameters(sql: str, parameters: Iterable[Any] | Mapping[str, Any] | No
             for a query without placeholders, which is returned unchanged.
 
     Raises:
-        ValueError: Placeholders and values do not match, or a value has no literal.
+        InvalidArgumentError: Placeholders and values do not match, or a value has no literal.
     """
-    if not parameters:
+    if parameters is None:
         return sql
     names = parameters if isinstance(parameters, Mapping) else None
+    if isinstance(parameters, str | bytes) or not isinstance(parameters, Iterable):
+        raise InvalidArgumentError(
+            f"Invalid parameters {parameters!r:.100}: expected a list of values, or a dictionary "
+            f"of values by name. Pass a single value as [{parameters!r:.100}]"
+        )
     values = iter(() if names is not None else parameters)
 
     def replace(match: re.Match[str]) -> str:
@@ -37,16 +43,23 @@ def bind_parameters(sql: str, parameters: Iterable[Any] | Mapping[str, Any] | No
         if match[0] == "%%":
             return "%"
         if (match[1] is None) is not (names is None):
-            raise ValueError(f"Placeholder {match[0]} does not match {type(parameters).__name__}")
+            raise InvalidArgumentError(
+                f"Placeholder {match[0]} does not match {type(parameters).__name__}"
+            )
         try:
             return _to_literal(next(values) if names is None else names[match[1]])
         except (StopIteration, KeyError):
-            raise ValueError(f"No parameter for the placeholder {match[0]} of {sql!r}") from None
+            raise InvalidArgumentError(
+                f"No parameter for the placeholder {match[0]} of {sql!r}"
+            ) from None
 
     bound = _PLACEHOLDER.sub(replace, sql)
     unused = list(values)
     if unused:
-        raise ValueError(f"{len(unused)} parameters have no placeholder in {sql!r}")
+        raise InvalidArgumentError(
+            f"{len(unused)} parameters have no placeholder in {sql!r}. Placeholders are %s for a "
+            "list of values, and %(name)s for a dictionary"
+        )
     return bound
 
 
@@ -59,9 +72,9 @@ def _to_literal(value: Any) -> str:
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, date):
         return str(to_epoch_millis(value))
-    if isinstance(value, Real | Decimal) and math.isfinite(value):
+    if isinstance(value, Real | Decimal) and not is_missing(value) and math.isfinite(value):
         return format(value, "f") if isinstance(value, Decimal) else repr(value)
     if isinstance(value, list | tuple | set | frozenset) and value:
         return f"({', '.join(map(_to_literal, value))})"
-    hint = ". Use 'is null'" if value is None else ""
-    raise ValueError(f"Parameter {value!r:.100} has no SQL literal{hint}")
+    hint = ". Use 'is null'" if is_missing(value) else ""
+    raise InvalidArgumentError(f"Parameter {value!r:.100} has no SQL literal{hint}")

@@ -27,8 +27,9 @@ from synapse_workflows.idempotency.table_store import (
     store_rows,
 )
 from synapse_workflows.idempotency.transaction import Deferral
-from synapse_workflows.lineage.store_provenance import IfUnchanged, check_if_unchanged
+from synapse_workflows.lineage.store_provenance import IfUnchanged
 from synapse_workflows.operator_arguments import (
+    check_choice,
     check_provenance,
     optional_mapping,
     optional_text,
@@ -94,7 +95,8 @@ class SynapseHook(SynapseBaseHook):
             where: For `upsert`, the scope: only rows of the table that meet this condition are
                 compared, changed or deleted, and all new rows must meet it. SQL that compares
                 columns with values (`centre = 'X' and year >= 2020`), or a dictionary of columns
-                and values, which are quoted (`{"centre": "X"}`).
+                and values, which are quoted (`{"centre": "X"}`). A key identifies a row within the
+                scope; a row outside the scope may have the same key.
             missing_columns: Whether the rows may lack columns of the table with `append` and
                 `replace`; the missing cells are empty. `upsert` keeps the values in those
                 columns.
@@ -170,8 +172,7 @@ class SynapseHook(SynapseBaseHook):
             parameters: Values for the placeholders `%s`, or `%(name)s` for a mapping.
 
         Raises:
-            AirflowFailException: The SQL is not a query.
-            ValueError: Placeholders and parameters do not match.
+            AirflowFailException: The SQL is no query, or placeholders and parameters do not match.
         """
         return query_reads.get_records(self.client, bind_parameters(sql, parameters))
 
@@ -201,16 +202,15 @@ class SynapseHook(SynapseBaseHook):
                 dates as milliseconds since 1970.
 
         Raises:
-            AirflowFailException: The SQL is not a query.
+            AirflowFailException: The SQL is not a query, an argument is invalid, or placeholders
+                and parameters do not match.
             ImportError: The library is not installed.
-            ValueError: Unknown `df_type`, or placeholders and parameters do not match.
         """
-        if df_type not in ("pandas", "polars"):
-            raise ValueError(f"Invalid df_type {df_type!r}: expected 'pandas' or 'polars'")
+        check_choice(df_type, "df_type", Literal["pandas", "polars"])
         table = query_reads.query_csv(self.client, bind_parameters(sql, parameters))
         if df_type == "polars":
             return query_reads.read_polars(table)
-        return table.asDataFrame(**({"convert_to_datetime": True} | kwargs))
+        return query_reads.read_pandas(table, kwargs)
 
     def get_file(
         self,
@@ -296,12 +296,12 @@ class SynapseHook(SynapseBaseHook):
             SynapseFileNotFoundError: A file does not exist.
             SynapseNotFoundError: The parent or a declared source does not exist.
         """
-        check_if_unchanged(if_unchanged)
+        check_choice(if_unchanged, "if_unchanged", IfUnchanged)
         options = UploadOptions(
             folder=optional_text(folder, "folder"),
-            name=optional_text(name, "name"),
+            name=optional_text(name, "name", allow_empty=False),
             annotations=optional_mapping(annotations, "annotations"),
-            version_label=optional_text(version_label, "version_label"),
+            version_label=optional_text(version_label, "version_label", allow_empty=False),
             version_comment=optional_text(version_comment, "version_comment"),
             force_version=force_version,
             if_unchanged=if_unchanged,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.model.cell_codec import ITEM_TYPES, TEXT_TYPES
-from synapse_workflows.client.model.cell_values import to_epoch_millis, utf16_length
+from synapse_workflows.client.model.cell_values import parse_number, to_epoch_millis, utf16_length
 from synapse_workflows.client.model.columns import get_column_type
 from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.constants import DEFAULT_CELL_SIZE, MAX_CELL_SIZES, ColumnType
@@ -220,11 +220,11 @@ def _list_of(normalize_item: Normalize) -> Normalize:
 
 def _integer(text: str) -> str:
     is_normal = text.isascii() and text.isdigit() and (text[0] != "0" or text == "0")
-    return text if is_normal else str(int(text))
+    return text if is_normal else str(parse_number(text, int))
 
 
 def _double(text: str) -> str:
-    return repr(float(text))
+    return repr(parse_number(text, float))
 
 
 def _boolean(text: str) -> str:

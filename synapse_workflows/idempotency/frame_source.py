@@ -81,9 +81,8 @@ def _create_pandas_source(frame: Any, label: str) -> RowSource:
             f"Invalid {label}: the DataFrame has {len(frame)} rows, but no columns and no named "
             "index"
         )
-    names, _ = dataframes.split_dataframe(frame, row_ids=False)
     rows = _Repeatable(lambda: dataframes.split_dataframe(frame, row_ids=False)[1])
-    return SequenceRowSource(rows, names, label)
+    return SequenceRowSource(rows, list(frame.columns), label)
 
 
 def _is_copied(frame: Any, name: Any) -> bool:

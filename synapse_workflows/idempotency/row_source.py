@@ -67,7 +67,7 @@ class RowSource(ABC):
         self._peeked: Iterator[CsvRow] | None = None
 
     @abstractmethod
-    def _read_header(self) -> Sequence[str] | None:
+    def _read_header(self) -> Sequence[Any] | None:
         """Return the column names; None if there are neither rows nor column names."""
 
     @abstractmethod
@@ -87,7 +87,11 @@ class RowSource(ABC):
         if self._header is None:
             with self.read_errors():
                 names = self._read_header()
-            self._header = None if names is None else tuple(name.strip() for name in names)
+            if any(map(cell_values.is_missing, names or ())):
+                raise AirflowFailException(
+                    f"{self.label} has a column without a name: {names!r:.200}. Name or remove it"
+                )
+            self._header = None if names is None else tuple(str(one).strip() for one in names)
         return self._header
 
     def bind_columns(self, columns: Sequence[Mapping[str, Any]]) -> None:

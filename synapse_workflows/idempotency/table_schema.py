@@ -21,7 +21,7 @@ from synapse_workflows.constants import TABLE
 from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.table_reader import TableReader
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.operator_arguments import require_text
+from synapse_workflows.operator_arguments import check_flags, require_text
 
 #: What happens to columns of the rows that the table does not have: `fail` raises an error, `add`
 #: adds them to the table.
@@ -54,8 +54,9 @@ class TableLocation:
 
         Raises:
             AirflowFailException: `create` is set without parent and name, or they are given
-                without `create`.
+                without `create`, or `create` is not a boolean.
         """
+        check_flags(create=create)
         for argument, value in (("parent_id", parent_id), ("name", name)):
             if create and value is None:
                 raise AirflowFailException(
@@ -218,14 +219,29 @@ def infer_new_columns(
         source: The rows.
 
     Raises:
-        AirflowFailException: The source cannot be read, or the values of a column have no common
-            type.
+        AirflowFailException: The source cannot be read, the values of a column have no common
+            type, or the name of a column differs only in case from a column of the table.
     """
     unknown = source.find_unknown(columns)
     if not unknown:
         return []
+    _require_other_names(unknown, columns, source.label)
     inferred = [one for one in source.infer_columns() if one["name"] in unknown]
     return [*_widen_text(inferred, existing=columns)]
+
+
+def _require_other_names(
+    unknown: Sequence[str], columns: Sequence[Mapping[str, Any]], label: str
+) -> None:
+    """Check that no new column has the name of an existing column in another case."""
+    existing = {str(column["name"]).casefold(): column["name"] for column in columns}
+    similar = {name: existing[key] for name in unknown if (key := name.casefold()) in existing}
+    if similar:
+        raise AirflowFailException(
+            f"new_columns='add' would add columns of {label} whose names differ only in upper and "
+            f"lower case from columns of the table: {similar}. Set match_case=False to store them "
+            "in the existing columns; or rename them, or add the columns before this task"
+        )
 
 
 def _widen_text(columns: list[Column], existing: Sequence[Mapping[str, Any]] = ()) -> list[Column]:

@@ -35,7 +35,7 @@ from synapse_workflows.idempotency.view_store import require_view_options, store
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
-from synapse_workflows.operator_arguments import invalid_type
+from synapse_workflows.operator_arguments import check_flags, invalid_type
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 #: What happens to the existing rows of the table: `append` keeps them, `upsert` updates the rows
@@ -69,7 +69,8 @@ class StoreOptions:
         delete_missing: Whether `upsert` deletes the rows of the table whose key is not in the
             source. A row without a key is deleted as well.
         where: The scope of `upsert`: a condition of the rows to compare, as `RowScope.parse` takes
-            it. Other rows of the table are neither changed nor deleted. None for all rows.
+            it. Other rows of the table are neither changed nor deleted, even if they have the key
+            of a new row. None for all rows.
         missing_columns: Whether the rows may lack columns of the table with `append` and
             `replace`.
         chunk_rows: Maximum number of rows in one uploaded file.
@@ -117,9 +118,8 @@ class StoreOptions:
                 )
 
     def _check_types(self) -> None:
-        for name in ("delete_missing", "missing_columns", "allow_empty", "match_case"):
-            if not isinstance(value := getattr(self, name), bool):
-                raise invalid_type(value, name, "True or False")
+        flags = ("delete_missing", "missing_columns", "allow_empty", "match_case")
+        check_flags(**{name: getattr(self, name) for name in flags})
         rows: Any = self.chunk_rows
         if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
             raise invalid_type(rows, "chunk_rows", "a positive number of rows")

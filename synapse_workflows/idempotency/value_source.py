@@ -124,7 +124,7 @@ class RecordRowSource(ValueRowSource):
         self._columns = columns
         self._keys: list[Any] = []
 
-    def _read_header(self) -> Sequence[str] | None:
+    def _read_header(self) -> Sequence[Any] | None:
         keys: dict[Any, None] = dict.fromkeys(self._columns or ())
         number = 0
         for number, row in enumerate(self.rows, 1):
@@ -138,7 +138,7 @@ class RecordRowSource(ValueRowSource):
                 )
             keys |= dict.fromkeys(row)
         self._keys = list(keys)
-        return None if number == 0 and not keys else [str(key) for key in keys]
+        return None if number == 0 and not keys else self._keys
 
     def _read_cells(self) -> Iterator[Sequence[Any]]:
         return self._to_values(self.rows)

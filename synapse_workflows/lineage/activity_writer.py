@@ -63,6 +63,7 @@ class ActivityWriter:
         self._inherited = Record()
         self._common_urls_only = False
         self._versions: dict[str, EntityRef | None] = {}
+        self._known: set[EntityRef] = set()
 
     @property
     def saved(self) -> Mapping[str, Any] | None:
@@ -287,10 +288,13 @@ class ActivityWriter:
         An unknown entity that was not declared is added to `Record.gaps`.
 
         Raises:
-            SynapseNotFoundError: An unknown entity was declared.
+            SynapseNotFoundError: An unknown entity or version was declared.
         """
         record = sources
         declared = {entry.ref for entry in sources.with_origins(Origin.DECLARED).entries()}
+        for ref in declared:
+            if isinstance(ref, EntityRef) and ref.version is not None:
+                self._require_version(ref)
         for ref in list(iter_unpinned(sources, self.client.repoEndpoint)):
             current = self._get_current(ref, is_declared=ref in declared)
             if current is None:
@@ -301,6 +305,12 @@ class ActivityWriter:
                 record = record.replace_ref(ref, current)
         return record
 
+    def _require_version(self, ref: EntityRef) -> None:
+        """Check once that a declared version exists."""
+        if ref not in self._known:
+            require_source(self.client, ref)
+            self._known.add(ref)
+
     def _get_current(self, ref: EntityRef, *, is_declared: bool) -> EntityRef | None:
         """Return the current version of an entity, or None if the entity is not readable."""
         if ref.id not in self._versions:
@@ -308,7 +318,7 @@ class ActivityWriter:
                 entity = _to_dict(self.client.call("GET", f"/entity/{ref.id}"))
             except SynapseNotFoundError as error:
                 if is_declared:
-                    raise unknown_source_error(ref, error) from error
+                    raise _unknown_source_error(ref, error) from error
                 self._versions[ref.id] = None
             except SynapseForbiddenError:
                 self._versions[ref.id] = None
@@ -321,14 +331,37 @@ class ActivityWriter:
         return self._versions[ref.id]
 
 
-def unknown_source_error(ref: EntityRef, error: SynapseNotFoundError) -> SynapseNotFoundError:
+def require_source(client: Session, ref: EntityRef) -> None:
+    """Check that a declared source exists, in the declared version.
+
+    A source that the caller may not read, or of another Synapse, is not checked.
+
+    Raises:
+        SynapseNotFoundError: The source does not exist.
+
+    Source:
+        GET /entity/{id}, GET /entity/{id}/version/{versionNumber}
+        https://rest-docs.synapse.org/rest/GET/entity/id/version/versionNumber.html
+    """
+    if ref.site not in (None, client.repoEndpoint):
+        return
+    version = "" if ref.version is None else f"/version/{ref.version}"
+    try:
+        client.call("GET", f"/entity/{ref.id}{version}")
+    except SynapseForbiddenError:
+        client.logger.debug("%s is declared as a source and is not readable", ref)
+    except SynapseNotFoundError as error:
+        raise _unknown_source_error(ref, error) from error
+
+
+def _unknown_source_error(ref: EntityRef, error: SynapseNotFoundError) -> SynapseNotFoundError:
     """Return the error for a declared source that does not exist."""
     return SynapseNotFoundError(
         error.status,
         error.reason,
         error.call,
-        advice=f"{ref.id} is declared as a source (used, executed or activity) of what the task "
-        "stores. Correct its ID, or remove it.",
+        advice=f"{ref} is declared as a source (used, executed or activity) of what the task "
+        "stores. Correct its ID or version, or remove it.",
     )
 
 

@@ -17,7 +17,6 @@ from synapse_workflows.client.api.store_provenance import StoreProvenance
 from synapse_workflows.client.api.store_request import parse_store_request
 from synapse_workflows.client.api.table_rows import ROW_TYPES
 from synapse_workflows.client.core.events import Event, Wrote
-from synapse_workflows.client.errors import SynapseForbiddenError, SynapseNotFoundError
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_tables import CsvFileTable
@@ -27,7 +26,7 @@ from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.model.rest_object import RestObject
 from synapse_workflows.client.model.submissions import Submission
 from synapse_workflows.client.synapse import Synapse
-from synapse_workflows.lineage.activity_writer import unknown_source_error
+from synapse_workflows.lineage.activity_writer import require_source
 from synapse_workflows.lineage.collector import (
     DeclaredProvenance,
     attach_declared,
@@ -37,11 +36,10 @@ from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended, wi
 from synapse_workflows.lineage.store_provenance import (
     IfUnchanged,
     TaskProvenance,
-    check_if_unchanged,
 )
 from synapse_workflows.lineage.write_access import require_create_access
+from synapse_workflows.operator_arguments import check_choice
 from synapse_workflows.provenance.activity import (
-    iter_unpinned,
     parse_activity,
     parse_declared,
     redact_activity,
@@ -140,7 +138,7 @@ class LineageClient(Synapse):
         Raises:
             ValueError: Unknown `if_unchanged`.
         """
-        check_if_unchanged(if_unchanged)
+        check_choice(if_unchanged, "if_unchanged", IfUnchanged)
         if isinstance(obj, RestObject):
             return store_api.store(
                 self, obj, activity=activity, used=used, executed=executed, **options
@@ -152,7 +150,7 @@ class LineageClient(Synapse):
         if if_unchanged == "new_version":
             options["forceVersion"] = True
         with attach_declared(context):
-            if isinstance(obj, ROW_TYPES):
+            if isinstance(obj, ROW_TYPES) or (new is not None and not new.get("id")):
                 self.require_sources(activity=activity, used=used, executed=executed)
             if isinstance(obj, (*ROW_TYPES, Column)):
                 return store_api.store(self, obj, activity=new, **options)
@@ -207,23 +205,19 @@ class LineageClient(Synapse):
             executed: As for `store`.
 
         Raises:
-            SynapseNotFoundError: The Activity, or a source without a version, does not exist.
+            SynapseNotFoundError: The Activity, or a source in its version, does not exist.
 
         Source:
-            GET /activity/{id}, GET /entity/{id}
-            https://rest-docs.synapse.org/rest/GET/entity/id.html
+            GET /activity/{id}
+            https://rest-docs.synapse.org/rest/GET/activity/id.html
         """
         if activity is not None and activity.get("id"):
             self.call("GET", f"/activity/{activity['id']}")
             return
         record = parse_activity(activity or {}, Origin.DECLARED) | parse_declared(used, executed)
-        for ref in iter_unpinned(record, self.repoEndpoint):
-            try:
-                self.call("GET", f"/entity/{ref.id}")
-            except SynapseForbiddenError:
-                self.logger.debug("%s is declared as a source and is not readable", ref)
-            except SynapseNotFoundError as error:
-                raise unknown_source_error(ref, error) from error
+        for ref in (*record.inputs(), *record.executed()):
+            if isinstance(ref, EntityRef):
+                require_source(self, ref)
 
     def record_row_provenance(
         self,

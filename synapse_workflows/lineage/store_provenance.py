@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from synapse_workflows.client.api import bundles, provenance
 from synapse_workflows.client.api.store_provenance import StoreProvenance
@@ -13,18 +13,6 @@ from synapse_workflows.lineage.collector import LineageCollector
 #: What to do if another run or a person has already stored the same content: `keep` the existing
 #: version and its Activity, or create a `new_version` with the Activity of this task.
 IfUnchanged = Literal["keep", "new_version"]
-
-
-def check_if_unchanged(value: str) -> None:
-    """Check the value of an argument `if_unchanged`.
-
-    Raises:
-        ValueError: Unknown value.
-    """
-    if value not in get_args(IfUnchanged):
-        raise ValueError(
-            f"Invalid if_unchanged {value!r}: expected one of {', '.join(get_args(IfUnchanged))}"
-        )
 
 
 class TaskProvenance(StoreProvenance):

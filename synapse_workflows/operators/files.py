@@ -9,10 +9,8 @@ from synapse_workflows.hooks.file_references import SynapseFile
 from synapse_workflows.idempotency.staging import (
     is_list,
 )
-from synapse_workflows.lineage.store_provenance import IfUnchanged, check_if_unchanged
-from synapse_workflows.operator_arguments import (
-    parse_version,
-)
+from synapse_workflows.lineage.store_provenance import IfUnchanged
+from synapse_workflows.operator_arguments import check_choice, check_flags, parse_version
 from synapse_workflows.operators.base import SynapseOperator
 
 if TYPE_CHECKING:
@@ -68,6 +66,7 @@ class SynapseGetOperator(SynapseOperator):
         follow_link: bool = False,
         **kwargs: Any,
     ) -> None:
+        check_flags(download_file=download_file, follow_link=follow_link)
         super().__init__(**kwargs)
         self.entity_id = entity_id
         self.version = version
@@ -179,7 +178,8 @@ class SynapseStoreOperator(SynapseOperator):
         if_unchanged: IfUnchanged = "keep",
         **kwargs: Any,
     ) -> None:
-        check_if_unchanged(if_unchanged)
+        check_choice(if_unchanged, "if_unchanged", IfUnchanged)
+        check_flags(force_version=force_version)
         super().__init__(**kwargs)
         self.path = path
         self.parent_id = parent_id

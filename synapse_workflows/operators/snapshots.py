@@ -122,8 +122,8 @@ class SynapseTableSnapshotOperator(DeferrableSynapseOperator):
 
     @property
     def _request(self) -> SnapshotRequest:
-        label = optional_text(self.version_label, "version_label")
-        prefix = optional_text(self.label_prefix, "label_prefix")
+        label = optional_text(self.version_label, "version_label", allow_empty=False)
+        prefix = optional_text(self.label_prefix, "label_prefix", allow_empty=False)
         comment = optional_text(self.version_comment, "version_comment")
         if prefix and not label:
             raise AirflowFailException(

@@ -32,7 +32,7 @@ from synapse_workflows.idempotency.snapshot import SnapshotMaker
 from synapse_workflows.idempotency.snapshot_state import SnapshotRequest
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.operator_arguments import check_choice, optional_text
+from synapse_workflows.operator_arguments import check_choice, check_flags, optional_text
 from synapse_workflows.operators.deferrable import DeferrableSynapseOperator
 from synapse_workflows.triggers.execution_deadline import get_execution_deadline
 
@@ -115,6 +115,7 @@ class SynapseTableQueryOperator(DeferrableSynapseOperator):
         if output_path is not None and download_dir is not None:
             raise ValueError("output_path and download_dir exclude each other: remove one of them")
         check_choice(if_unchanged, "if_unchanged", Literal["snapshot", "reuse"])
+        check_flags(include_row_ids=include_row_ids, snapshot_first=snapshot_first)
         options = {"version_label": version_label, "version_comment": version_comment}
         unused = [name for name, value in options.items() if value is not None]
         unused += ["if_unchanged"] if if_unchanged != "snapshot" else []
@@ -230,10 +231,7 @@ class SynapseTableQueryOperator(DeferrableSynapseOperator):
         return TableQuery(sql, self.include_row_ids, *self._file_format())
 
     def _table(self) -> VersionedId:
-        try:
-            return parse_table_id(check_query(self.sql))
-        except ValueError as error:
-            raise AirflowFailException(str(error)) from error
+        return parse_table_id(check_query(self.sql))
 
     def _get_snapshot(self, context: "Context", table: VersionedId) -> int:
         """Create a snapshot, or use the existing one; return its version."""
@@ -250,7 +248,7 @@ class SynapseTableQueryOperator(DeferrableSynapseOperator):
 
     def _snapshot_maker(self, context: "Context", table: VersionedId) -> SnapshotMaker:
         request = SnapshotRequest(
-            optional_text(self.version_label, "version_label"),
+            optional_text(self.version_label, "version_label", allow_empty=False),
             comment=optional_text(self.version_comment, "version_comment"),
             if_unchanged=self.if_unchanged,
         )

@@ -64,7 +64,9 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
         where: For `upsert`, the scope: only rows of the table that meet this condition are
             compared, changed or deleted, and all new rows must meet it. SQL that compares columns
             with values (`centre = 'X' and year >= 2020`), or a dictionary of columns and values,
-            which are quoted (`{"centre": "{{ params.centre }}"}`) (templated).
+            which are quoted (`{"centre": "{{ params.centre }}"}`) (templated). A key identifies a
+            row within the scope: a row outside the scope with the same key is not changed, and the
+            new row is added beside it.
         missing_columns: Whether the rows may lack columns of the table with `append` and
             `replace`; the missing cells are empty. `upsert` keeps the values in those columns.
         chunk_rows: Maximum number of rows in one uploaded file.

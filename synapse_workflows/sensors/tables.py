@@ -56,10 +56,7 @@ class SynapseTableRowsSensor(SynapseSensor):
     @property
     def polled_id(self) -> str:
         """ID of the table in the query."""
-        try:
-            return parse_table_id(self.query).id
-        except ValueError as error:
-            raise SynapseMalformedEntityError(f"Invalid sql: {error}") from error
+        return parse_table_id(self.query).id
 
     def poll(self, context: "Context") -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
         """Count the rows of the query."""

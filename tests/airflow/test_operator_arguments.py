@@ -145,6 +145,12 @@ WRONG = [
     (SynapseTableQueryOperator, "sql", 7),
     (SynapseTableSnapshotOperator, "table_id", None),
     (SynapseTableSnapshotOperator, "version_label", ["a"]),
+    (SynapseTableSnapshotOperator, "version_label", ""),
+    (SynapseTableSnapshotOperator, "label_prefix", " "),
+    (SynapseStoreOperator, "version_label", ""),
+    (SynapseStoreOperator, "name", " "),
+    (SynapseTableStoreOperator, "missing_columns", "no"),
+    (SynapseTableStoreOperator, "create", "no"),
     (SynapseTableRowsSensor, "sql", None),
     (SynapseTableChangeSensor, "table_id", None),
     (SynapseTableChangeSensor, "since", "yesterday"),
@@ -198,6 +204,27 @@ def test_special_floats_in_json_are_rejected(run_one, alice, project):
     )
     assert failed.state == "failed"
     assert "Row 1, column 'doc'" in str(failed.error)
+
+
+@pytest.mark.parametrize(
+    ("operator", "argument"),
+    [
+        (SynapseStoreOperator, "force_version"),
+        (SynapseGetOperator, "download_file"),
+        (SynapseGetOperator, "follow_link"),
+        (SynapseTableQueryOperator, "include_row_ids"),
+        (SynapseTableQueryOperator, "snapshot_first"),
+    ],
+)
+def test_text_for_a_boolean_is_rejected_when_the_dag_is_parsed(run_one, operator, argument):
+    required = {
+        SynapseStoreOperator: {"path": "a.csv", "parent_id": "syn1"},
+        SynapseGetOperator: {"entity_id": "syn1"},
+        SynapseTableQueryOperator: {"sql": "select * from syn1"},
+    }[operator]
+    message = f"Invalid {argument} of type str: expected True or False, not 'no'"
+    with pytest.raises(ValueError, match=message):
+        run_one(operator, **required, **{argument: "no"})
 
 
 def test_unknown_lineage_mode_is_rejected_when_the_dag_is_parsed(run_one):

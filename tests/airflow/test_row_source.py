@@ -2,6 +2,7 @@
 
 import gzip
 import math
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,10 @@ TWO_COLUMNS = [
         ([("x", 1)], ["n", "n"], "duplicate columns: ['n']"),
         ([("x", 1)], ["a name", "N"], "'N' differs from 'n' in upper and lower case"),
         (pd.DataFrame({"n": [1]}), ["n"], "columns=['n'] is for rows that are tuples"),
+        ([{None: "x", "n": 1}], None, "rows has a column without a name: [None, 'n']"),
+        (pd.DataFrame({None: ["x"], "n": [1]}), None, "rows has a column without a name: [nan"),
+        (pd.DataFrame({"n": ["1_0"]}), None, "Row 1, column 'n': '1_0' is not an integer"),
+        ([{"n": "\u0663"}], None, "Row 1, column 'n': '\u0663' is not an integer"),
         (pd.DataFrame({"n": [1]}, index=["x"]).reset_index(), None, "'index'"),
         (pd.DataFrame({"n": [1]}, index=pd.Index(["x"], name="key")), None, "['key']"),
         (pd.DataFrame([[1, 2]], columns=["n", "n"]), None, "duplicate columns: ['n']"),
@@ -124,6 +129,14 @@ def test_named_levels_of_an_index_are_columns(frame, rows):
     before = frame.copy()
     assert read_rows(frame, None, TWO_COLUMNS) == rows
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_signaling_nan_is_an_empty_cell():
+    values = [Decimal("1.10"), Decimal("sNaN"), Decimal("NaN"), None]
+    columns = [{"name": "money", "columnType": "STRING", "maximumSize": 50}]
+    expected = [{"money": "1.10"}, *[{"money": None}] * 3]
+    assert read_rows(pd.DataFrame({"money": values}), None, columns) == expected
+    assert read_rows([{"money": value} for value in values], None, columns) == expected
 
 
 def test_nan_is_a_value_where_it_differs_from_null():

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.hooks.sql_parameters import bind_parameters
 
@@ -31,6 +32,12 @@ def test_values_become_literals(sql, parameters, bound):
     [
         ("a = %s", [None], "is null"),
         ("a = %s", [float("nan")], "no SQL literal"),
+        ("a = %s", [Decimal("sNaN")], "no SQL literal"),
+        ("a = %s", [b"x"], "no SQL literal"),
+        ("a = %s", [], "No parameter for the placeholder %s"),
+        ("a = %s", "x", "Pass a single value as \\['x'\\]"),
+        ("a = %s", 5, "Pass a single value as \\[5\\]"),
+        ("a = ?", [1], "Placeholders are %s for a list"),
         ("a in %s", [[]], "no SQL literal"),
         ("a = %s and b = %s", [1], "No parameter for the placeholder %s"),
         ("a = %(y)s", {"x": 1}, "No parameter"),
@@ -39,5 +46,5 @@ def test_values_become_literals(sql, parameters, bound):
     ],
 )
 def test_parameters_that_do_not_fit_are_rejected(sql, parameters, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(AirflowFailException, match=message):
         bind_parameters(sql, parameters)

@@ -8,6 +8,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from support.execution_api import Run
 
 from synapse_workflows import (
+    Activity,
     File,
     SynapseGetOperator,
     SynapseHook,
@@ -223,6 +224,9 @@ def test_retry_returns_its_own_version_although_another_run_stored_later(
         ({"used": "syn999999999"}, SynapseNotFoundError),
         ({"used": "syn999999999", "lineage_mode": "off"}, SynapseNotFoundError),
         ({"executed": ["syn999999999"], "lineage_mode": "declared"}, SynapseNotFoundError),
+        ({"used": "syn999999999.4"}, SynapseNotFoundError),
+        ({"used": "syn999999999.4", "lineage_mode": "off"}, SynapseNotFoundError),
+        ({"activity": Activity(used=["syn999999999.4"])}, SynapseNotFoundError),
         ({"annotations": {"etag": "x"}}, AirflowFailException),
     ],
 )

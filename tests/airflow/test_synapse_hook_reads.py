@@ -72,6 +72,32 @@ def test_dataframe_has_the_types_of_the_columns(hook, typed):
         hook.get_df(f"select * from {typed}", df_type="arrow")
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        lambda hook, table: hook.get_records(f"select s from {table} where n = %s", [None]),
+        lambda hook, table: hook.get_first(f"select s from {table} where n = %s", 1),
+        lambda hook, table: hook.get_df(f"select s from {table} where n = %(n)s", {"m": 1}),
+        lambda hook, table: hook.get_df(f"select s from {table}", df_type="arrow"),
+        lambda hook, table: hook.get_df(f"select s from {table}", index=False),
+        lambda hook, _: hook.get_records("select 1"),
+        lambda hook, _: hook.get_first("select * from a_table"),
+        lambda hook, _: hook.get_file("a_table"),
+        lambda hook, table: hook.get_file(table, download_file="no"),
+        lambda hook, table: hook.store_file("a.csv", table, force_version="no"),
+        lambda hook, table: hook.store_file("a.csv", table, version_label=""),
+        lambda hook, table: hook.store_file("a.csv", table, if_unchanged="skip"),
+        lambda hook, _: hook.store_rows("a_table", [{"a": 1}]),
+        lambda hook, _: hook.annotate("a_table", {"a": 1}),
+    ],
+)
+def test_invalid_argument_fails_the_task_at_once(run_code, typed, code):
+    result, _ = run_code(lambda hook, _: code(hook, typed))
+    assert result.state == "failed", result.error
+    assert isinstance(result.error, AirflowFailException)
+    assert isinstance(result.error, ValueError)
+
+
 def test_polars_dataframe(hook, typed):
     polars = pytest.importorskip("polars")
     frame = hook.get_df(f"select * from {typed} order by n desc", df_type="polars")

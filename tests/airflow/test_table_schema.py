@@ -249,6 +249,8 @@ def test_new_columns_are_added_with_each_mode(filled, store_rows, rows_of, write
         ({"key": "n", "where": "n = 7"}, "not in the scope"),
         ({"key": "n", "where": "n = "}, "Invalid where"),
         ({"rows": [], "key": "n", "delete_missing": True}, "has no rows"),
+        ({"rows": [{"n": 1, "A Name": "x"}], "key": "n"}, "{'A Name': 'a name'}. Set match_case"),
+        ({"rows": [{"a name": "x", "n": 1, "N": 1}]}, "{'N': 'n'}. Set match_case=False"),
     ],
 )
 def test_rows_that_are_refused_add_no_columns(store_rows, filled, types_of, arguments, message):

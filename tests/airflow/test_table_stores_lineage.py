@@ -58,6 +58,7 @@ def test_store_without_changes_keeps_the_activity(store_from, table, alice, argu
     "arguments",
     [
         {"used": "syn999999999"},
+        {"used": "syn999999999.1"},
         {"executed": "syn999999999", "lineage_mode": "off"},
         {"activity": {"id": "999999999", "name": "a"}},
     ],

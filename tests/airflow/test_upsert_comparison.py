@@ -97,6 +97,15 @@ def test_plain_upsert_with_a_scope_keeps_the_other_rows(centres, mirror, rows_of
     assert len(rows_of(centres)) == 6
 
 
+def test_row_with_the_key_of_a_row_outside_the_scope_is_added_beside_it(alice, centres, mirror):
+    alice.store(Table(centres, [["Y", "moved", 9]]))
+    for expected in ((1, 0, 0), (0, 0, 0)):
+        _, counts = mirror(centres, ["X", "moved", 1], where={"centre": "X"}, delete_missing=False)
+        assert counts == expected
+    moved = alice.tableQuery(f"select centre, n from {centres} where id = 'moved'")
+    assert sorted(row[2:] for row in moved) == [["X", 1], ["Y", 9]]
+
+
 @pytest.mark.parametrize("centre", ["Y", None, "", "X "])
 @pytest.mark.parametrize("delete_missing", [True, False])
 def test_row_out_of_the_scope_fails(centres, mirror, rows_of, centre, delete_missing):

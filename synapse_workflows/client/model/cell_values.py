@@ -5,12 +5,13 @@ Error messages continue the text "Row 1, column 'a': <value>", see `rows.seriali
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from synapse_workflows.client.model.ids import id_of, parse_entity_id
 
@@ -25,6 +26,7 @@ BOOLEAN_WORDS: Final = MappingProxyType(
 #: Common classes without missing values; a fast path of `is_missing`.
 _NEVER_MISSING: Final = frozenset({str, int, bool, list, dict})
 _BUILTIN_TYPES: Final = frozenset({str, int, float, bool, Decimal, date, datetime})
+_Number = TypeVar("_Number")
 _Bytes = bytes | bytearray | memoryview
 #: Largest exponents of a Decimal that is an INTEGER, and that is written without an exponent.
 _MAX_INT64_DIGITS, _MAX_PLAIN_DIGITS = 19, 76
@@ -116,10 +118,7 @@ def to_integer(value: Any) -> int:
     """
     number = value if type(value) is int else to_builtin(value)
     if isinstance(number, str):
-        try:
-            number = int(number)
-        except ValueError:
-            raise ValueError("is not an integer") from None
+        number = parse_number(number, int)
     if isinstance(number, Decimal):
         number = _to_whole_number(number)
     is_float = False
@@ -137,6 +136,16 @@ def to_integer(value: Any) -> int:
     return number
 
 
+def parse_number(text: str, number_type: Callable[[str], _Number]) -> _Number:
+    """Parse a number as Synapse does, without `_` and with ASCII digits; else raise ValueError."""
+    try:
+        return number_type(text if text.isascii() and "_" not in text else "")
+    except ValueError:
+        raise ValueError(
+            "is not an integer" if number_type is int else "is not a number"
+        ) from None
+
+
 def to_double_text(value: Any) -> str:
     """Encode a number, including NaN and infinity, as the text of a DOUBLE cell.
 
@@ -149,12 +158,10 @@ def to_double_text(value: Any) -> str:
     if isinstance(number, bool) or not isinstance(number, int | float | str | Decimal):
         raise ValueError("is not a number")  # noqa: TRY004
     try:
-        found = float(number)
-    except ValueError:
-        raise ValueError("is not a number") from None
+        found = parse_number(number, float) if isinstance(number, str) else float(number)
     except OverflowError:
         found = math.inf
-    if math.isinf(found) and not _is_infinite(number):
+    if math.isinf(found) and not Decimal(number).is_infinite():
         raise ValueError("is too large for a DOUBLE: use a STRING column")
     return _format_double(found)
 
@@ -187,10 +194,9 @@ def to_timestamp(value: Any) -> int | str:
     if isinstance(value, date):
         return to_epoch_millis(value)
     if isinstance(value, str):
-        try:
-            return int(value)
-        except ValueError:
-            return value
+        with suppress(ValueError):
+            return parse_number(value, int)
+        return value
     try:
         return to_integer(value)
     except ValueError:
@@ -374,11 +380,6 @@ def _to_whole_number(value: Decimal) -> int | None:
     return int(value)
 
 
-def _is_infinite(number: float | str | Decimal) -> bool:
-    """Return whether a number is infinity itself, and not a number beyond the range of floats."""
-    return Decimal(number).is_infinite()
-
-
 def _format_double(value: float) -> str:
     if math.isfinite(value):
         return repr(value)
@@ -396,5 +397,4 @@ def _format_decimal(value: Decimal) -> str:
 def _format_timedelta(value: timedelta) -> str:
     """Format a duration as pandas does: ``1 days 02:03:04.000005``."""
     time_of_day = (_EPOCH + timedelta(0, value.seconds, value.microseconds)).time()
-    sign = "+" if value.days < 0 else ""
-    return f"{value.days} days {sign}{time_of_day.isoformat()}"
+    return f"{value.days} days {'+' if value.days < 0 else ''}{time_of_day.isoformat()}"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from decimal import InvalidOperation
 from importlib import import_module
 from itertools import islice
 from typing import Any, Final
@@ -233,7 +234,10 @@ def _iter_rows(frame: DataFrame) -> Iterator[list[Any]]:
 
 def to_python_values(series: Series) -> list[Any]:
     """Return the values of a column as Python objects; missing values are None."""
-    missing = series.isna()
+    try:
+        missing = series.isna()
+    except InvalidOperation:  # pandas compares Decimals, which fails for a signaling NaN
+        missing = series.map(cell_values.is_missing)
     if not missing.any():
         return list(series.tolist())
     return [
