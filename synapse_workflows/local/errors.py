@@ -4,9 +4,9 @@
     ├── BadRequest 400           ├── NotAcceptable 406      ├── ContentTooLarge 413
     ├── Unauthorized 401         ├── Conflict 409           ├── UnsupportedMediaType 415
     ├── Forbidden 403            ├── Gone 410               ├── TooManyRequests 429
-    │   ├── CertificationRequired├── PreconditionFailed 412 ├── DataLost 500
-    │   └── InsufficientScope    │   └── StaleEtag          ├── ServiceUnavailable 503
-    └── NotFound 404                                        └── InsufficientStorage 507
+    │   ├── CertificationRequired│   └── DataLost           ├── ServiceUnavailable 503
+    │   └── InsufficientScope    └── PreconditionFailed 412 └── InsufficientStorage 507
+    └── NotFound 404                 └── StaleEtag
         └── EntityInTrash
 
 The domain raises the errors; `app` converts them to HTTP responses.
@@ -130,6 +130,13 @@ class Gone(ServiceError):
     status = 410
 
 
+class DataLost(Gone):
+    """A file of the data directory is missing or damaged.
+
+    The status is not 500, because clients repeat a request with status 500 for minutes.
+    """
+
+
 class PreconditionFailed(ServiceError):
     """The object is not in the state that the request expects."""
 
@@ -168,12 +175,6 @@ class ServiceUnavailable(ServiceError):
     """The service is read-only or down."""
 
     status = 503
-
-
-class DataLost(ServiceError):
-    """A file of the data directory is missing or damaged."""
-
-    status = 500
 
 
 class InsufficientStorage(ServiceError):

@@ -128,7 +128,7 @@ def test_lost_table_file_is_an_error(content, damage, is_running, caplog):
             tables.try_download(sql),
             tables.try_transact(content.table, tables.rows(content.table, ["y"])),
         ):
-            assert_error(answer, 500, f"The rows of {content.table} are lost")
+            assert_error(answer, 410, f"The rows of {content.table} are lost")
         assert tables.query(f"select * from {content.empty}") == []
         tables.append(content.empty, ["still works"])
     assert "Traceback" not in caplog.text
@@ -140,7 +140,7 @@ def test_lost_snapshot_of_a_view_is_an_error(content):
     with start_service(content.data_dir) as rest_service:
         tables = TableClient(Author(rest_service, "alice"))
         answer = tables.try_query(f"select * from {content.view}.1")
-        assert_error(answer, 500, f"The rows of {content.view}.1 are lost")
+        assert_error(answer, 410, f"The rows of {content.view}.1 are lost")
 
 
 @pytest.mark.parametrize("content_left", [None, b"con"], ids=["missing", "truncated"])
@@ -151,7 +151,7 @@ def test_lost_content_of_a_file_is_an_error(content, content_left, caplog):
         path.write_bytes(content_left)
     with start_service(content.data_dir) as rest_service:
         answer = Author(rest_service, "alice").read(content.handle)
-    assert answer.status_code == 500
+    assert answer.status_code == 410
     assert "is lost" in answer.text
     assert "Traceback" not in caplog.text
 

@@ -6,6 +6,7 @@ The routes need no Synapse credentials and return errors in the XML format of S3
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 from xml.sax.saxutils import escape
@@ -106,10 +107,10 @@ def download_file(request: Request, handle_id: int) -> Response:
         files = file_handles.list_stored_files(session, handle)
     if (lost := service.blobs.find_incomplete(files)) is not None:
         raise PresignedUrlError(
-            "InternalError",
+            "NoSuchKey",
             f"The content of file handle {handle_id} is lost: {lost.name} of the data directory "
             "is missing or incomplete. Restore it from a backup.",
-            500,
+            HTTPStatus.GONE,
         )
     size = handle.content_size or 0
     headers = _build_headers(handle)
