@@ -28,11 +28,13 @@ class QueuedSubmission:
         id: ID of the submission.
         status: The SubmissionStatus.
         submitter: `team 123` or `user 123`, who submitted it; None if it was not read.
+        created_on: When it was submitted; None if it was not read.
     """
 
     id: str
     status: Mapping[str, Any]
     submitter: str | None = None
+    created_on: datetime | None = None
 
     @property
     def claim(self) -> ClaimRecord | None:
@@ -83,9 +85,9 @@ def require_rights(client: Session, evaluation_id: str) -> None:
 
 
 def iter_submissions(
-    client: Session, evaluation_id: str, status: str, *, with_submitter: bool = False
+    client: Session, evaluation_id: str, status: str | None, *, with_submitter: bool = False
 ) -> Iterator[QueuedSubmission]:
-    """Yield the submissions with a status, in the order of the server (oldest first).
+    """Yield the submissions with a status, or all, in the order of the server (oldest first).
 
     The pages are read one after the other. Submissions that get another status meanwhile shift
     the following pages, so a submission may be missing.
@@ -93,7 +95,7 @@ def iter_submissions(
     Args:
         client: The client.
         evaluation_id: ID of the evaluation queue.
-        status: Status of the submissions.
+        status: Status of the submissions; None for all.
         with_submitter: Read the submissions as well, which are much larger than their statuses.
 
     Raises:
@@ -106,7 +108,9 @@ def iter_submissions(
     parts = "bundle" if with_submitter else "status"
     path = f"/evaluation/{evaluation_id}/submission/{parts}/all"
     for offset in count(0, _PAGE_SIZE):
-        params = {"status": status, "limit": _PAGE_SIZE, "offset": offset}
+        params: dict[str, Any] = {"limit": _PAGE_SIZE, "offset": offset}
+        if status is not None:
+            params["status"] = status
         reply = client.call("GET", path, params=params)
         page = reply.json.get("results") or []
         for one in page:
@@ -119,4 +123,7 @@ def _parse_bundle(bundle: Mapping[str, Any]) -> QueuedSubmission:
     submission = bundle["submission"]
     team, user = submission.get("teamId"), submission.get("userId")
     submitter = f"team {team}" if team else f"user {user}"
-    return QueuedSubmission(str(submission["id"]), bundle["submissionStatus"], submitter)
+    created_on = datetime.fromisoformat(submission["createdOn"])
+    return QueuedSubmission(
+        str(submission["id"]), bundle["submissionStatus"], submitter, created_on
+    )

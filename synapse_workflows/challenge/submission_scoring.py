@@ -30,6 +30,7 @@ from synapse_workflows.challenge.claims import (
     renew_claim,
     take_claim,
 )
+from synapse_workflows.challenge.queue_quota import find_violation
 from synapse_workflows.challenge.score_contract import shorten_texts, to_text_annotation
 from synapse_workflows.challenge.score_results import ScoreSources, StoredFile, store_results
 from synapse_workflows.challenge.scorer_process import ScorerError
@@ -61,10 +62,11 @@ _log = logging.getLogger(__name__)
 class SubmissionScore(TypedDict):
     """Result of `SynapseScoreSubmissionOperator`, as JSON.
 
-    `status` is the status of the submission: `SCORED`, `INVALID`, or the status of cancelled
-    submissions. `scores` is empty unless the submission was scored; `errors` says why it is
-    invalid or was cancelled, with at most 20 texts. `results_id` and `results_version` name
-    results.json; they are None for a cancelled submission.
+    `status` is the status of the submission: `SCORED`, `INVALID`, `REJECTED` if the quota does not
+    permit the submission, or the status of cancelled submissions. `scores` is empty unless the
+    submission was scored; `errors` says why it is invalid, or was rejected or cancelled, with at
+    most 20 texts. `results_id` and `results_version` name results.json; they are None for a
+    submission that was rejected or cancelled.
     """
 
     submission_id: str
@@ -91,6 +93,7 @@ class ScoringOptions:
     on_error: OnError = "release"
     error_status: SubmissionStatusName | None = None
     cancelled_status: CancelledStatus = "REJECTED"
+    enforce_quota: bool = False
 
 
 class SubmissionScoring:
@@ -169,9 +172,9 @@ class SubmissionScoring:
         if saved is None:
             with ClaimHeartbeat(self.client, claim, self.options.lease) as heartbeat:
                 try:
-                    saved = self._evaluate(claim, heartbeat)
+                    saved = self._check_quota(claim) or self._evaluate(claim, heartbeat)
                 except CancellationRequestedError as request:
-                    saved = self._cancel(request)
+                    saved = self._reject(self.options.cancelled_status, str(request))
             heartbeat.check_claim()
         else:
             self.state.restore_lineage(saved)
@@ -229,17 +232,27 @@ class SubmissionScoring:
         texts = {_REASONS_ANNOTATION: reasons or None, _ERROR_ANNOTATION: None}
         return self.state.save(result, {**evaluation.scores, **names, **texts}, files)
 
-    def _cancel(self, request: CancellationRequestedError) -> dict[str, Any]:
-        _log.warning("%s; it gets the status %s", request, self.options.cancelled_status)
+    def _check_quota(self, claim: Claim) -> dict[str, Any] | None:
+        """Save and return the outcome for a submission that the quota does not permit."""
+        if not self.options.enforce_quota:
+            return None
+        with self._withdrawal_reported():
+            reason = find_violation(self.client, claim.evaluation_id, claim.submission_id)
+        return None if reason is None else self._reject("REJECTED", reason)
+
+    def _reject(self, status: SubmissionStatusName, reason: str) -> dict[str, Any]:
+        """Save and return the outcome for a submission that is not evaluated."""
+        _log.warning("Submission %s gets the status %s: %s", self.submission_id, status, reason)
         result = SubmissionScore(
             submission_id=self.submission_id,
-            status=self.options.cancelled_status,
+            status=status,
             scores={},
-            errors=[str(request)],
+            errors=[reason],
             results_id=None,
             results_version=None,
         )
-        return self.state.save(result, {_ERROR_ANNOTATION: None})
+        texts = {_REASONS_ANNOTATION: [reason], _ERROR_ANNOTATION: None}
+        return self.state.save(result, texts)
 
     def _handle_failure(self, claim: Claim, error: BaseException) -> None:
         """Keep the claim for the next try of the task; after the last one, settle the submission.

@@ -90,6 +90,9 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
             `mark`.
         cancelled_status: Status of a submission whose submitter requests the cancellation while
             the task runs. The programs are stopped.
+        enforce_quota: Whether a submission gets the status REJECTED if the current quota of the
+            queue does not permit it: it was made outside of the rounds, or exceeds the limit of
+            its submitter. Synapse itself checks the quota only when a submission is made.
         kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
 
     Raises:
@@ -138,6 +141,7 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
         on_error: OnError = "release",
         error_status: SubmissionStatusName | None = None,
         cancelled_status: CancelledStatus = "REJECTED",
+        enforce_quota: bool = False,
         **kwargs: Any,
     ) -> None:
         check_claim_statuses(status, new_status, cancelled_status)
@@ -171,6 +175,7 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
         self.on_error = on_error
         self.error_status = error_status
         self.cancelled_status = cancelled_status
+        self.enforce_quota = enforce_quota
 
     def execute(self, context: "Context") -> SubmissionScore:
         """Score the submission and return the result."""
@@ -214,6 +219,7 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
             on_error=self.on_error,
             error_status=self.error_status,
             cancelled_status=self.cancelled_status,
+            enforce_quota=self.enforce_quota,
         )
 
     def _parse_program(self, context: "Context", value: Any, argument: str) -> ScorerProgram:

@@ -113,26 +113,25 @@ def test_seeding_again_changes_nothing(seeded, alice, bundles):
     assert ok(alice.get(path))["results"] == bundles
 
 
-def test_an_interrupted_seed_is_completed(tmp_path, monkeypatch):
-    """The service stops in the middle; a second start creates what is missing."""
+def test_an_interrupted_seed_is_completed(tmp_path):
+    """The first requests of eleven submissions succeed; a second start creates what is missing."""
     with LocalService(tmp_path) as service:
         asked = 0
 
-        async def stop_after(scope, receive, send, app=service.app):
+        async def app(scope, receive, send):
             nonlocal asked
             asked += scope["path"].endswith("/evaluation/submission")
             if asked > 11:
                 raise ConnectionError
-            await app(scope, receive, send)
+            await service.app(scope, receive, send)
 
-        stop_after.state = service.app.state
+        app.state = service.app.state
         with pytest.raises(requests.ConnectionError):
-            seed_app(stop_after, "challenge")
-        assert service.seed("challenge")["challenge_queue"] == IDS["challenge_queue"]
+            seed_app(app, "challenge")
+        queue = service.seed("challenge")["challenge_queue"]
         with requests.Session() as session:
             alice = RestUser(session, service.base_url, service.token("alice"))
-            path = f"{REPO}/evaluation/{IDS['challenge_queue']}/submission/count"
-            assert ok(alice.get(path))["count"] == 20
+            assert ok(alice.get(f"{REPO}/evaluation/{queue}/submission/count")) == 20
 
 
 def test_too_few_users_are_an_error(tmp_path):
