@@ -49,11 +49,11 @@ install: $(VENV)/installed  ## Install the package with all extras into .venv
 install-dev: $(VENV)/installed-dev  ## Install the tools for tests and checks as well
 install-peer: $(PEER)/installed  ## Install the official Synapse client into .venv-peer
 
-demo: $(VENV)/installed  ## Run the example DAGs under Airflow against a local Synapse
-	@$(BIN)/synapse-workflows demo
+demo: $(VENV)/installed  ## Run the example DAGs under Airflow against a local Synapse (DAG)
+	@$(BIN)/synapse-workflows demo $(if $(DAG),--dag $(DAG))
 
 serve: $(VENV)/installed  ## Run a local Synapse until Ctrl-C (PORT, DATA)
-	@$(BIN)/synapse-workflows serve --port $(PORT) --data $(DATA) --seed demo
+	@$(BIN)/synapse-workflows serve --port $(PORT) --data $(DATA) --seed demo --seed challenge
 
 airflow: $(VENV)/installed  ## Run Airflow with the example DAGs and a local Synapse (PORT, DAGS)
 	@$(BIN)/synapse-workflows airflow $(AIRFLOW_OPTIONS)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         synapse_submissions_asset as synapse_submissions_asset,
     )
     from synapse_workflows.assets import synapse_asset as synapse_asset
+    from synapse_workflows.challenge_dag import create_challenge_dag as create_challenge_dag
     from synapse_workflows.client.errors import SynapseError as SynapseError
     from synapse_workflows.client.model.activity import Activity as Activity
     from synapse_workflows.client.model.annotations import Annotations as Annotations
@@ -183,6 +184,7 @@ _MODULES = {
     "UserProfile": "synapse_workflows.client.model.users",
     "as_table_columns": "synapse_workflows.client.model.column_inference",
     "build_table": "synapse_workflows.client.model.table_factory",
+    "create_challenge_dag": "synapse_workflows.challenge_dag",
     "from_submission_status_annotations": "synapse_workflows.client.model.status_annotations",
     "local_path": "synapse_workflows.hooks.file_references",
     "login": "synapse_workflows.client.synapse",

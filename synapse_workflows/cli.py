@@ -139,13 +139,31 @@ def inbox(
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Working directory.")] = Path(".demo"),
+    dag: Annotated[
+        str | None,
+        typer.Option(
+            help="Example to run: summarise, rank, snapshots or challenge. "
+            "Default: the first three."
+        ),
+    ] = None,
 ) -> None:
     """Run the example DAGs under Airflow against a local Synapse, and show the results."""
+    from synapse_workflows.demo.challenge_round import run_challenge
     from synapse_workflows.demo.processes import ProcessError
-    from synapse_workflows.demo.runner import run_demo
+    from synapse_workflows.demo.runner import EXAMPLES, run_demo
 
     try:
-        run_demo(folder)
+        if dag is None:
+            run_demo(folder)
+        elif dag == "challenge":
+            run_challenge(folder / "challenge")
+        elif dag in EXAMPLES:
+            run_demo(folder, [dag])
+        else:
+            raise typer.BadParameter(
+                f"Unknown DAG {dag!r}: expected one of {', '.join([*EXAMPLES, 'challenge'])}.",
+                param_hint="--dag",
+            )
     except ProcessError as error:
         _fail(error)
 

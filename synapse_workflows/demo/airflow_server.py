@@ -81,7 +81,7 @@ def run_airflow(folder: Path, port: int | None = None, dags: Path | None = None)
     port = choose_port(folder, port)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with run_service(folder / "synapse", seeds=["demo"]) as service:
+        with run_service(folder / "synapse", seeds=["demo", "challenge"]) as service:
             echo(f"The local Synapse runs at {service['repoEndpoint']}.")
             environment = create_environment(folder, service, port, dags)
             migrate_database(environment, folder)
@@ -194,7 +194,7 @@ def wait_until_healthy(port: int, components: Components, folder: Path) -> None:
     """
     deadline = time.monotonic() + _START_TIMEOUT
     while not _is_healthy(port):
-        _check_running(components, folder)
+        check_running(components, folder)
         if time.monotonic() > deadline:
             raise ProcessError(f"Airflow did not start; see {folder}/*.log")
         time.sleep(0.5)
@@ -212,11 +212,16 @@ def _is_healthy(port: int) -> bool:
 
 def _wait_for_exit(components: Components, folder: Path) -> None:
     while True:
-        _check_running(components, folder)
+        check_running(components, folder)
         time.sleep(0.5)
 
 
-def _check_running(components: Components, folder: Path) -> None:
+def check_running(components: Components, folder: Path) -> None:
+    """Check that all components of Airflow run.
+
+    Raises:
+        ProcessError: A component exited.
+    """
     for name, process in components.items():
         code = process.poll()
         if code is not None:

@@ -11,8 +11,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,18 +22,36 @@ from synapse_workflows.demo.paths import examples_dir
 from synapse_workflows.demo.processes import ProcessError, run_service
 from synapse_workflows.provenance.tree import render_tree
 
-#: DAG ID -> parameter of its run -> key in the seed of service.json, or list of keys.
-EXAMPLES: Final[dict[str, dict[str, str | list[str]]]] = {
-    "synapse_01_summarise": {"entity_id": "data", "parent_id": "results"},
-    "synapse_02_rank_features": {
-        "data_id": "data",
-        "dictionary_id": "dictionary",
-        "parent_id": "results",
-    },
-    "synapse_03_nightly_snapshots": {"tables": ["measurements", "features"]},
+
+@dataclass(frozen=True)
+class Example:
+    """An example DAG.
+
+    Args:
+        dag_id: ID of the DAG.
+        parameters: Parameter of its run -> key in the seed of service.json, or list of keys.
+        results: Number of files and snapshots that it creates.
+    """
+
+    dag_id: str
+    parameters: Mapping[str, str | list[str]]
+    results: int
+
+
+#: Name of an example for the command line -> the example.
+EXAMPLES: Final[dict[str, Example]] = {
+    "summarise": Example(
+        "synapse_01_summarise", {"entity_id": "data", "parent_id": "results"}, results=1
+    ),
+    "rank": Example(
+        "synapse_02_rank_features",
+        {"data_id": "data", "dictionary_id": "dictionary", "parent_id": "results"},
+        results=1,
+    ),
+    "snapshots": Example(
+        "synapse_03_nightly_snapshots", {"tables": ["measurements", "features"]}, results=2
+    ),
 }
-#: Number of files and snapshots that the examples create.
-RESULTS: Final = 4
 
 
 def echo(text: str = "") -> None:
@@ -115,9 +134,13 @@ def migrate_database(environment: dict[str, str], folder: Path) -> None:
         migrated.touch()
 
 
-def show_results(service: dict[str, Any], folder: Path) -> list[str]:
-    """Print the stored files and table snapshots with their provenance; return their IDs."""
-    seed = service["seed"]
+def create_client(service: Mapping[str, Any], folder: Path) -> Synapse:
+    """Return a client of alice.
+
+    Args:
+        service: The content of service.json.
+        folder: Working directory, for the cache.
+    """
     syn = Synapse(
         **{name: service[name] for name in service if name.endswith("Endpoint")},
         skip_checks=True,
@@ -127,6 +150,13 @@ def show_results(service: dict[str, Any], folder: Path) -> list[str]:
     )
     user = next(user for user in service["users"] if user["userName"] == "alice")
     syn.login(authToken=user["token"], silent=True)
+    return syn
+
+
+def show_results(service: dict[str, Any], folder: Path) -> list[str]:
+    """Print the stored files and table snapshots with their provenance; return their IDs."""
+    seed = service["seed"]
+    syn = create_client(service, folder)
     stored = list(syn.getChildren(seed["results"], includeTypes=["file"]))
     echo("\nFiles in the results folder:\n")
     for header in stored:
@@ -143,21 +173,23 @@ def show_results(service: dict[str, Any], folder: Path) -> list[str]:
 
 def _list_snapshots(syn: Synapse, seed: dict[str, Any]) -> Iterator[str]:
     """Yield the snapshots of the seed's tables, as `syn123.4`."""
-    for key in EXAMPLES["synapse_03_nightly_snapshots"]["tables"]:
+    for key in EXAMPLES["snapshots"].parameters["tables"]:
         current = syn.get(seed[key])
         for number in range(1, current.versionNumber):
             yield f"{current.id}.{number}"
 
 
-def run_demo(folder: Path) -> None:
-    """Start a local Synapse, run the examples under Airflow and show what they stored.
+def run_demo(folder: Path, names: Iterable[str] = tuple(EXAMPLES)) -> None:
+    """Start a local Synapse, run examples under Airflow and show what they stored.
 
     Args:
         folder: Working directory of the demo; a second run continues with its content.
+        names: Names of the examples, of `EXAMPLES`.
 
     Raises:
         ProcessError: A process failed, or results are missing.
     """
+    examples = [EXAMPLES[name] for name in names]
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     echo("A demo of synapse-workflows: no account, no network.\n")
@@ -165,18 +197,24 @@ def run_demo(folder: Path) -> None:
         echo(f"  the local Synapse runs at {service['repoEndpoint']}")
         environment = airflow_environment(folder, service)
         migrate_database(environment, folder)
-        with step(f"running {', '.join(EXAMPLES)} under Airflow"):
+        with step(f"running {', '.join(one.dag_id for one in examples)} under Airflow"):
             run_airflow_command(
                 environment,
                 folder / "dags.log",
-                *_dag_runs(service["seed"]),
+                *_dag_runs(service["seed"], examples),
                 module="synapse_workflows.demo.run_dags",
             )
         results = show_results(service, folder)
-    if len(results) < RESULTS:
+    expected = sum(one.results for one in examples)
+    if len(results) < expected:
         raise ProcessError(
-            f"Only {len(results)} of {RESULTS} results were stored; see the logs in {folder}"
+            f"Only {len(results)} of {expected} results were stored; see the logs in {folder}"
         )
+    show_next_steps(folder)
+
+
+def show_next_steps(folder: Path) -> None:
+    """Print what to do after a demo."""
     echo("Next steps:\n")
     echo("  make airflow      the same in Airflow's web interface")
     echo("  make serve        keep a local Synapse running, for Python and the official client")
@@ -184,11 +222,11 @@ def run_demo(folder: Path) -> None:
     echo(f"  {folder}\n                    the logs of Airflow")
 
 
-def _dag_runs(seed: dict[str, str]) -> Iterator[str]:
+def _dag_runs(seed: dict[str, str], examples: Iterable[Example]) -> Iterator[str]:
     """Yield the arguments of `run_dags`: each DAG ID and the parameters of its run."""
-    for dag_id, parameters in EXAMPLES.items():
-        yield dag_id
-        yield json.dumps({name: _look_up(seed, key) for name, key in parameters.items()})
+    for example in examples:
+        yield example.dag_id
+        yield json.dumps({name: _look_up(seed, key) for name, key in example.parameters.items()})
 
 
 def _look_up(seed: dict[str, str], key: str | list[str]) -> str | list[str]:

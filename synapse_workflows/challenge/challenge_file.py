@@ -1,0 +1,257 @@
+"""Challenge file: a YAML file with the settings of a challenge."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from synapse_workflows.challenge.claim_reaper import OnExpired
+from synapse_workflows.challenge.leaderboard import BestPer
+from synapse_workflows.challenge.ranking import RankDirection
+from synapse_workflows.challenge.score_results import StoredFile
+from synapse_workflows.challenge.scorer_program import ScorerCommand, parse_program
+
+_FOLDER: Final = "folder"
+
+
+class ChallengeFileError(ValueError):
+    """The challenge file is missing or invalid."""
+
+
+def _to_text(value: Any) -> Any:
+    """Return a number, as which YAML reads an ID without quotes, as text."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
+def _to_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+EvaluationId = Annotated[
+    str, BeforeValidator(_to_text), StringConstraints(pattern=r"^[0-9]+$", strip_whitespace=True)
+]
+SynapseId = Annotated[str, StringConstraints(pattern=r"^syn[0-9]+$")]
+VersionedId = Annotated[str, StringConstraints(pattern=r"^syn[0-9]+(\.[0-9]+)?$")]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Recipients = Annotated[list[Annotated[Text, BeforeValidator(_to_text)]], BeforeValidator(_to_list)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    """A section of the file. Unknown keys are errors, and values are not converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Quotas(_Section):
+    """Limits of a challenge.
+
+    Args:
+        enforce: Whether submissions that the current quota of the queue does not permit are
+            rejected.
+        max_per_submitter: Maximum number of submissions of a team or user that are evaluated at
+            the same time; None for no limit.
+        max_claims: Maximum number of submissions of one DAG run. More submissions get further
+            runs.
+    """
+
+    enforce: bool = True
+    max_per_submitter: Count | None = None
+    max_claims: Count = 100
+
+
+class Notification(_Section):
+    """Messages of a challenge.
+
+    Args:
+        participants: Whether the submitters, or the contributors of a team, get a message with the
+            scores, or with the reasons why their submission is invalid.
+        organizers: Users and teams that get a message if a task fails.
+    """
+
+    participants: bool = True
+    organizers: Recipients = Field(default_factory=list)
+
+
+class LeaderboardSettings(_Section):
+    """Leaderboard of a challenge.
+
+    Args:
+        parent: Project or folder of the leaderboard; None for `results`.
+        name: Name of the CSV file.
+        table: Name of the table; None for no table.
+        best_per: Whose best submission is ranked.
+    """
+
+    parent: SynapseId | None = None
+    name: Text = "leaderboard.csv"
+    table: Text | None = None
+    best_per: BestPer = "team"
+
+
+class ChallengeSettings(_Section):
+    """Settings of a challenge.
+
+    Args:
+        dag_id: ID of the DAG.
+        queue: ID of the evaluation queue.
+        goldstandard: ID of the gold standard, or a list of IDs.
+        results: Project or folder for the results of the submissions.
+        scorer: Command that scores a submission. A path is relative to the challenge file.
+        validator: Command that validates a submission; None to score every submission.
+        metrics: Direction of each score, the most important score first.
+        lease: Time in seconds until the claim on a submission expires if a worker is lost.
+        on_expired: What to do with a submission whose claim has expired: `release` it, so that it
+            is evaluated again, or `mark` it for the organizers.
+        time_limit: Maximum time of the validator and of the scorer, in seconds.
+        memory_limit: Maximum memory of the validator and of the scorer, in bytes.
+        store: Files that are stored for each submission.
+        quotas: Limits.
+        notification: Messages.
+        leaderboard: Leaderboard.
+        connection: The Airflow connection.
+        poll_interval: Seconds between two polls of the queue.
+        schedule: Cron expression of additional runs, which end expired claims, and find
+            submissions even if the triggerer is down.
+        max_active_tasks: Maximum number of tasks of the DAG at the same time.
+        retries: Number of retries of each task.
+        retry_delay: Seconds before a retry.
+    """
+
+    dag_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
+    queue: EvaluationId
+    goldstandard: VersionedId | list[VersionedId]
+    results: SynapseId
+    scorer: list[str]
+    validator: list[str] | None = None
+    metrics: Annotated[dict[Text, RankDirection], Field(min_length=1)]
+    lease: Seconds = 900.0
+    on_expired: OnExpired = "release"
+    time_limit: Seconds | None = 3600.0
+    memory_limit: Count | None = None
+    store: list[StoredFile] = ["results", "logs"]
+    quotas: Quotas = Field(default_factory=Quotas)
+    notification: Notification = Field(default_factory=Notification)
+    leaderboard: LeaderboardSettings = Field(default_factory=LeaderboardSettings)
+    connection: Text = "synapse_default"
+    poll_interval: Seconds = 30.0
+    schedule: Text = "0 * * * *"
+    max_active_tasks: Count = 16
+    retries: Annotated[int, Field(ge=0)] = 2
+    retry_delay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
+
+    @field_validator("scorer", "validator", mode="before")
+    @classmethod
+    def _parse_command(cls, value: Any, info: ValidationInfo) -> Any:
+        """Split a command, and replace the paths of existing files by absolute paths."""
+        if value is None:
+            return None
+        program = parse_program(value, str(info.field_name)) if _is_command(value) else None
+        if not isinstance(program, ScorerCommand):
+            raise ValueError("expected a command, for example score.py")  # noqa: TRY004 - for pydantic
+        folder: Path = (info.context or {})[_FOLDER]
+        words = [
+            str((folder / word).resolve()) if (folder / word).is_file() else word
+            for word in program.words
+        ]
+        if words[0].endswith(".py") and not Path(words[0]).is_file():
+            raise ValueError(f"file not found: {folder / words[0]}")
+        return words
+
+    @field_validator("store")
+    @classmethod
+    def _check_store(cls, value: list[StoredFile]) -> list[StoredFile]:
+        if "results" not in value:
+            raise ValueError("'results' is missing; the provenance of a score is that of its file")
+        return value
+
+    @field_validator("schedule")
+    @classmethod
+    def _check_schedule(cls, value: str) -> str:
+        from croniter import croniter
+
+        if not croniter.is_valid(value):
+            raise ValueError("expected a cron expression, for example '0 * * * *'")
+        return value
+
+
+def read_challenge_file(path: Path | str) -> ChallengeSettings:
+    """Read a challenge file. No request is sent.
+
+    Args:
+        path: The YAML file; its keys are the arguments of `ChallengeSettings`.
+
+    Raises:
+        ChallengeFileError: The file is missing, is not YAML, or has unknown keys or wrong values.
+    """
+    path = Path(path)
+    try:
+        content = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a safe loader
+    except (OSError, UnicodeDecodeError) as error:
+        raise ChallengeFileError(f"Cannot read the challenge file {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ChallengeFileError(f"The challenge file {path} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ChallengeFileError(
+            f"The challenge file {path} contains {content!r:.50}: expected keys and values, such "
+            "as 'queue: 9600001'"
+        )
+    try:
+        return ChallengeSettings.model_validate(content, context={_FOLDER: path.parent})
+    except ValidationError as error:
+        raise ChallengeFileError(_describe_errors(path, error)) from None
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+    """Loader that refuses duplicate keys, of which PyYAML keeps the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        """Return a mapping as a dictionary."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} occurs twice", node.start_mark
+                )
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+
+def _is_command(value: Any) -> bool:
+    words = value if isinstance(value, list) else [value]
+    return bool(words) and all(isinstance(word, str) and word.strip() for word in words)
+
+
+def _describe_errors(path: Path, error: ValidationError) -> str:
+    lines = []
+    for one in error.errors(include_url=False):
+        key = ".".join(str(part) for part in one["loc"])
+        section = one["loc"][:-1]
+        if one["type"] == "extra_forbidden":
+            lines.append(f"unknown key {key!r}; expected one of: {_list_keys(section)}")
+        elif one["type"] == "missing":
+            lines.append(f"the key {key!r} is missing")
+        else:
+            reason = one["msg"].removeprefix("Value error, ")
+            lines.append(f"invalid value {one['input']!r:.100} of {key!r}: {reason}")
+    return f"Invalid challenge file {path}: " + "; ".join(lines)
+
+
+def _list_keys(section: tuple[int | str, ...]) -> str:
+    model: Any = ChallengeSettings
+    for name in section:
+        model = model.model_fields[name].annotation
+    return ", ".join(model.model_fields)
