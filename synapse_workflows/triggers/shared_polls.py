@@ -20,8 +20,9 @@ from synapse_workflows.hooks.async_sessions import open_session
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-#: Maximum delay in seconds after repeated errors, unless the interval is longer.
+#: Maximum delay after repeated errors, in seconds and in intervals; at least one interval.
 _MAX_BACKOFF: Final = 300.0
+_MAX_INTERVALS: Final = 16.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class SharedPoll(Generic[T]):
     """Task that polls until its last subscriber has left. Created by `subscribe`.
 
     Each poll reads the connection again, so that changes of the connection apply to the next poll.
-    After an error, the delay is doubled, up to 5 minutes or the interval.
+    After each error, the delay is doubled, up to 16 intervals and 5 minutes, or the interval.
 
     Args:
         request: The requests to repeat.
@@ -141,7 +142,7 @@ class SharedPoll(Generic[T]):
     def _get_delay(self, failures: int) -> float:
         """Return the seconds until the next poll after a number of consecutive errors."""
         interval = self._request.interval
-        doubled: float = interval * 2.0 ** min(failures, 16)
+        doubled: float = interval * min(2.0 ** min(failures, 10), _MAX_INTERVALS)
         return min(doubled, max(interval, _MAX_BACKOFF))
 
 

@@ -134,9 +134,10 @@ class SubmissionStream(SharedStreamProducer):
             result = await poll.next_result()
             if result.value is None:
                 _log.warning(
-                    "Polling the queue %s again in %s s after: %s",
+                    "Polling the queue %s again in %s s after %s: %s",
                     self._queue["evaluation_id"],
                     result.delay,
+                    type(result.error).__name__,
                     result.error,
                 )
                 continue
@@ -177,7 +178,7 @@ class SubmissionStream(SharedStreamProducer):
             for announced in (self._announced, self._stored):
                 announced.load(values, time.time())
         except Exception as error:  # noqa: BLE001 - works without the store
-            _log.warning("Announcing all submissions, because the state is unknown: %s", error)
+            _log.warning("Announcing all submissions: their state is unknown after: %s", error)
 
     async def _save(self) -> None:
         if self._store is None:
@@ -185,4 +186,4 @@ class SubmissionStream(SharedStreamProducer):
         try:
             await self._store.aset(_KEY, self._stored.to_json())
         except Exception as error:  # noqa: BLE001 - works without the store
-            _log.warning("A restart repeats announcements, because of: %s", error)
+            _log.warning("A restart will repeat announcements after: %s", error)

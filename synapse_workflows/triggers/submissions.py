@@ -47,7 +47,7 @@ class SynapseSubmissionCountTrigger(SynapsePollTrigger[list[str]]):
         """Return the queue, the status and the number of submissions."""
         return {
             "evaluation_id": self.evaluation_id,
-            "status": self.status,
+            "status": str(self.status),  # Airflow does not serialize enums
             "min_submissions": self.min_submissions,
         }
 
@@ -125,7 +125,7 @@ class SynapseSubmissionTrigger(BaseEventTrigger):
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
                 "evaluation_id": self.evaluation_id,
-                "status": self.status,
+                "status": str(self.status),  # Airflow does not serialize enums
                 "synapse_conn_id": self.synapse_conn_id,
                 "poll_interval": self.poll_interval,
                 "repeat_interval": self.repeat_interval,

@@ -7,7 +7,13 @@ from airflow.sdk import DAG, Asset, AssetAlias, task
 from airflow.sdk.definitions.asset import AssetNameRef
 from support.execution_api import Run
 
-from synapse_workflows import File, SynapseHook, SynapseStoreOperator, synapse_asset
+from synapse_workflows import (
+    File,
+    SynapseHook,
+    SynapseStoreOperator,
+    synapse_asset,
+    synapse_submissions_asset,
+)
 
 
 @pytest.fixture
@@ -136,6 +142,18 @@ def test_version_in_trigger_payload_is_used(api, project, put, write, sources_of
         SynapseStoreOperator(task_id="store", path=write("p.txt"), parent_id=project)
     run = Run(api, dag, events=(event,)).all()
     assert sources_of(run.value("store")["id"])[0] == [entity]
+
+
+def test_queue_that_triggered_the_run_is_no_input(api, project, write, sources_of):
+    queue = synapse_submissions_asset("9600001")
+    payload = {"evaluation_id": "9600001", "submission_ids": ["9700001"]}
+    event = api.emit(queue.uri, from_trigger=True, payload=payload)
+    with DAG("watch", schedule=[queue]) as dag:
+        SynapseStoreOperator(
+            task_id="store", path=write("out.txt"), parent_id=project, inlets=[queue]
+        )
+    stored = Run(api, dag, events=(event,)).all().value("store")
+    assert sources_of(stored["id"])[0] == []
 
 
 def test_triggering_event_is_no_input_of_later_tasks(api, project, put, write, sources_of):

@@ -49,8 +49,9 @@ def test_sensor_waits_for_the_number_of_submissions(wait, queue):
     assert run.record("wait") is None
 
 
-def test_sensor_waits_in_the_triggerer(wait, queue, triggerer):
-    run = wait(evaluation_id=queue.id, deferrable=True)
+@pytest.mark.parametrize("status", ["RECEIVED", SubmissionStatusEnum.RECEIVED])
+def test_sensor_waits_in_the_triggerer(wait, queue, triggerer, status):
+    run = wait(evaluation_id=queue.id, deferrable=True, status=status)
     deferred = run.task("wait")
     assert deferred.state == "deferred"
     ids = queue.submit(3)
