@@ -3,7 +3,7 @@
 import logging
 import threading
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from synapse_workflows.challenge.claim_errors import ClaimError, ClaimLostError
 from synapse_workflows.challenge.claims import Claim, renew_claim
@@ -39,13 +39,15 @@ class ClaimHeartbeat:
         self._client = client
         self._claim = claim
         self._lease = lease
+        #: SubmissionStatus at the start of the block.
+        self.status: dict[str, Any] = {}
         self._stopped = threading.Event()
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="claim heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
-        status = read_status(self._client, self._claim.submission_id)
-        self._note_cancellation(is_requested=bool(status.get("cancelRequested")))
+        self.status = read_status(self._client, self._claim.submission_id)
+        self._note_cancellation(is_requested=bool(self.status.get("cancelRequested")))
         self._thread.start()
         return self
 

@@ -7,6 +7,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, Final
 
+from synapse_workflows.challenge.claim_annotations import CLAIM_ID, CLAIMED_BY, EXPIRES_ON
+from synapse_workflows.challenge.claim_reaper import CLAIM_ERROR
 from synapse_workflows.challenge.scorer_process import ScorerError
 from synapse_workflows.client.model.annotations import MAX_CHARACTERS, to_synapse_annotations
 from synapse_workflows.client.model.cell_values import utf16_length
@@ -20,17 +22,16 @@ _STATUS_KEYS: Final = frozenset(
     for prefix in {*_VALIDATION_PREFIXES, *_SCORE_PREFIXES}
     for name in ("status", "errors")
 )
-#: Annotations that the score operator and the claim write.
+#: Annotations of a submission besides its scores: the file results.json and its version, what
+#: failed, and why the submission is invalid.
+RESULTS_ID: Final = "results_id"
+RESULTS_VERSION: Final = "results_version"
+ERROR_ANNOTATION: Final = "scoring_error"
+REASONS_ANNOTATION: Final = "validation_errors"
 _RESERVED: Final = frozenset(
     {
-        "claim_error",
-        "claim_id",
-        "claimed_by",
-        "claim_expires_on",
-        "results_id",
-        "results_version",
-        "scoring_error",
-        "validation_errors",
+        *(RESULTS_ID, RESULTS_VERSION, ERROR_ANNOTATION, REASONS_ANNOTATION),
+        *(CLAIM_ID, CLAIMED_BY, EXPIRES_ON, CLAIM_ERROR),
     }
 )
 _MAX_RESULTS: Final = 16 * MiB
@@ -154,7 +155,7 @@ def parse_scores(
             f"{program} returned {prefix}_status={results[f'{prefix}_status']!r}: expected "
             f"'SCORED'. {'; '.join(reasons)}"
         )
-    scores = {key: value for key, value in results.items() if key not in _STATUS_KEYS}
+    scores = {name: results[name] for name in list_scores(results)}
     for name, value in scores.items():
         _check_score(name, value, program)
     _check_metrics(scores, program, metrics)
@@ -166,6 +167,11 @@ def parse_scores(
             f"{program} returned a score that Synapse does not store: {error}", is_permanent=True
         ) from error
     return scores
+
+
+def list_scores(results: Mapping[str, Any]) -> list[str]:
+    """Return the names of the scores in results, without statuses and errors."""
+    return [name for name in results if name not in _STATUS_KEYS]
 
 
 def to_text_annotation(texts: Sequence[str]) -> list[str]:

@@ -1,11 +1,22 @@
 """Files and provenance of the score of a submission."""
 
+import json
+import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from airflow.sdk.exceptions import AirflowFailException
+
+from synapse_workflows.challenge.claim_annotations import get_annotations
+from synapse_workflows.challenge.score_contract import (
+    REASONS_ANNOTATION,
+    RESULTS_ID,
+    RESULTS_VERSION,
+    list_scores,
+)
 from synapse_workflows.challenge.scorer_program import (
     ScorerCommand,
     ScorerFunction,
@@ -13,11 +24,14 @@ from synapse_workflows.challenge.scorer_program import (
     ScoringInputs,
 )
 from synapse_workflows.challenge.submission_evaluation import Evaluation
+from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.hooks.file_references import SynapseFile
 from synapse_workflows.lineage.task_code import find_source_file, identify_file
 
 if TYPE_CHECKING:
     from synapse_workflows.hooks.synapse import SynapseHook
+
+_log = logging.getLogger(__name__)
 
 #: A file that is stored: results.json, the output of the programs, or the submitted file.
 StoredFile = Literal["results", "logs", "predictions"]
@@ -102,6 +116,30 @@ def store_results(
     if "logs" in store:
         files.append(save(evaluation.log, folder))
     return [*files, save(evaluation.results, folder)]
+
+
+def list_result_annotations(hook: "SynapseHook", status: Mapping[str, Any]) -> list[str]:
+    """Return the annotations of a submission that an earlier evaluation has written.
+
+    The scores are those in the results.json that the annotations name.
+
+    Args:
+        hook: The hook.
+        status: The SubmissionStatus.
+    """
+    annotations = get_annotations(status)
+    if not {RESULTS_ID, RESULTS_VERSION} <= annotations.keys():
+        return []
+    names = [RESULTS_ID, RESULTS_VERSION, REASONS_ANNOTATION]
+    results_id, version = (annotations[name]["value"][0] for name in names[:2])
+    try:
+        with hook.without_lineage():
+            path = hook.get_file(f"{results_id}.{version}")["path"]
+        results = json.loads(Path(path or "").read_bytes())
+    except (SynapseError, OSError, ValueError, AirflowFailException) as error:
+        _log.warning("Scores of the earlier evaluation cannot be read: %s", error)
+        return names
+    return [*names, *(one for one in list_scores(results) if one in annotations)]
 
 
 def identify_programs(

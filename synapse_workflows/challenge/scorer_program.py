@@ -28,7 +28,7 @@ class ScoringInputs:
         predictions: The submitted file below `folder`; None for a submission without a file.
         goldstandard: The gold standard below `folder`: a file, or a directory of several files.
         submission: The submission: `id`, `name`, `evaluation_id`, `entity_id`, `entity_version`,
-            `user_id`, `team_id`, `submitter_alias` and `image`.
+            `entity_type`, `user_id`, `team_id`, `submitter_alias` and `image`.
     """
 
     folder: Path
@@ -51,8 +51,12 @@ class ScorerProgram(Protocol):
         """Name for log messages."""
 
     @property
-    def needs_predictions(self) -> bool:
-        """Whether the program cannot run without a submitted file."""
+    def takes_image(self) -> bool:
+        """Whether the program can run on a Docker image, without a file."""
+
+    @property
+    def needs_file(self) -> bool:
+        """Whether the program cannot run on an entity that is neither a file nor an image."""
 
     def create_command(self, inputs: ScoringInputs, results: Path) -> list[str]:
         """Return the command that writes `results`, a JSON file in the scratch directory."""
@@ -85,9 +89,14 @@ class ScorerCommand:
         return [path for path in paths if path.is_absolute() and path.is_file()]
 
     @property
-    def needs_predictions(self) -> bool:
-        """False: a command gets a Docker image in `SUBMISSION_IMAGE`."""
-        return False
+    def takes_image(self) -> bool:
+        """True: a command gets a Docker image in `SUBMISSION_IMAGE`."""
+        return True
+
+    @property
+    def needs_file(self) -> bool:
+        """True: a command gets no ID of an entity."""
+        return True
 
     def create_command(self, inputs: ScoringInputs, results: Path) -> list[str]:
         """Return the command with its options."""
@@ -123,9 +132,14 @@ class ScorerFunction:
         return str(getattr(self.function, "__name__", type(self.function).__name__))
 
     @property
-    def needs_predictions(self) -> bool:
-        """Whether the function has no parameter for a Docker image."""
-        return not {"submission", "image"} & self._select(dict.fromkeys(INPUT_NAMES)).keys()
+    def takes_image(self) -> bool:
+        """Whether the function has a parameter for the image or for the submission."""
+        return self._has_parameter("image", "submission")
+
+    @property
+    def needs_file(self) -> bool:
+        """Whether the function has no parameter for the submission."""
+        return not self._has_parameter("submission")
 
     def create_command(self, inputs: ScoringInputs, results: Path) -> list[str]:
         """Serialize the function and its arguments; return the command that calls it.
@@ -147,6 +161,9 @@ class ScorerFunction:
     def create_environment(self, inputs: ScoringInputs) -> dict[str, str]:  # noqa: ARG002
         """Return the import path of the worker."""
         return {"PYTHONPATH": ":".join(one for one in sys.path if one)}
+
+    def _has_parameter(self, *names: str) -> bool:
+        return bool(self._select(dict.fromkeys(names)))
 
     def _select(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values for which the function has a parameter."""

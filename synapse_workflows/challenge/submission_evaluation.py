@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -73,25 +73,10 @@ class Evaluator:
     metrics: Sequence[str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def check_inputs(self, inputs: ScoringInputs) -> None:
-        """Check that the programs can run on a submission.
-
-        Raises:
-            ScorerError: The submission has no file, and a program needs one.
-        """
-        programs = (one for one in (self.validator, self.scorer) if one is not None)
-        needy = next((one for one in programs if one.needs_predictions), None)
-        if inputs.predictions is None and needy is not None:
-            submitted = inputs.image or inputs.submission["entity_id"]
-            raise ScorerError(
-                f"The submission {inputs.submission['id']} of {submitted} has no file for "
-                f"{needy.name}. Run a submitted image in an upstream task and pass its output as "
-                "predictions=, or use a function with the parameter image",
-                is_permanent=True,
-            )
-
     def evaluate(self, inputs: ScoringInputs, check: Callable[[], object]) -> Evaluation:
         """Validate a submission, and score it if it is valid.
+
+        A submitted folder, project or table is invalid if a program needs a file.
 
         Args:
             inputs: The inputs of the programs.
@@ -101,10 +86,11 @@ class Evaluator:
             ScorerError: A program failed, exceeded a limit, or returned invalid results.
         """
         run = _EvaluationRun(self, inputs, check)
-        if self.validator is not None:
+        reasons = run.find_wrong_type((self.validator, self.scorer))
+        if reasons is None and self.validator is not None:
             reasons = run.validate(self.validator)
-            if reasons is not None:
-                return Evaluation("INVALID", run.results, run.log, reasons=reasons)
+        if reasons is not None:
+            return Evaluation("INVALID", run.results, run.log, reasons=reasons)
         return Evaluation("SCORED", run.results, run.log, scores=run.score(self.scorer))
 
 
@@ -124,6 +110,21 @@ class _EvaluationRun:
         self.results = inputs.folder / RESULTS_NAME
         self.log = inputs.folder / LOG_NAME
         self.log.write_text("")
+
+    def find_wrong_type(self, programs: Iterable[ScorerProgram | None]) -> list[str] | None:
+        """Return why the submission is invalid if it is neither a file nor a Docker image."""
+        inputs = self.inputs
+        if inputs.predictions is not None or inputs.image is not None:
+            return None
+        if not any(one.needs_file for one in programs if one is not None):
+            return None
+        submission = inputs.submission
+        entity = f"{submission['entity_id']}.{submission['entity_version']}"
+        reason = f"The submitted entity {entity} is a {submission['entity_type']}, not a file"
+        results = to_validation_results([reason], "the check of the submitted entity")
+        self.results.write_text(json.dumps(results, indent=2))
+        self.log.write_text(f"{reason}\n")
+        return [reason]
 
     def validate(self, validator: ScorerProgram) -> list[str] | None:
         """Run the validator; return why the submission is invalid, or None."""
@@ -146,6 +147,7 @@ class _EvaluationRun:
 
     def _run(self, program: ScorerProgram, role: str) -> Any:
         """Run a program; return its results."""
+        self._require_predictions(program)
         is_command = isinstance(program, ScorerCommand)
         target = self.results if is_command else self.inputs.folder / f"{role}.json"
         process = ScorerProcess(
@@ -163,6 +165,16 @@ class _EvaluationRun:
                 is_permanent=not is_command and output.exit_code == NOT_JSON,
             )
         return read_json(target, program.name)
+
+    def _require_predictions(self, program: ScorerProgram) -> None:
+        inputs = self.inputs
+        if inputs.predictions is None and not program.takes_image:
+            raise ScorerError(
+                f"The submission {inputs.submission['id']} of {inputs.image} has no file for "
+                f"{program.name}. Run the image in an upstream task and pass its output as "
+                "predictions=, or use a function with the parameter image",
+                is_permanent=True,
+            )
 
     def _log_output(self, output: ScorerOutput, title: str) -> None:
         with self.log.open("a") as file:

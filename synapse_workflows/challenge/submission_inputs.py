@@ -136,6 +136,7 @@ def _describe(submission: Submission) -> Mapping[str, Any]:
         "evaluation_id": str(submission.evaluationId),
         "entity_id": submission.entityId,
         "entity_version": submission.versionNumber,
+        "entity_type": submission.entity["concreteType"].rpartition(".")[2],
         "user_id": submission.get("userId"),
         "team_id": submission.get("teamId"),
         "submitter_alias": submission.get("submitterAlias"),

@@ -13,9 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
-from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from synapse_workflows.challenge.claim_attempt import CancelledStatus
@@ -31,8 +30,20 @@ from synapse_workflows.challenge.claims import (
     take_claim,
 )
 from synapse_workflows.challenge.queue_quota import find_violation
-from synapse_workflows.challenge.score_contract import shorten_texts, to_text_annotation
-from synapse_workflows.challenge.score_results import ScoreSources, StoredFile, store_results
+from synapse_workflows.challenge.score_contract import (
+    ERROR_ANNOTATION,
+    REASONS_ANNOTATION,
+    RESULTS_ID,
+    RESULTS_VERSION,
+    shorten_texts,
+    to_text_annotation,
+)
+from synapse_workflows.challenge.score_results import (
+    ScoreSources,
+    StoredFile,
+    list_result_annotations,
+    store_results,
+)
 from synapse_workflows.challenge.scorer_process import ScorerError
 from synapse_workflows.challenge.scoring_programs import ProgramLoader
 from synapse_workflows.challenge.scoring_state import ScoringState
@@ -42,6 +53,7 @@ from synapse_workflows.client.errors import SynapseError, SynapseNotFoundError
 from synapse_workflows.client.model.argument_types import SubmissionStatusName
 from synapse_workflows.client.model.entity import File
 from synapse_workflows.hooks.file_references import SynapseFile
+from synapse_workflows.idempotency.retry_policy import find_retry_delay
 from synapse_workflows.lineage.write_access import require_create_access
 
 if TYPE_CHECKING:
@@ -53,8 +65,6 @@ if TYPE_CHECKING:
 #: it for the organizers.
 OnError = Literal["release", "mark"]
 
-_ERROR_ANNOTATION: Final = "scoring_error"
-_REASONS_ANNOTATION: Final = "validation_errors"
 
 _log = logging.getLogger(__name__)
 
@@ -138,7 +148,8 @@ class SubmissionScoring:
                 self.state.restore_lineage(saved)
                 return self._finish_task(saved)
         try:
-            return self._finish_task(self._work(claim, saved))
+            with self._withdrawal_reported():
+                return self._finish_task(self._work(claim, saved))
         except ClaimError:
             self.state.clear()
             raise
@@ -171,24 +182,29 @@ class SubmissionScoring:
         """Evaluate the submission, unless an earlier try did, and finish the claim."""
         if saved is None:
             with ClaimHeartbeat(self.client, claim, self.options.lease) as heartbeat:
+                earlier = list_result_annotations(self.hook, heartbeat.status)
                 try:
-                    saved = self._check_quota(claim) or self._evaluate(claim, heartbeat)
+                    saved = self._check_quota(claim, earlier)
+                    saved = saved or self._evaluate(claim, heartbeat, earlier)
                 except CancellationRequestedError as request:
-                    saved = self._reject(self.options.cancelled_status, str(request))
+                    saved = self._reject(self.options.cancelled_status, str(request), earlier)
             heartbeat.check_claim()
         else:
             self.state.restore_lineage(saved)
-        with self._withdrawal_reported():
-            finish_claim(
-                self.client,
-                claim,
-                status=saved["result"]["status"],
-                annotations=saved["annotations"],
-            )
+        status, annotations = saved["result"]["status"], saved["annotations"]
+        finish_claim(self.client, claim, status=status, annotations=annotations)
         return saved
 
-    def _evaluate(self, claim: Claim, heartbeat: ClaimHeartbeat) -> dict[str, Any]:
-        """Evaluate the submission, store the results, and save and return the outcome."""
+    def _evaluate(
+        self, claim: Claim, heartbeat: ClaimHeartbeat, earlier: Sequence[str]
+    ) -> dict[str, Any]:
+        """Evaluate the submission, store the results, and save and return the outcome.
+
+        Args:
+            claim: The claim.
+            heartbeat: The renewal of the claim.
+            earlier: Annotations of an earlier evaluation, which are removed or replaced.
+        """
         options = self.options
         with TemporaryDirectory(prefix="synapse-score-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
@@ -197,11 +213,9 @@ class SubmissionScoring:
             heartbeat.check()
             file = File(name=self.submission_id, parent=options.results_parent_id)
             require_create_access(self.client, file, self.hook.synapse_conn_id)
-            with self._withdrawal_reported():
-                fetched = fetch_inputs(
-                    self.hook, claim, options.goldstandard_id, options.predictions, folder
-                )
-            evaluator.check_inputs(fetched.inputs)
+            fetched = fetch_inputs(
+                self.hook, claim, options.goldstandard_id, options.predictions, folder
+            )
             evaluation = evaluator.evaluate(fetched.inputs, heartbeat.check)
             sources = ScoreSources(
                 fetched.used, loader.list_executed(evaluator, fetched.inputs, options.executed)
@@ -215,12 +229,14 @@ class SubmissionScoring:
                 options.store,
                 sources,
             )
-        return self._save(evaluation, files)
+        return self._save(evaluation, files, earlier)
 
-    def _save(self, evaluation: Evaluation, files: Sequence[SynapseFile]) -> dict[str, Any]:
+    def _save(
+        self, evaluation: Evaluation, files: Sequence[SynapseFile], earlier: Sequence[str]
+    ) -> dict[str, Any]:
         results = files[-1]
         reasons = to_text_annotation(evaluation.reasons)
-        names = {"results_id": results["id"], "results_version": results["version"]}
+        names = {RESULTS_ID: results["id"], RESULTS_VERSION: results["version"]}
         result = SubmissionScore(
             submission_id=self.submission_id,
             status=evaluation.status,
@@ -229,18 +245,20 @@ class SubmissionScoring:
             results_id=results["id"],
             results_version=results["version"],
         )
-        texts = {_REASONS_ANNOTATION: reasons or None, _ERROR_ANNOTATION: None}
-        return self.state.save(result, {**evaluation.scores, **names, **texts}, files)
+        texts = {REASONS_ANNOTATION: reasons or None, ERROR_ANNOTATION: None}
+        annotations = {**dict.fromkeys(earlier), **evaluation.scores, **names, **texts}
+        return self.state.save(result, annotations, files)
 
-    def _check_quota(self, claim: Claim) -> dict[str, Any] | None:
+    def _check_quota(self, claim: Claim, earlier: Sequence[str]) -> dict[str, Any] | None:
         """Save and return the outcome for a submission that the quota does not permit."""
         if not self.options.enforce_quota:
             return None
-        with self._withdrawal_reported():
-            reason = find_violation(self.client, claim.evaluation_id, claim.submission_id)
-        return None if reason is None else self._reject("REJECTED", reason)
+        reason = find_violation(self.client, claim.evaluation_id, claim.submission_id)
+        return None if reason is None else self._reject("REJECTED", reason, earlier)
 
-    def _reject(self, status: SubmissionStatusName, reason: str) -> dict[str, Any]:
+    def _reject(
+        self, status: SubmissionStatusName, reason: str, earlier: Sequence[str]
+    ) -> dict[str, Any]:
         """Save and return the outcome for a submission that is not evaluated."""
         _log.warning("Submission %s gets the status %s: %s", self.submission_id, status, reason)
         result = SubmissionScore(
@@ -251,26 +269,26 @@ class SubmissionScoring:
             results_id=None,
             results_version=None,
         )
-        texts = {_REASONS_ANNOTATION: [reason], _ERROR_ANNOTATION: None}
-        return self.state.save(result, texts)
+        texts = {REASONS_ANNOTATION: to_text_annotation([reason]), ERROR_ANNOTATION: None}
+        return self.state.save(result, {**dict.fromkeys(earlier), **texts})
 
     def _handle_failure(self, claim: Claim, error: BaseException) -> None:
         """Keep the claim for the next try of the task; after the last one, settle the submission.
 
-        A failure is logged: then the lease runs out, and the claim is reaped.
+        If this fails, the lease runs out, and the claim is taken over or reaped.
         """
         try:
-            if self._will_retry(error):
-                delay = self.context["ti"].task.retry_delay.total_seconds()
-                renew_claim(self.client, claim, self.options.lease + delay)
+            delay = find_retry_delay(cast("Mapping[str, Any]", self.context), error)
+            if delay is not None:
+                renew_claim(self.client, claim, self.options.lease + delay.total_seconds())
                 _log.warning(
                     "The claim on submission %s is kept for the next try", self.submission_id
                 )
             else:
                 self.state.clear()
                 self._settle(claim, error)
-        except (SynapseError, ValueError):
-            _log.exception("The claim on submission %s was left as it is", self.submission_id)
+        except (SynapseError, ValueError) as left:
+            _log.warning("Submission %s was left as it is: %s", self.submission_id, left)
 
     def _settle(self, claim: Claim, error: BaseException) -> None:
         options = self.options
@@ -279,24 +297,13 @@ class SubmissionScoring:
         text = to_text_annotation([f"{type(cause).__name__}: {reason}"])
         if options.on_error == "release":
             status = options.error_status or options.status
-            release_claim(self.client, claim, status=status, annotations={_ERROR_ANNOTATION: text})
+            release_claim(self.client, claim, status=status, annotations={ERROR_ANNOTATION: text})
         else:
             status = options.error_status or "OPEN"
-            finish_claim(self.client, claim, status=status, annotations={_ERROR_ANNOTATION: text})
+            finish_claim(self.client, claim, status=status, annotations={ERROR_ANNOTATION: text})
         _log.error(
             "Submission %s was not evaluated; it gets the status %s", self.submission_id, status
         )
-
-    def _will_retry(self, error: BaseException) -> bool:
-        """Return whether Airflow runs the task again after an error."""
-        ti: Any = self.context["ti"]
-        if isinstance(error, AirflowFailException) or ti.try_number > ti.max_tries:
-            return False
-        policy = ti.task.retry_policy
-        if policy is None:
-            return True
-        decision = policy.evaluate(error, ti.try_number, ti.max_tries, self.context)
-        return bool(decision.action is not RetryAction.FAIL)
 
     @contextmanager
     def _withdrawal_reported(self) -> Iterator[None]:

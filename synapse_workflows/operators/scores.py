@@ -51,7 +51,8 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
     The programs run in a scratch directory, without the environment variables of the worker. This
     is no sandbox: run code of participants in a container, and pass its output as `predictions`.
 
-    Only the validator makes a submission INVALID. If a program fails, exceeds a limit or returns
+    Only validation makes a submission INVALID: the validator, or an entity without a file where
+    the programs need one, such as a folder. If a program fails, exceeds a limit or returns
     something else, the task fails. The claim is kept while Airflow retries the task; then the
     submission is released or marked, see `on_error`.
 
@@ -59,7 +60,7 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
 
     Args:
         submission: A claim (an item of the result of `SynapseClaimSubmissionsOperator`), or the ID
-            of a submission, for example `{{ dag_run.partition_key }}` (templated).
+            of a submission, for example `{{ partition_key }}` (templated).
         scorer: A function, or a command, as text or as a list of words. Paths may be relative to
             the DAG file; a word that is a Synapse ID is replaced by the path of that file. Words
             are templated.
@@ -205,7 +206,7 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
         validator = None
         if self.validator is not None:
             validator = self._parse_program(context, self.validator, "validator")
-        env = optional_mapping(self.env, "env")
+        env = {name: str(value) for name, value in optional_mapping(self.env, "env").items()}
         return ScoringOptions(
             evaluator=Evaluator(scorer, validator, self._limits, self.metrics, env),
             goldstandard_id=self.goldstandard_id,

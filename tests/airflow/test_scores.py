@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from synapse_workflows import DockerRepository
+from synapse_workflows import DockerRepository, Folder
 
 VALIDATE = """
     import argparse, json
@@ -329,3 +329,34 @@ def test_submitted_image_without_predictions(score, challenge, image):
     assert result.state == "failed"
     assert f"of {image[1]} has no file for count_lines" in str(result.error)
     assert challenge.get_status(image[0])[0]["status"] == "RECEIVED"
+
+
+def test_annotations_of_an_earlier_evaluation_are_replaced(score, challenge):
+    submission = challenge.submit_text("id,1\n")
+    challenge.annotate(submission, team=("STRING", "kept"))
+    score(submission, scorer=score_lines)
+    challenge.update(submission, status="RECEIVED")
+    score(submission, scorer=count_lines)
+    annotations = challenge.get_status(submission)[1]
+    own = {"claim_id", "claimed_by"}
+    results = {"results_id", "results_version"}
+    assert annotations.keys() == own | results | {"team", "lines"}
+    challenge.update(submission, status="RECEIVED")
+    score(submission, scorer=count_lines, validator=lambda image: [f"no {image}"])
+    annotations = challenge.get_status(submission)[1]
+    assert annotations.keys() == own | results | {"team", "validation_errors"}
+    challenge.update(submission, status="RECEIVED")
+    score(submission, scorer=count_lines)
+    challenge.update(submission, status="RECEIVED")
+    challenge.cancel(submission)
+    score(submission, scorer=count_lines)
+    assert challenge.get_status(submission)[1].keys() == own | {"team", "validation_errors"}
+
+
+def test_submitted_folder_is_invalid(score, challenge):
+    folder = challenge.syn.store(Folder("predictions", parent=challenge.project))
+    submission = challenge.syn.submit(challenge.id, folder).id
+    result, run = score(submission, scorer=count_lines)
+    assert result.state == "success", result.error
+    assert run.value("score")["status"] == "INVALID"
+    assert "is a Folder, not a file" in run.value("score")["errors"][0]

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -218,6 +219,49 @@ def test_submission_that_is_withdrawn_while_it_is_scored(score, challenge, alice
         result, _ = score(submission, scorer=wait, max_tries=3)
     assert result.state == "failed"
     assert "was withdrawn" in str(result.error)
+
+
+def test_submission_that_is_withdrawn_is_noticed_by_the_next_renewal(
+    score, challenge, alice, tmp_path
+):
+    submission = challenge.submit_text(GOOD)
+    started = str(tmp_path / "started")
+
+    def wait(predictions):
+        import time
+        from pathlib import Path
+
+        Path(started).touch()
+        time.sleep(600)
+
+    with challenge.in_background(
+        started, lambda: alice.restDELETE(f"/evaluation/submission/{submission}")
+    ):
+        result, _ = score(submission, scorer=wait, max_tries=3, lease=4)
+    assert result.state == "failed"
+    assert "was withdrawn" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"retry_delay": timedelta(hours=2)}, 7200),
+        ({"retry_delay": timedelta(hours=1), "retry_exponential_backoff": 2}, 7200),
+        (
+            {
+                "retry_delay": timedelta(hours=5),
+                "retry_exponential_backoff": 2,
+                "max_retry_delay": timedelta(hours=3),
+            },
+            10800,
+        ),
+    ],
+)
+def test_claim_lasts_until_the_next_try(score, challenge, arguments, expected):
+    submission = challenge.submit_text(GOOD)
+    score(submission, scorer=crash, max_tries=1, lease=100, **arguments)
+    expires = int(challenge.annotations(submission)["claim_expires_on"]) / 1000
+    assert abs(expires - time.time() - expected - 100) < 30
 
 
 def test_submitted_version_counts(score, challenge, alice):

@@ -33,7 +33,6 @@ def inputs(tmp_path):
 
 def evaluate(scorer, inputs, **options):
     evaluator = Evaluator(parse_program(scorer, "scorer"), **options)
-    evaluator.check_inputs(inputs)
     return evaluator.evaluate(inputs, lambda: None)
 
 
@@ -168,14 +167,37 @@ def test_coroutine_functions_are_invalid():
         parse_program(score, "scorer")
 
 
-def test_submission_without_a_file_needs_a_parameter_for_it(inputs):
-    docker = ScoringInputs(
-        inputs.folder, None, inputs.goldstandard, {"id": "1", "image": "a/b@sha256:1"}
-    )
+def without_file(inputs, image=None):
+    submission = {**inputs.submission, "image": image, "entity_version": 2}
+    submission["entity_type"] = "Folder" if image is None else "DockerRepository"
+    return ScoringInputs(inputs.folder, None, inputs.goldstandard, submission)
+
+
+def test_image_without_predictions_needs_a_parameter_for_it(inputs):
+    docker = without_file(inputs, "a/b@sha256:1")
     with pytest.raises(ScorerError, match=r"a/b@sha256:1 has no file .* predictions="):
         evaluate(lambda predictions: {"n": predictions}, docker)
     scores = evaluate(lambda image: {"n": 1, "image": image}, docker).scores
     assert scores == {"n": 1, "image": "a/b@sha256:1"}
+
+
+def test_validator_may_refuse_an_image(inputs):
+    validator = parse_program(lambda image: ["no images"] if image else [], "validator")
+    docker = without_file(inputs, "a/b@sha256:1")
+    evaluation = evaluate(lambda predictions: {"n": predictions}, docker, validator=validator)
+    assert (evaluation.status, evaluation.reasons) == ("INVALID", ["no images"])
+
+
+def test_folder_is_invalid_where_a_file_is_expected(inputs):
+    folder = without_file(inputs)
+    for scorer in (lambda predictions: {"n": predictions}, "score.py", lambda image: {"n": image}):
+        evaluation = evaluate(scorer, folder)
+        assert evaluation.status == "INVALID"
+        assert evaluation.reasons == ["The submitted entity syn1.2 is a Folder, not a file"]
+        assert evaluation.results.stat().st_size
+        assert evaluation.log.stat().st_size
+    scores = evaluate(lambda submission: {"n": submission["entity_version"]}, folder).scores
+    assert scores == {"n": 2}
 
 
 def test_command_gets_the_image(inputs):
