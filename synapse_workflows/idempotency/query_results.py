@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import IO, Final, Literal, cast
 
 from synapse_workflows.client.api import queries
-from synapse_workflows.client.api.queries import CsvQuery
+from synapse_workflows.client.api.queries import CsvQuery, QueryJob
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.file_names import safe_file_name
 from synapse_workflows.client.model import json_lines, parquet
@@ -163,7 +163,7 @@ def run_query(
     query: TableQuery,
     directory: Path | None = None,
     check: Check = lambda _: None,
-    job: str | None = None,
+    job: QueryJob | None = None,
 ) -> QueryResultFile:
     """Run a query and write its result to a file.
 
@@ -173,7 +173,7 @@ def run_query(
         directory: Directory for the file; None for the cache, where the file stays until the
             task ends.
         check: Called with the MD5 of the CSV result before it is converted.
-        job: Token of a job of the query; None to start a job.
+        job: A started job of the query; None to start a job.
 
     Raises:
         ImportError: Parquet is requested and pyarrow is not installed.
@@ -200,7 +200,7 @@ def run_query(
 
 
 def run_query_to_file(
-    client: LineageClient, query: TableQuery, target: Path, job: str | None = None
+    client: LineageClient, query: TableQuery, target: Path, job: QueryJob | None = None
 ) -> QueryResultFile:
     """Run a query and write its result to a given file, atomically; see `run_query`."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -243,7 +243,7 @@ def pin_version(sql: str, table_id: str, version: int) -> str:
 
 
 def _download_csv(
-    client: LineageClient, query: TableQuery, directory: Path | None, job: str | None
+    client: LineageClient, query: TableQuery, directory: Path | None, job: QueryJob | None
 ) -> tuple[CsvFileTable, str]:
     location = None if directory is None else str(directory)
     table = queries.fetch_csv_query(client, query.to_csv_query(), job, location)

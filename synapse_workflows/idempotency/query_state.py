@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from synapse_workflows.client.api import queries
+from synapse_workflows.client.api.queries import QueryJob
 from synapse_workflows.client.errors import SynapseHTTPError, SynapseJobError
 from synapse_workflows.idempotency.query_results import TableQuery
 from synapse_workflows.idempotency.task_state import SavedState, TaskState
@@ -27,6 +28,12 @@ class QueryState:
         self._query = query.to_csv_query()
         self._state = SavedState(task, _KEY, self._query.table.id)
 
+    def load_job(self, token: str) -> QueryJob:
+        """Return the started job with a token."""
+        saved = self._state.load()
+        is_saved = saved is not None and saved["job"] == token
+        return QueryJob(token, saved.get("version") if saved and is_saved else None)
+
     def get_or_start_job(self, client: LineageClient) -> str:
         """Return the token of the job that an earlier try started, or start a job.
 
@@ -38,9 +45,9 @@ class QueryState:
         if saved is not None and saved["request"] == request:
             return str(saved["job"])
         job = queries.start_csv_query(client, self._query)
-        self._state.save({"request": request, "job": job})
+        self._state.save({"request": request, "job": job.token, "version": job.open_version})
         self._state.mark_done()  # a task that is cleared must not read an old result
-        return job
+        return job.token
 
     @contextmanager
     def clear_on_error(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from synapse_workflows.client.api.queries import parse_table_id
+from synapse_workflows.client.api.queries import QueryJob, parse_table_id
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.events import Event, Read
 from synapse_workflows.client.model import parquet
@@ -171,11 +171,13 @@ class SynapseTableQueryOperator(DeferrableSynapseOperator):
         """
         with self.resumed(event, execution_deadline):
             query = self._query(self._table(), snapshot)
-            with QueryState(TaskState.from_context(context), query).clear_on_error():
-                return self._complete(context, query, snapshot, str(event["job"]))
+            state = QueryState(TaskState.from_context(context), query)
+            job = state.load_job(str(event["job"]))
+            with state.clear_on_error():
+                return self._complete(context, query, snapshot, job)
 
     def _complete(
-        self, context: "Context", query: TableQuery, snapshot: int | None, job: str | None
+        self, context: "Context", query: TableQuery, snapshot: int | None, job: QueryJob | None
     ) -> SynapseTableFile:
         """Write the result of the query; start the query unless it has a job."""
         table, target = self._table(), self._target()
@@ -267,7 +269,7 @@ class SynapseTableQueryOperator(DeferrableSynapseOperator):
         return target
 
     def _run(
-        self, query: TableQuery, target: Path | ObjectTarget | None, job: str | None
+        self, query: TableQuery, target: Path | ObjectTarget | None, job: QueryJob | None
     ) -> QueryResultFile:
         """Run the query. If the target is an object, write the result to the cache first."""
         if not isinstance(target, Path):

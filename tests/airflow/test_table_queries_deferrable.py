@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk import DAG, AssetAlias
 from support.execution_api import Run, fire_trigger
+from support.table_types import TABLE_TYPES
 
 from synapse_workflows import SynapseStoreOperator, SynapseTableQueryOperator, Table
 
@@ -59,6 +60,33 @@ def test_retry_continues_with_the_same_job(run_of, filled, alice):
     assert fire_trigger(again) == event
     assert run.task("query", event=event).state == "success"
     assert run.value("query")["rows"] == 3
+
+
+def test_snapshot_that_was_created_while_the_task_waited_is_the_version(run_of, filled, alice):
+    run = run_of(sql=f"select * from {filled}")
+    event = fire_trigger(defer(run))
+    assert alice.create_snapshot_version(filled) == 1
+    alice.store(Table(filled, [["d", 4]]))
+    assert run.task("query", max_tries=5, event=event).state == "success"
+    assert (run.value("query")["rows"], run.value("query")["version"]) == (3, 1)
+    (used,) = run.record("query")["used"]
+    assert used["version"] == 1
+    assert "open" not in used
+
+
+@pytest.mark.parametrize("kind", TABLE_TYPES)
+def test_rows_that_no_snapshot_has_for_certain_are_of_the_open_version(
+    run_of, table_factory, alice, kind
+):
+    table = table_factory.create(kind)
+    run = run_of(sql=f"select n from {table}")
+    event = fire_trigger(defer(run))
+    table_factory.add_row(table)
+    alice.create_snapshot_version(table)
+    assert run.task("query", max_tries=5, event=event).state == "success"
+    assert (run.value("query")["rows"], run.value("query")["version"]) == (1, 2)
+    (used,) = run.record("query")["used"]
+    assert (used["version"], used["open"]) == (2, True)
 
 
 class WorkerStoppedError(RuntimeError):

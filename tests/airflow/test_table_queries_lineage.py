@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 from airflow.sdk import DAG, task
 from support.execution_api import Run
+from support.fault_injection import FaultInjector
 from support.table_types import TABLE_TYPES
 
 from synapse_workflows import (
+    Column,
     File,
     Project,
+    Schema,
     SynapseHook,
     SynapseStoreOperator,
     SynapseTableQueryOperator,
@@ -20,6 +23,7 @@ from synapse_workflows import (
     Table,
     local_path,
 )
+from synapse_workflows.testing import over_socket
 
 RUNS = count(1)
 
@@ -273,3 +277,30 @@ def test_results_of_two_tasks_have_their_own_names(api, filled):
     paths = [Path(run.value(name)["path"]) for name in ("one", "two")]
     assert [path.name for path in paths] == ["one.csv", "two.csv"]
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_snapshot_that_is_created_during_a_query_is_the_version(tmp_path, monkeypatch):
+    injectors = []
+
+    def wrap(app):
+        injectors.append(FaultInjector(app))
+        return injectors[0]
+
+    with over_socket(tmp_path, wrap=wrap) as service, service.client() as syn:
+        monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", service.airflow_connection)
+        schema = Schema(
+            "t", [Column(name="n", columnType="INTEGER")], parent=syn.store(Project("p"))
+        )
+        table = syn.store(Table(schema, [[1]])).tableId
+        hook, reads = SynapseHook(), []
+        hook.client.subscribe(reads.append)
+        for path, query in (
+            ("download/csv", lambda: hook.get_records(f"select n from {table}")),
+            ("query", lambda: [hook.get_first(f"select n from {table}")]),
+        ):
+            injectors[0].at(
+                f"GET .*/table/{path}/async/get", lambda: syn.create_snapshot_version(table)
+            )
+            assert query() == [(1,)]
+            injectors[0].clear()
+    assert [(one.version, one.is_open) for one in reads] == [(1, False), (2, False)]

@@ -2,13 +2,16 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args, overload
 
 from synapse_workflows.client.api import async_jobs
 from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.core.table_state import fetch_fingerprint
+from synapse_workflows.client.errors import SynapseHTTPError
 from synapse_workflows.client.model.argument_types import ResultFormat
 from synapse_workflows.client.model.columns import SelectColumn
 from synapse_workflows.client.model.csv_dialect import CsvDialect
@@ -16,7 +19,7 @@ from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.ids import VersionedId, split_version
 from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.transfer import download
-from synapse_workflows.constants import MODEL, ROW_ID
+from synapse_workflows.constants import MODEL, ROW_ID, TABLE
 
 #: Matches the table in FROM. Quoted text is matched first, because a quoted column name can
 #: contain FROM and an ID, for example "from syn1".
@@ -70,6 +73,20 @@ class CsvQuery:
             "includeEntityEtag": True,
             "csvTableDescriptor": self.dialect.to_descriptor(header=self.header),
         }
+
+
+@dataclass(frozen=True)
+class QueryJob:
+    """A started job of a query.
+
+    Args:
+        token: Token of the job.
+        open_version: Number of the table's current version before the job was started; None if
+            it is not known, or the query reads a snapshot.
+    """
+
+    token: str
+    open_version: int | None = None
 
 
 @overload
@@ -140,18 +157,19 @@ def tableQuery(
             f"Expected one of {', '.join(get_args(ResultFormat))}."
         )
     table = parse_table_id(query)
+    open_version = _get_open_version(syn, table)
     result: CsvFileTable | TableQueryResult
     if result_format == "csv":
         _reject_paging(kwargs)
         result = _query_csv(syn, query, **kwargs)
     else:
         result = _query_rowset(syn, table, query, **kwargs)
-    _announce_read(syn, table)
+    _announce_read(syn, table, result.etag, open_version)
     return result
 
 
-def start_csv_query(syn: Session, query: CsvQuery) -> str:
-    """Start the job of a query and return its token, for `fetch_csv_query` in any process.
+def start_csv_query(syn: Session, query: CsvQuery) -> QueryJob:
+    """Start the job of a query and return it, for `fetch_csv_query` in any process.
 
     Raises:
         SynapseHTTPError: Synapse rejected the query.
@@ -160,18 +178,20 @@ def start_csv_query(syn: Session, query: CsvQuery) -> str:
         POST /entity/{id}/table/download/csv/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/download/csv/async/start.html
     """
-    return async_jobs.start(syn, query.path, query.to_request(), repeatable=True)
+    open_version = _get_open_version(syn, query.table)
+    token = async_jobs.start(syn, query.path, query.to_request(), repeatable=True)
+    return QueryJob(token, open_version)
 
 
 def fetch_csv_query(
-    syn: Session, query: CsvQuery, token: str | None, location: str | None
+    syn: Session, query: CsvQuery, job: QueryJob | None, location: str | None
 ) -> CsvFileTable:
     """Wait for the job of a query and download its result.
 
     Args:
         syn: The session that sends the requests.
         query: The query.
-        token: Result of `start_csv_query`; None to start the job.
+        job: Result of `start_csv_query`; None to start the job.
         location: Directory for the file; None for the cache.
 
     Raises:
@@ -183,12 +203,14 @@ def fetch_csv_query(
         GET /entity/{id}/table/download/csv/async/get/{asyncToken}
         https://rest-docs.synapse.org/rest/GET/entity/id/table/download/csv/async/get/asyncToken.html
     """
-    if token is None:
+    if job is None:
+        open_version = _get_open_version(syn, query.table)
         response = async_jobs.run(syn, query.path, query.to_request(), repeatable=True)
     else:
-        response = async_jobs.wait(syn, query.path, token)
+        open_version = job.open_version
+        response = async_jobs.wait(syn, query.path, job.token)
     result = _download_result(syn, query, response, location)
-    _announce_read(syn, query.table)
+    _announce_read(syn, query.table, result.etag, open_version)
     return result
 
 
@@ -308,11 +330,35 @@ def _download_result(
     return result
 
 
-def _announce_read(syn: Session, table: VersionedId) -> None:
+def _get_open_version(syn: Session, table: VersionedId) -> int | None:
+    """Return the number of a table's current version before a query, for `_announce_read`.
+
+    Return None if the query reads a snapshot, or if there are no listeners.
+
+    Source:
+        GET /entity/{id}
+        https://rest-docs.synapse.org/rest/GET/entity/id.html
+    """
+    if table.version is not None or not syn.has_listeners:
+        return None
+    version = syn.call("GET", f"/entity/{table.id}").json.get("versionNumber")
+    return None if version is None else int(version)
+
+
+def _announce_read(
+    syn: Session, table: VersionedId, etag: str | None, open_version: int | None
+) -> None:
     """Emit a `Read` event with the version of the table that was read.
 
-    If the query has no version and there are listeners, the number of the current version is
-    fetched for the event.
+    If the query has no version, this is the current version; or a snapshot of a table that was
+    created since the query started, and has the rows that were read. The etag of a view does not
+    identify its rows.
+
+    Args:
+        syn: The session.
+        table: The table and the version in the query.
+        etag: Etag of the rows that were read.
+        open_version: Number of the current version before the query; None if it is not known.
 
     Source:
         GET /entity/{id}
@@ -324,13 +370,31 @@ def _announce_read(syn: Session, table: VersionedId) -> None:
         syn.emit(Read(table.id, table.version, how="tableQuery"))
         return
     entity = syn.call("GET", f"/entity/{table.id}").json
+    version, concrete_type = entity.get("versionNumber"), entity["concreteType"]
+    snapshot = None
+    if open_version not in (None, version) and concrete_type == TABLE:
+        numbers = range(open_version or 0, int(version))
+        snapshot = _find_snapshot(syn, table.id, numbers, etag)
     syn.emit(
         Read(
             table.id,
-            entity.get("versionNumber"),
+            snapshot or version,
             entity.get("name"),
-            entity.get("concreteType"),
+            concrete_type,
             how="tableQuery",
-            is_open=True,
+            is_open=snapshot is None,
         )
     )
+
+
+def _find_snapshot(
+    syn: Session, table_id: str, numbers: Iterable[int], etag: str | None
+) -> int | None:
+    """Return the first of the snapshots of a table whose rows have an etag; None if none has."""
+    polling = async_jobs.polling_settings(syn)
+    for number in numbers:
+        with suppress(SynapseHTTPError):  # the snapshot was deleted
+            found = syn.run(fetch_fingerprint(table_id, number, polling, TABLE))
+            if etag is not None and found.etag == etag:
+                return number
+    return None
