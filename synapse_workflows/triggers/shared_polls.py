@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
+from airflow.sdk.exceptions import AirflowNotFoundException
+
 from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.flows import Flow
 from synapse_workflows.hooks.async_sessions import open_session
@@ -117,12 +119,12 @@ class SharedPoll(Generic[T]):
     async def _open_session(self) -> AsyncSession:
         """Return a session for the current settings of the connection.
 
-        If Airflow cannot return the connection, for example while its API server restarts, the
+        If Airflow does not find the connection, for example while its API server restarts, the
         last session is used.
         """
         try:
             session = await open_session(self._request.synapse_conn_id)
-        except Exception as error:
+        except AirflowNotFoundException as error:
             if self._session is None:
                 raise
             _log.warning(

@@ -13,6 +13,7 @@ import pytest
 from synapse_workflows import Column, Project, Schema, Table
 from synapse_workflows.client.core import shared_session
 from synapse_workflows.testing import over_socket
+from synapse_workflows.triggers import shared_polls
 from synapse_workflows.triggers.tables import SynapseTableChangeTrigger, SynapseTableRowsTrigger
 
 INTERVAL = 0.2
@@ -96,11 +97,14 @@ def table(client, project):
 
 @pytest.fixture
 def connect(gated_service, monkeypatch):
-    """Function that sets the connection of a user; the user alice has one already."""
+    """Function that sets a connection with the token of a user, or without a token.
+
+    Before, the default connection has the token of alice.
+    """
 
     def set_connection(user="alice", name="SYNAPSE_DEFAULT"):
         connection = json.loads(gated_service[0].airflow_connection)
-        connection["password"] = gated_service[0].token(user)
+        connection["password"] = gated_service[0].token(user) if user else None
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(connection))
 
     set_connection()
@@ -173,10 +177,10 @@ def test_another_query_or_interval_is_a_poll_of_its_own(table, gate, other):
 
     async def main():
         async with running(rows_trigger(table), rows_trigger(table, **arguments)):
-            await asyncio.sleep(1.1 * INTERVAL)
+            await wait_for_polls(gate, 2)
+            return len(shared_polls._polls[asyncio.get_running_loop()])
 
-    asyncio.run(main())
-    assert len(gate.polls) >= 2
+    assert asyncio.run(main()) == 2
 
 
 @pytest.mark.usefixtures("connect")
@@ -290,6 +294,18 @@ def test_a_new_token_applies_to_the_next_poll(gated_service, connect, table, gat
     # one poll may have started before the change
     assert gate.tokens[f"Bearer {service.token('bob')}"] >= 1
     assert gate.tokens[f"Bearer {service.token('alice')}"] <= 1
+
+
+def test_a_token_that_was_removed_is_not_used_again(connect, table, gate):
+    async def main():
+        async with running(rows_trigger(table), rows_trigger(table)) as tasks:
+            await wait_for_polls(gate, 1)
+            connect(None)
+            return await asyncio.gather(*tasks)
+
+    for (event,) in asyncio.run(main()):
+        assert event["error"].startswith("SynapseNoCredentialsError")
+    assert len(gate.polls) <= 2  # one poll may have started before the change
 
 
 def test_connections_with_other_tokens_share_neither_client_nor_poll(
