@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Final
 
 #: Number of characters of a block at which parsing is fastest.
-BLOCK_SIZE: Final = 1 << 17
+BLOCK_SIZE: Final = 1 << 15
 #: Text of a quoted empty cell while a block is parsed: a character for private use.
 _MARK: Final = "\ue0f1"
 _UNMARK: Final = {"": None, _MARK: ""}
