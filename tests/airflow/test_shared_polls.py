@@ -12,6 +12,8 @@ import pytest
 
 from synapse_workflows import Column, Project, Schema, Table
 from synapse_workflows.client.core import shared_session
+from synapse_workflows.client.core.async_job_flow import Polling
+from synapse_workflows.client.core.table_state import fetch_state
 from synapse_workflows.testing import over_socket
 from synapse_workflows.triggers import shared_polls
 from synapse_workflows.triggers.tables import SynapseTableChangeTrigger, SynapseTableRowsTrigger
@@ -21,7 +23,7 @@ TABLES = count(1)
 
 
 class Gate:
-    """ASGI middleware that records, delays and rejects the first request of each query.
+    """ASGI middleware that records and rejects table queries, and can hold back a result.
 
     Args:
         app: the service.
@@ -34,24 +36,34 @@ class Gate:
     def reset(self):
         self.polls = []
         self.tokens = Counter()
-        self.delay = 0.0
         self.rejected = 0
         self.status = 503
+        self.holds_next = False
+        self.is_holding = False
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] != "http" or not scope["path"].endswith("/table/query/async/start"):
-            await self.app(scope, receive, send)
-            return
-        self.polls.append(time.monotonic())
-        self.tokens[dict(scope["headers"])[b"authorization"].decode()] += 1
-        if self.rejected:
-            self.rejected -= 1
-            headers = [(b"content-type", b"application/json")]
-            await send({"type": "http.response.start", "status": self.status, "headers": headers})
-            await send({"type": "http.response.body", "body": b'{"reason": "closed"}'})
-            return
-        await self.app(scope, receive, send)
-        await asyncio.sleep(self.delay)
+        path = scope.get("path", "")
+        if path.endswith("/table/query/async/start"):
+            self.polls.append(time.monotonic())
+            self.tokens[dict(scope["headers"])[b"authorization"].decode()] += 1
+            if self.rejected:
+                await self._reject(send)
+                return
+
+        async def hold(message):
+            if self.holds_next and "/table/query/async/get/" in path:
+                self.holds_next, self.is_holding = False, True
+                while self.is_holding:  # noqa: ASYNC110 - set by the thread of the test
+                    await asyncio.sleep(0.01)
+            await send(message)
+
+        await self.app(scope, receive, hold)
+
+    async def _reject(self, send):
+        self.rejected -= 1
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"reason": "closed"}'})
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +154,14 @@ async def running(*triggers):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def wait_for_polls(gate, count):
+async def wait_for(condition):
     async with asyncio.timeout(20):
-        while len(gate.polls) < count:  # noqa: ASYNC110 - counted by the thread of the service
+        while not condition():  # noqa: ASYNC110 - changed by the thread of the service
             await asyncio.sleep(0.01)
+
+
+async def wait_for_polls(gate, count):
+    await wait_for(lambda: len(gate.polls) >= count)
 
 
 @pytest.mark.usefixtures("connect")
@@ -208,18 +224,16 @@ def test_a_poll_that_already_runs_does_not_answer_a_later_subscriber(client, tab
     """Its result is older than the state that the subscriber knows."""
 
     async def main():
-        (state,) = await collect_events(change_trigger(table, None))
-        gate.reset()
-        gate.delay = 0.3
-        async with running(change_trigger(table, state)) as tasks:
-            await wait_for_polls(gate, 1)
-            await asyncio.sleep(0.15)  # the response is on its way
+        (first,) = await collect_events(change_trigger(table, None))
+        gate.holds_next = True
+        async with running(change_trigger(table, first)) as early:
+            await wait_for(lambda: gate.is_holding)
             client.store(Table(table, [[2]]))
-            gate.delay = 0.0
-            (current,) = await collect_events(change_trigger(table, state))
-            async with running(change_trigger(table, current)) as late:
-                await tasks[0]
-                await asyncio.sleep(3 * INTERVAL)
+            second = client.run(fetch_state(table, Polling())).to_json()
+            async with running(change_trigger(table, second)) as late:
+                await asyncio.sleep(0.1)
+                gate.is_holding = False  # the result is the first state
+                assert await early[0] == [second]
                 assert not late[0].done()
 
     asyncio.run(main())
