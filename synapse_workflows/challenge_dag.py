@@ -107,6 +107,7 @@ def _create_claim(settings: ChallengeSettings) -> SynapseClaimSubmissionsOperato
 
 def _create_evaluation(settings: ChallengeSettings) -> Any:
     """Create the group of tasks for one submission."""
+    goldstandard = settings.goldstandard
 
     @task_group
     def evaluate(submission: Mapping[str, Any]) -> None:
@@ -115,7 +116,7 @@ def _create_evaluation(settings: ChallengeSettings) -> Any:
             submission=submission,
             scorer=settings.scorer,
             validator=settings.validator,
-            goldstandard_id=settings.goldstandard,
+            goldstandard_id=goldstandard[0] if len(goldstandard) == 1 else goldstandard,
             results_parent_id=settings.results,
             metrics=list(settings.metrics),
             store=settings.store,

@@ -108,7 +108,8 @@ class ChallengeSettings(_Section):
     Args:
         dag_id: ID of the DAG.
         queue: ID of the evaluation queue.
-        goldstandard: ID of the gold standard, or a list of IDs.
+        goldstandard: ID of the gold standard, `syn123` or `syn123.4`; for a list of several,
+            programs get the path of a directory.
         results: Project or folder for the results of the submissions.
         scorer: Command that scores a submission. A path is relative to the challenge file.
         validator: Command that validates a submission; None to score every submission.
@@ -133,7 +134,7 @@ class ChallengeSettings(_Section):
 
     dag_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
     queue: EvaluationId
-    goldstandard: VersionedId | list[VersionedId]
+    goldstandard: Annotated[list[VersionedId], BeforeValidator(_to_list), Field(min_length=1)]
     results: SynapseId
     scorer: list[str]
     validator: list[str] | None = None
