@@ -71,6 +71,54 @@ def test_demo_shows_results_and_their_provenance(tmp_path):
     assert processes_of(tmp_path) == []
 
 
+def test_unknown_dag_lists_the_examples(tmp_path):
+    log = tmp_path / "output.txt"
+    with start_command(log, "demo", "--folder", str(tmp_path), "--dag", "unknown") as demo:
+        assert demo.wait(timeout=60) == 2
+    output = " ".join(re.sub("[│╭╮╰╯─]", " ", log.read_text()).split())
+    names = "summarise, rank, snapshots, challenge"
+    assert f"Unknown DAG 'unknown': expected one of {names}" in output
+
+
+@pytest.mark.timeout(200)
+def test_demo_of_one_dag(tmp_path):
+    log = tmp_path / "output.txt"
+    with start_command(log, "demo", "--folder", str(tmp_path), "--dag", "rank") as demo:
+        assert demo.wait(timeout=150) == 0, log.read_text()
+    output = log.read_text()
+    assert "feature_ranking.csv" in output
+    assert "diagnosis_summary.csv" not in output
+
+
+@pytest.mark.timeout(900)
+def test_demo_of_a_challenge(tmp_path):
+    """A round of twenty submissions under the scheduler and the triggerer."""
+    log = tmp_path / "output.txt"
+    with start_command(log, "demo", "--folder", str(tmp_path), "--dag", "challenge") as demo:
+        assert demo.wait(timeout=850) == 0, log.read_text()
+    output = log.read_text()
+    assert "in the queue: 20 RECEIVED" in output
+    board, _, rest = output.partition("The messages that carol received")
+    ranks = [line.split()[:2] for line in board.partition("leaderboard:")[2].split("\n") if line]
+    assert ranks == [["1", "bob"], ["2", "Gradient"], ["3", "carol"]]
+    messages, _, rest = rest.partition("The queue: ")
+    subjects = re.findall(r"predictions_(\d+).csv \(\d+\) (.*)", messages)
+    assert dict(subject for subject in subjects if subject[1][-1] != ".") == {
+        "02": "was scored",
+        "06": "is invalid and was not scored",
+        "10": "was scored",
+        "14": "is invalid and was not scored",
+        "20": "was rejected",
+    }
+    assert "10 patients are missing, for example 520" in messages
+    assert rest.startswith("13 SCORED, 4 INVALID, 3 REJECTED\n")
+    tree = rest.partition("The provenance of the best score:")[2]
+    assert re.search(r"results.json \(syn\d+\.1\)\n└─ synapse_04_challenge.evaluate.score", tree)
+    for line in (r"used +goldstandard.csv", r"executed +score.py", r"executed +validate.py"):
+        assert re.search(line, tree)
+    assert processes_of(tmp_path) == []
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
