@@ -83,7 +83,9 @@ def test_images_are_run_and_the_digest_is_recorded(
         **{"9600002": challenge.id, "syn10000009": goldstandard, "syn10000010": project},
         **{"/output": str(tmp_path / "output")},
     )
-    run = Run(api, example.synapse_05_docker_challenge())
+    dag = example.synapse_05_docker_challenge()
+    dag.fileloc = example.__file__  # as Airflow sets it
+    run = Run(api, dag)
     for task_id in ("reap", "claim"):
         assert run.task(task_id).state == "success"
     assert run.task("evaluate.prepare", 0).state == "success"
