@@ -29,8 +29,8 @@ COMMANDS = [line for text in blocks("sh") for line in lines(text)]
 
 
 def test_every_block_is_of_a_known_kind():
-    assert {word for word, _ in BLOCKS} == {"python", "sh", "mermaid"}
-    assert len(blocks("python")) == 11
+    assert {word for word, _ in BLOCKS} == {"python", "sh", "yaml", "mermaid"}
+    assert len(blocks("python")) == 12
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
@@ -119,6 +119,22 @@ def test_the_scores_of_the_readme(tmp_path):
         status, annotations = challenge.get_status(bad)
         assert status["status"] == "INVALID"
         assert "nonsense" in annotations["validation_errors"][1][0]
+
+
+def test_the_challenge(tmp_path):
+    """The DAG is made of the YAML file, without network access."""
+    (tmp_path / "challenge.yaml").write_text(blocks("yaml")[0])
+    for name in ("validate.py", "score.py"):
+        (tmp_path / name).touch()
+    (text,) = (one for one in blocks("python") if "create_challenge_dag" in one)
+    names = {"__file__": str(tmp_path / "challenge.py")}
+    exec(compile(text, "README.md", "exec"), names)  # noqa: S102
+    dag = names["dag"]
+    assert dag.dag_id == "diagnosis"
+    assert dag.task_ids == [
+        "reap", "claim", "evaluate.score", "evaluate.message", "leaderboard",
+        "announce_remaining",
+    ]  # fmt: skip
 
 
 @pytest.mark.timeout(240)
