@@ -93,7 +93,7 @@ def synapse_score_task(
         return task_decorator_factory(
             python_callable=_expose_arguments(function),
             decorated_operator_class=_ScoreDecoratedOperator,
-            **kwargs,
+            **({"multiple_outputs": True} | kwargs),
         )
 
     return decorate if python_callable is None else decorate(python_callable)  # type: ignore[return-value]

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG, task
@@ -10,6 +11,33 @@ from support.execution_api import Run
 
 from synapse_workflows import SynapseClaimSubmissionsOperator
 from synapse_workflows.decorators.scores import synapse_score_task
+
+DAG_FILE = """
+import functools, json
+from airflow.sdk import DAG, task
+from airflow.serialization.serialized_objects import DagSerialization
+from synapse_workflows import SynapseScoreSubmissionOperator
+
+def score_with(factor, predictions):
+    return {"n": factor}
+
+places = {"goldstandard_id": "syn1", "results_parent_id": "syn2"}
+with DAG("scores", schedule=None) as dag:
+    SynapseScoreSubmissionOperator.partial(
+        task_id="mapped",
+        scorer=functools.partial(score_with, 1),
+        validator=lambda image: [],
+        **places,
+    ).expand(submission=["1", "2"])
+
+    @task.synapse_score(**places)
+    def score(predictions):
+        return {"n": 1}
+
+    score.expand(submission=["1", "2"])
+serialized = DagSerialization.to_dict(dag)["dag"]["tasks"]
+print("SERIALIZED", json.dumps(serialized, sort_keys=True))
+"""
 
 
 @pytest.fixture
@@ -74,12 +102,13 @@ def test_predictions_of_another_task(api, challenge, places, tmp_path):
             return str(path)
 
         @synapse_score_task(**places)
-        def score(predictions: Path):
+        def score(predictions: Path) -> Any:
             return {"n": len(predictions.read_text().splitlines())}
 
         score(submission, predictions=predict())
     run = Run(api, dag, "run_two").all()
     assert run.value("score")["scores"] == {"n": 2}
+    assert run.value("score", "scores") == {"n": 2}
 
 
 def test_partition_key_names_the_submission(api, challenge, places):
@@ -120,3 +149,18 @@ def test_decorator_is_registered():
         [sys.executable, "-c", code], check=False, capture_output=True, text=True
     )
     assert output.returncode == 0, output.stderr
+
+
+def test_serialized_dag_is_the_same_in_each_process(tmp_path):
+    """Otherwise Airflow would store a new version of the DAG each time it parses the file."""
+    file = tmp_path / "scores_dag.py"
+    file.write_text(DAG_FILE)
+    command = [sys.executable, str(file)]
+    outputs = {
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout.partition(
+            "SERIALIZED"
+        )[2]
+        for _ in range(2)
+    }
+    assert len(outputs) == 1
+    assert "0x" not in outputs.pop()
