@@ -9,10 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
-from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferralTimeout
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    TaskDeferralTimeout,
+)
 
 from synapse_workflows.client.core.retry import RetryPolicy
-from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.client.errors import SynapseError, SynapseMalformedEntityError
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_client import LineageClient
@@ -135,9 +139,16 @@ class SynapseSensor(TemplateValues, BaseSensorOperator):
             raise execution_timeout_error(self) from error
 
     def poke(self, context: "Context") -> PokeReturnValue:
-        """Poll once. Treat a temporary error of Synapse as an unmet condition."""
+        """Poll once. Treat a temporary error of Synapse as an unmet condition.
+
+        Raises:
+            SynapseMalformedEntityError: An argument is invalid. For an AirflowFailException,
+                Airflow would skip the task with `soft_fail`.
+        """
         try:
             return self.poll(context)
+        except AirflowFailException as error:
+            raise SynapseMalformedEntityError(str(error)) from error
         except SynapseError as error:
             if not is_temporary(error):
                 raise

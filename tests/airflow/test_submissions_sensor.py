@@ -117,8 +117,9 @@ def test_missing_right_fails_without_retry(wait, queue, socket_service, mode, wo
 
 
 @pytest.mark.parametrize("value", ["", "syn", "queue 7", "9.1", None, True, {"name": "x"}])
-def test_invalid_evaluation_id_fails_without_retry(wait, value):
-    failed = wait(evaluation_id=value).task("wait", max_tries=5)
+@pytest.mark.parametrize("more", [{}, {"soft_fail": True}])
+def test_invalid_evaluation_id_fails_without_retry(wait, value, more):
+    failed = wait(evaluation_id=value, **more).task("wait", max_tries=5)
     assert failed.state == "failed"
     assert "evaluation_id" in str(failed.error)
 

@@ -136,6 +136,14 @@ def test_change_sensor_rejects_a_version(wait, table, alice, more):
     assert f"Pass '{table}' to use the current state" in str(result.error)
 
 
+@pytest.mark.parametrize("more", [{}, {"soft_fail": True}, {"deferrable": True}])
+def test_invalid_state_fails_without_retry(wait, table, more):
+    run = wait(SynapseTableChangeSensor, table_id=table, since={"version": "x"}, **more)
+    result = run.task("wait", max_tries=5)
+    assert result.state == "failed"
+    assert "Invalid since" in str(result.error)
+
+
 def test_version_of_a_reference_is_ignored(wait, table):
     reference = {"id": table, "version": 1}
     run = wait(SynapseTableChangeSensor, table_id=reference)
