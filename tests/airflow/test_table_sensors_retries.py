@@ -185,9 +185,11 @@ def test_soft_fail_does_not_skip_a_permanent_error(wait, table, mode):
     assert "nothing" in str(failed.error)
 
 
-def test_soft_fail_does_not_skip_sql_without_a_table(wait, table):
-    run = wait(sql="select 1", soft_fail=True)
-    assert run.task("wait", max_tries=5).state == "failed"
+@pytest.mark.parametrize("sql", ["select 1", "update syn1 set n = 1", "", None])
+def test_soft_fail_does_not_skip_invalid_sql(wait, sql):
+    failed = wait(sql=sql, soft_fail=True).task("wait", max_tries=5)
+    assert failed.state == "failed"
+    assert "Invalid sql" in str(failed.error)
 
 
 @pytest.mark.parametrize("status", [409, 503])
