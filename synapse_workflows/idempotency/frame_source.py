@@ -1,11 +1,13 @@
 """Rows of DataFrames (pandas, polars) and Arrow tables, whose libraries are optional."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.model import dataframes
+from synapse_workflows.client.model.column_inference import parse_dtype
+from synapse_workflows.constants import ColumnType
 from synapse_workflows.idempotency.parquet_source import BATCH_ROWS, iter_batch_rows
 from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.value_source import RecordRowSource, SequenceRowSource
@@ -82,7 +84,7 @@ def _create_pandas_source(frame: Any, label: str) -> RowSource:
             "index"
         )
     rows = _Repeatable(lambda: dataframes.split_dataframe(frame, row_ids=False)[1])
-    return SequenceRowSource(rows, list(frame.columns), label)
+    return SequenceRowSource(rows, list(frame.columns), label, _parse_types(frame.dtypes))
 
 
 def _is_copied(frame: Any, name: Any) -> bool:
@@ -96,7 +98,8 @@ def _is_copied(frame: Any, name: Any) -> bool:
 def _create_polars_source(frame: Any, label: str) -> RowSource:
     if not frame.width:
         return RecordRowSource([], label=label)
-    return _NullableRowSource(_Repeatable(frame.iter_rows), frame.columns, label)
+    rows = _Repeatable(frame.iter_rows)
+    return _NullableRowSource(rows, frame.columns, label, _parse_types(frame.dtypes))
 
 
 def _create_arrow_source(table: Any, label: str) -> RowSource:
@@ -108,7 +111,11 @@ def _create_arrow_source(table: Any, label: str) -> RowSource:
         starts = range(0, table.num_rows, BATCH_ROWS)
         return iter_batch_rows(table.slice(start, BATCH_ROWS) for start in starts)
 
-    return _NullableRowSource(_Repeatable(read), names, label)
+    return _NullableRowSource(_Repeatable(read), names, label, _parse_types(table.schema.types))
+
+
+def _parse_types(dtypes: Iterable[Any]) -> list[ColumnType | None]:
+    return [parse_dtype(dtype) for dtype in dtypes]
 
 
 _FACTORIES: Final = {

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from synapse_workflows.client.model.column_inference import parse_dtype
+from synapse_workflows.constants import ColumnType
 from synapse_workflows.idempotency.value_source import ValueRowSource
 
 #: First bytes of a Parquet file.
@@ -37,6 +39,11 @@ class ParquetRowSource(ValueRowSource):
         with self._open() as file:
             names: list[str] = file.schema_arrow.names
             return names
+
+    def read_types(self) -> Sequence[ColumnType | None]:
+        """Return the types of columns without values."""
+        with self._open() as file:
+            return [parse_dtype(one) for one in file.schema_arrow.types]
 
     def _read_cells(self) -> Iterator[Sequence[Any]]:
         with self._open() as file:

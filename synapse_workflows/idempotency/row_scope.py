@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from synapse_workflows.client.model.cell_values import is_missing, to_builtin
 from synapse_workflows.client.model.csv_dialect import CsvRow
 from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.sql_condition import SYNTAX, ConditionParser
@@ -98,17 +99,23 @@ def _to_sql(where: Mapping[str, Any], source: RowSource) -> str:
 
 def _equality(name: str, value: Any) -> str:
     column = quote_columns([name])
-    if value is None:
+    if is_missing(value):
         return f"{column} is null"
     if is_list(value):
+        if not value:
+            raise AirflowFailException(
+                f"Invalid where: the list of allowed values for {name!r} is empty. List the "
+                "values, or omit where to compare all rows"
+            )
         return f"{column} in ({', '.join(_quote(item) for item in value)})"
     return f"{column} = {_quote(value)}"
 
 
 def _quote(value: Any) -> str:
-    if value is None:
+    value = to_builtin(value)
+    if is_missing(value):
         raise AirflowFailException(
-            "Invalid where: a list of allowed values contains None. Write the condition as SQL: "
+            "Invalid where: a list of allowed values contains None or NaN. Write the condition as SQL: "
             "centre is null or centre in ('X', 'Y')"
         )
     if isinstance(value, bool):

@@ -20,7 +20,7 @@ from synapse_workflows.client.model.column_inference import (
 from synapse_workflows.client.model.column_mapping import suggest_names
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
-from synapse_workflows.constants import ROW_ID, ROW_METADATA, ROW_VERSION
+from synapse_workflows.constants import ROW_ID, ROW_METADATA, ROW_VERSION, ColumnType
 from synapse_workflows.idempotency.cell_normalization import CellNormalizer
 
 #: Dialects of the files that Synapse writes.
@@ -77,6 +77,10 @@ class RowSource(ABC):
     @abstractmethod
     def _read_cells(self) -> Iterator[Sequence[Any]]:
         """Yield the cells of each row before they are converted to the types of the table."""
+
+    def read_types(self) -> Sequence[ColumnType | None]:
+        """Return the declared types of the columns, in the order of the header."""
+        return ()
 
     def read_header(self) -> tuple[str, ...] | None:
         """Return the column names; None if there are neither rows nor column names.
@@ -161,7 +165,8 @@ class RowSource(ABC):
             count = self.add_cells(inferences, as_text=self.has_text_cells)
             if not count:
                 return []
-            return [inference.create_column() for inference in inferences.values()]
+            types = dict(zip(header, self.read_types(), strict=False))
+            return [one.create_column(types.get(name)) for name, one in inferences.items()]
 
     def add_cells(self, inferences: Mapping[str, ColumnInference], *, as_text: bool) -> int:
         """Add all cells to the inferences of their columns; return the number of rows.
@@ -315,6 +320,13 @@ class CombinedRowSource(RowSource):
             header for source in self.sources if (header := source.read_header()) is not None
         ]
         return list(dict.fromkeys(chain.from_iterable(headers))) if headers else None
+
+    def read_types(self) -> Sequence[ColumnType | None]:
+        """Return the types that the sources declare."""
+        types: dict[str, ColumnType | None] = {}
+        for source in self.sources:
+            types |= zip(source.read_header() or (), source.read_types(), strict=False)
+        return [types.get(name) for name in self.read_header() or ()]
 
     def _order(self, source: RowSource) -> list[int | None]:
         """Return the positions of the cells in the rows of a source; None for a missing column.

@@ -83,14 +83,24 @@ class SequenceRowSource(ValueRowSource):
         rows: The rows; can be iterated several times.
         columns: Names of the columns.
         label: Name of the source in error messages.
+        types: Types of columns without values; empty if they are not known.
     """
 
     def __init__(
-        self, rows: Iterable[Sequence[Any]], columns: Sequence[str], label: str = "rows"
+        self,
+        rows: Iterable[Sequence[Any]],
+        columns: Sequence[str],
+        label: str = "rows",
+        types: Sequence[ColumnType | None] = (),
     ) -> None:
         super().__init__(label)
         self.rows = rows
         self._columns = columns
+        self._types = types
+
+    def read_types(self) -> Sequence[ColumnType | None]:
+        """Return the types of columns without values."""
+        return self._types
 
     def _read_header(self) -> Sequence[str]:
         return self._columns

@@ -80,6 +80,45 @@ def test_table_is_created_from_the_rows(create, alice, rows_of, types_of, tmp_pa
     assert second == ["b" * 2000, None, 1.0, None, None, None, {"a": 1}]
 
 
+@pytest.mark.parametrize("form", ["pandas", "polars", "Arrow", "Parquet", "frames"])
+def test_columns_without_values_have_the_types_of_the_frame(create, types_of, tmp_path, form):
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(
+        {"key": [1], "n": [None], "x": [None], "b": [None], "d": [None], "t": [None], "s": [None]},
+        schema={
+            "key": polars.UInt8,
+            "n": polars.Int64,
+            "x": polars.Float32,
+            "b": polars.Boolean,
+            "d": polars.Date,
+            "t": polars.Datetime("us", "UTC"),
+            "s": polars.String,
+        },
+    )
+    frame.write_parquet(tmp_path / "rows.parquet")
+    rows = {
+        "polars": frame,
+        "Arrow": frame.to_arrow(),
+        "Parquet": str(tmp_path / "rows.parquet"),
+        "frames": [frame, frame],
+        "pandas": pd.DataFrame(
+            {
+                "key": [1],
+                "n": pd.array([None], dtype="Int64"),
+                "x": pd.array([None], dtype="Float32"),
+                "b": pd.array([None], dtype="boolean"),
+                "d": pd.to_datetime([None]),
+                "t": pd.to_datetime([None], utc=True),
+                "s": pd.array([None], dtype="string"),
+            }
+        ),
+    }[form]
+    result, value = create(rows)
+    assert result.state == "success", result.error
+    kinds = ["INTEGER", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "DATE", "STRING"]
+    assert list(types_of(value["id"]).values()) == kinds
+
+
 def test_table_is_created_from_a_csv_file(create, types_of, rows_of, write_csv):
     rows = [["007", 1, 0.5, "true"], ["8", 2, 1e300, "False"]]
     _, value = create(write_csv(*rows, names=("code", "n", "x", "flag")))

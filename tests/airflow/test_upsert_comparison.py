@@ -1,5 +1,9 @@
 """Tests of SynapseTableStoreOperator with delete_missing and where."""
 
+import math
+
+import numpy as np
+import pandas as pd
 import pytest
 
 from synapse_workflows import Column, Schema, Table
@@ -123,6 +127,8 @@ def test_row_out_of_the_scope_fails(centres, mirror, rows_of, centre, delete_mis
         ("", "it is empty"),
         ({}, "it is empty"),
         ({"centre": ["X", None]}, "contains None"),
+        ({"centre": ["X", pd.NA]}, "contains None"),
+        ({"centre": []}, "list of allowed values for 'centre' is empty"),
         ("{{ none }}", "it is empty"),
         ("centre = 'X') or (1 = 1", "unexpected ')'"),
         ("centre = 'O'Brien'", 'unexpected "\'"'),
@@ -153,6 +159,17 @@ def test_row_without_the_column_of_the_scope_keeps_its_stored_cell(centres, stor
     assert rows_of(centres)[:2] == [["X", "a", 9], ["X", "b", 9]]
     result, _ = store_rows(rows=[*given, {"id": "c", "n": 9}], **arguments)
     assert "Row 3 of rows is not in the scope" in str(result.error)
+
+
+@pytest.mark.parametrize("missing", [None, math.nan, pd.NA], ids=["None", "NaN", "NA"])
+def test_missing_value_in_the_scope_is_null(centres, mirror, missing):
+    _, counts = mirror(centres, [None, "a", 6], where={"centre": missing})
+    assert counts == (0, 1, 0)
+
+
+def test_numpy_value_in_the_scope(centres, mirror):
+    _, counts = mirror(centres, ["Y", "a", 3], where={"n": np.int64(3)}, delete_missing=False)
+    assert counts == (0, 0, 0)
 
 
 def test_values_of_a_dictionary_are_quoted(alice, centres, mirror, rows_of):

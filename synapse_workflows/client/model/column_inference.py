@@ -6,6 +6,7 @@ are compared in the form in which they are written when the table is stored.
 
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from itertools import zip_longest
@@ -26,6 +27,15 @@ _INT64_RANGE: Final = range(-(2**63), 2**63)
 #: Kind of a NumPy dtype -> column type.
 _DTYPE_TYPES: Final[Mapping[str, ColumnTypeName]] = MappingProxyType(
     {"b": "BOOLEAN", "f": "DOUBLE", "i": "INTEGER", "M": "DATE"}
+)
+#: Start of the name of a dtype of pandas, polars or Arrow, in lower case -> column type.
+_DTYPE_NAMES: Final[Mapping[str, ColumnType]] = MappingProxyType(
+    {
+        r"u?int\d": ColumnType.INTEGER,
+        r"float|double|halffloat": ColumnType.DOUBLE,
+        r"bool": ColumnType.BOOLEAN,
+        r"date|timestamp": ColumnType.DATE,
+    }
 )
 #: Types of the columns of a CSV file, narrowest first; all other text is STRING or LARGETEXT.
 _TEXT_TYPES: Final = (ColumnType.BOOLEAN, ColumnType.INTEGER, ColumnType.DOUBLE)
@@ -93,14 +103,24 @@ def _infer_csv_columns(lines: Iterable[str]) -> list[Column]:
     return [one.create_column() for one in columns]
 
 
+def parse_dtype(dtype: Any) -> ColumnType | None:
+    """Return the column type of a dtype of pandas, polars or Arrow; None for text and others."""
+    name = str(dtype).lower()
+    return next((kind for pattern, kind in _DTYPE_NAMES.items() if re.match(pattern, name)), None)
+
+
 class ColumnInference(Protocol):
     """Inference of a column from its values, one after the other."""
 
     def add(self, value: Any) -> None:
         """Add a value."""
 
-    def create_column(self) -> Column:
-        """Create the column for the values added so far."""
+    def create_column(self, declared: ColumnType | None = None) -> Column:
+        """Create the column for the values added so far.
+
+        Args:
+            declared: Type of a column without values; None for STRING.
+        """
 
 
 class TextColumnInference:
@@ -125,9 +145,11 @@ class TextColumnInference:
         self._longest = max(self._longest, cell_values.utf16_length(cell))
         self._types = [one for one in self._types if _fits_text(cell, one)]
 
-    def create_column(self) -> Column:
+    def create_column(self, declared: ColumnType | None = None) -> Column:
         """Create the column; integers with nulls become DOUBLE, as in pandas."""
         types = self._types
+        if self._is_empty and declared is not None:
+            return _create_column(self.name, declared)
         if not types or self._is_empty:
             return _create_text_column(self.name, self._longest)
         if types[0] is ColumnType.INTEGER and self._has_nulls:
@@ -205,13 +227,15 @@ class ValueColumnInference:
             self._scalars.add(value)
         self._measure(value)
 
-    def create_column(self) -> Column:
+    def create_column(self, declared: ColumnType | None = None) -> Column:
         """Create the column.
 
         Raises:
             ValueError: No column type supports all values.
         """
-        column_type = self._infer_type()
+        has_values = self._scalars.count or self._lists or self._mappings
+        column_type = None if has_values else declared
+        column_type = column_type or self._infer_type()
         if column_type is None:
             if self._invalid is not None:
                 raise ValueError(
