@@ -115,8 +115,8 @@ def _quote(value: Any) -> str:
     value = to_builtin(value)
     if is_missing(value):
         raise AirflowFailException(
-            "Invalid where: a list of allowed values contains None or NaN. Write the condition as SQL: "
-            "centre is null or centre in ('X', 'Y')"
+            "Invalid where: a list of allowed values contains None or NaN. Write the condition as "
+            "SQL: centre is null or centre in ('X', 'Y')"
         )
     if isinstance(value, bool):
         return str(value).lower()
