@@ -6,6 +6,8 @@ The annotations are in `submissionAnnotations`, which only the organizers of a c
 - `claimed_by` (STRING): the task that holds the claim, `dag/run/task[map_index]`.
 - `claim_expires_on` (TIMESTAMP_MS): end of the lease. A claim that has ended has no such
   annotation; `claimed_by` is then the task that has ended it.
+- `claim_attempts` (LONG): number of claims since the submission had its last result. A submission
+  with a result, or one that was marked for the organizers, has no such annotation.
 """
 
 from collections.abc import Mapping
@@ -19,7 +21,12 @@ from synapse_workflows.client.model.cell_values import from_epoch_millis
 CLAIM_ID: Final = "claim_id"
 CLAIMED_BY: Final = "claimed_by"
 EXPIRES_ON: Final = "claim_expires_on"
+ATTEMPTS: Final = "claim_attempts"
+#: Annotation that tells the organizers why a submission was marked.
+CLAIM_ERROR: Final = "claim_error"
 _CLAIM_KEYS: Final = (CLAIM_ID, CLAIMED_BY, EXPIRES_ON)
+#: Names that the annotations of a result cannot have.
+RESERVED_NAMES: Final = (*_CLAIM_KEYS, ATTEMPTS)
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,14 @@ def set_claim(status: Mapping[str, Any], record: ClaimRecord) -> dict[str, Any]:
     return replace_annotations(status, values)
 
 
+def get_attempts(status: Mapping[str, Any]) -> int:
+    """Return the number of claims since the submission had its last result."""
+    try:
+        return max(0, int(_first_value(get_annotations(status), ATTEMPTS) or 0))
+    except ValueError:
+        return 0
+
+
 def remove_claim(status: Mapping[str, Any]) -> dict[str, Any]:
     """Return a status without a claim."""
     return replace_annotations(status, dict.fromkeys(_CLAIM_KEYS))
@@ -97,11 +112,11 @@ def check_result_names(annotations: Mapping[str, Any]) -> None:
     Raises:
         ValueError: A key is the name of an annotation of the claim.
     """
-    for key in _CLAIM_KEYS:
+    for key in RESERVED_NAMES:
         if key in annotations:
             raise ValueError(
-                f"Invalid annotation name {key!r}: {', '.join(_CLAIM_KEYS)} describe the claim on "
-                "the submission. Choose another name."
+                f"Invalid annotation name {key!r}: {', '.join(RESERVED_NAMES)} describe the claim "
+                "on the submission. Choose another name."
             )
 
 

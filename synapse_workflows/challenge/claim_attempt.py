@@ -1,10 +1,11 @@
 """An attempt to claim one submission, by compare-and-set on the etag of its status."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from synapse_workflows.challenge.claim_annotations import ClaimRecord, set_claim
+from synapse_workflows.challenge.claim_limit import ClaimLimit, count_claim, reset_count
 from synapse_workflows.challenge.claims import Claim, build_claim
 from synapse_workflows.challenge.evaluation_queue import QueuedSubmission
 from synapse_workflows.challenge.server_clock import compute_expiry, get_server_clock
@@ -34,6 +35,7 @@ class ClaimOptions:
         lease: Time until the claims expire, in seconds.
         max_per_submitter: Maximum number of submissions of one team or user with `new_status`;
             None for no limit.
+        limit: Maximum number of claims on a submission that end without a result.
     """
 
     status: SubmissionStatusName = "RECEIVED"
@@ -42,6 +44,7 @@ class ClaimOptions:
     max_claims: int | None = None
     lease: float = DEFAULT_LEASE
     max_per_submitter: int | None = None
+    limit: ClaimLimit = field(default_factory=ClaimLimit)
 
 
 class ClaimAttempt:
@@ -72,10 +75,15 @@ class ClaimAttempt:
         self._written: ClaimRecord | None = None
 
     def run(self, evaluation_id: str) -> Claim | None:
-        """Claim the submission; settle it and return None if its cancellation was requested.
+        """Claim the submission.
+
+        If its cancellation was requested, or it was claimed too often, it gets another status.
 
         Args:
             evaluation_id: ID of the evaluation.
+
+        Returns:
+            The claim; None if the submission was not claimed.
 
         Raises:
             LostRaceError: The submission has another status, or another task has claimed it.
@@ -89,33 +97,50 @@ class ClaimAttempt:
         submission = self._submission
         status = update_status(self._client, submission.id, self._change, submission.status)
         if self._written is None or self._written.expires_on is None:
-            self._client.logger.info(
-                "The submitter has cancelled the submission %s; its status is now %s",
-                submission.id,
-                self._options.cancelled_status,
-            )
+            self._log_end(status)
             return None
         return build_claim(status, evaluation_id)
+
+    def _log_end(self, status: Mapping[str, Any]) -> None:
+        if status.get("cancelRequested"):
+            message = "The submitter has cancelled the submission %s; its status is now %s"
+            self._client.logger.info(message, self._submission.id, status["status"])
+        else:
+            self._client.logger.warning(
+                "The submission %s was claimed %s times without a result, which is the limit "
+                "max_attempts; its status is now %s",
+                self._submission.id,
+                self._options.limit.max_attempts,
+                status["status"],
+            )
 
     def _change(self, status: dict[str, Any]) -> Mapping[str, Any] | None:
         if self._written is not None and ClaimRecord.of(status) == self._written:
             return None  # the response to this update was lost
-        self._require_claimable(status)
-        changes = {"status": self._options.new_status, "canCancel": True}
-        self._written = self._record
+        is_own = self._is_own(status)
+        self._written = replace(self._record, expires_on=None)
         if status.get("cancelRequested"):
-            changes = {"status": self._options.cancelled_status, "canCancel": False}
-            self._written = replace(self._record, expires_on=None)
-        return set_claim(status, self._written) | changes
+            cancelled = {"status": self._options.cancelled_status, "canCancel": False}
+            return reset_count(set_claim(status, self._written)) | cancelled
+        if not is_own and self._options.limit.is_reached(status):
+            return self._options.limit.mark(status, self._written)
+        self._written = self._record
+        claimed = {"status": self._options.new_status, "canCancel": True}
+        return set_claim(status if is_own else count_claim(status), self._record) | claimed
 
-    def _require_claimable(self, status: Mapping[str, Any]) -> None:
-        if status["status"] == self._options.status:
-            return
+    def _is_own(self, status: Mapping[str, Any]) -> bool:
+        """Return whether the task has the claim already; False if it may claim the submission.
+
+        Raises:
+            LostRaceError: The submission cannot be claimed.
+        """
         record = ClaimRecord.of(status)
         if status["status"] == self._options.new_status and record is not None:
             holder = (self._record.claim_id, self._record.claimed_by)
             if (record.claim_id, record.claimed_by) == holder and record.expires_on is not None:
-                return
+                return True
             if record.is_expired(get_server_clock(self._client).now()):
-                return
-        raise LostRaceError(self._submission.id)
+                return False
+        if status["status"] != self._options.status:
+            raise LostRaceError(self._submission.id)
+        return False

@@ -3,6 +3,7 @@
 SynapseError
 └─ ClaimError                  .submission_id
     ├─ ClaimHeldError          another task has the claim, and its lease has not run out
+    ├─ ClaimLimitError         the submission was claimed too often without a result
     ├─ ClaimLostError          the claim has ended, or another task has taken it over
     └─ ClaimFinishedError      the claim was finished: .status
 """
@@ -32,6 +33,10 @@ class ClaimHeldError(ClaimError):
     """Another task has the claim, and its lease has not run out. A later try may succeed."""
 
     _retry_category = RetryCategory.CONFLICT
+
+
+class ClaimLimitError(ClaimError):
+    """The submission was claimed too often without a result; it is marked for the organizers."""
 
 
 class ClaimLostError(ClaimError):

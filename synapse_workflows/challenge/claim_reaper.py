@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypedDict
 
 from synapse_workflows.challenge.claim_annotations import (
+    CLAIM_ERROR,
     ClaimRecord,
     replace_annotations,
     set_claim,
 )
 from synapse_workflows.challenge.claim_attempt import CancelledStatus, LostRaceError
 from synapse_workflows.challenge.claim_ids import create_claim_id, shorten_claimant
+from synapse_workflows.challenge.claim_limit import reset_count
 from synapse_workflows.challenge.evaluation_queue import (
     QueuedSubmission,
     get_modification_time,
@@ -24,9 +26,6 @@ from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseBadRequestError, SynapseNotFoundError
 from synapse_workflows.client.model.argument_types import SubmissionStatusName
 from synapse_workflows.idempotency.task_state import TaskState
-
-#: Annotation that tells the organizers why a submission was marked.
-CLAIM_ERROR: Final = "claim_error"
 
 _STATE_KEY: Final = "reap_submissions"
 
@@ -228,9 +227,9 @@ def _apply(status: dict[str, Any], done: ReapedSubmission) -> dict[str, Any]:
     """Return a status with what was done."""
     changed = status | {"status": done["status"]}
     if done["action"] == "cancelled":
-        return changed | {"canCancel": False}
+        return reset_count(changed) | {"canCancel": False}
     if done["action"] == "marked":
-        return replace_annotations(changed, {CLAIM_ERROR: _explain(done)})
+        return replace_annotations(reset_count(changed), {CLAIM_ERROR: _explain(done)})
     return changed
 
 

@@ -1,7 +1,7 @@
 """Rules by which a task takes a claim on a submission."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from synapse_workflows.challenge.claim_annotations import ClaimRecord, set_claim
@@ -11,11 +11,12 @@ from synapse_workflows.challenge.claim_errors import (
     ClaimLostError,
 )
 from synapse_workflows.challenge.claim_ids import create_claim_id
+from synapse_workflows.challenge.claim_limit import ClaimLimit, count_claim
 from synapse_workflows.challenge.server_clock import compute_expiry, format_time, get_server_clock
 from synapse_workflows.client.core.session import Session
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClaimTaker:
     """Change of a status that makes a task the holder of the claim.
 
@@ -27,6 +28,7 @@ class ClaimTaker:
         status: Status of submissions that anyone may claim.
         new_status: Status of claimed submissions.
         retake_finished: Make a new claim if the task has finished the submission before.
+        limit: Maximum number of claims.
     """
 
     client: Session
@@ -36,9 +38,12 @@ class ClaimTaker:
     status: str
     new_status: str
     retake_finished: bool
+    limit: ClaimLimit
+    #: End of the claim that was written because the limit is reached; None if it is not.
+    marked: ClaimRecord | None = field(default=None, init=False)
 
-    def change(self, status: dict[str, Any]) -> dict[str, Any]:
-        """Return the status with the claim of the task.
+    def change(self, status: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the status with the claim of the task, or marked if the limit is reached.
 
         Raises:
             ClaimHeldError: Another task holds a claim whose lease has not run out; or the
@@ -46,7 +51,16 @@ class ClaimTaker:
             ClaimFinishedError: The task has finished the submission.
             ClaimLostError: The submission has another status.
         """
-        claim_id = self._existing_claim_id(status) or create_claim_id()
+        if self.marked is not None and ClaimRecord.of(status) == self.marked:
+            return None  # the response to this update was lost
+        claim_id = self._existing_claim_id(status)
+        self.marked = None
+        if claim_id is None:
+            claim_id = create_claim_id()
+            if self.limit.is_reached(status):
+                self.marked = ClaimRecord(claim_id, self.claimant, None)
+                return self.limit.mark(status, self.marked)
+            status = count_claim(status)
         record = ClaimRecord(claim_id, self.claimant, compute_expiry(self.client, self.lease))
         return set_claim(status, record) | {"status": self.new_status, "canCancel": True}
 
@@ -58,6 +72,13 @@ class ClaimTaker:
         if record is None or record.expires_on is None:
             self._check_ended(status, record)
             return None
+        if status["status"] != self.new_status:
+            raise ClaimLostError(
+                f"The submission {status['id']} has the status {status['status']} instead of "
+                f"{self.new_status}: it was changed after {record.claimed_by} had claimed it, or "
+                f"the claim has another new_status. Set it to {self.status} to evaluate it",
+                str(status["id"]),
+            )
         if self._is_own(record):
             return record.claim_id
         if record.is_live(get_server_clock(self.client).now()):

@@ -6,10 +6,11 @@ same submission. The clock of the server decides whether a lease has run out.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from synapse_workflows.challenge.claim_annotations import (
+    ATTEMPTS,
     EXPIRES_ON,
     ClaimRecord,
     check_result_names,
@@ -17,8 +18,13 @@ from synapse_workflows.challenge.claim_annotations import (
     replace_annotations,
     set_claim,
 )
-from synapse_workflows.challenge.claim_errors import ClaimFinishedError, ClaimLostError
+from synapse_workflows.challenge.claim_errors import (
+    ClaimFinishedError,
+    ClaimLimitError,
+    ClaimLostError,
+)
 from synapse_workflows.challenge.claim_ids import shorten_claimant
+from synapse_workflows.challenge.claim_limit import ClaimLimit, count_claim
 from synapse_workflows.challenge.claim_takeover import ClaimTaker
 from synapse_workflows.challenge.server_clock import compute_expiry, format_time
 from synapse_workflows.challenge.submission_status import update_status
@@ -41,6 +47,8 @@ class Claim:
         claim_id: Identifies the claim.
         claimed_by: The task that holds the claim, `dag/run/task[map_index]`.
         expires_on: End of the lease, by the clock of the server: ISO 8601, UTC.
+        submission_status: Status of the submission when it was claimed. If it has another status,
+            an organizer has changed it, and the claim is lost. It is not part of the JSON.
     """
 
     submission_id: str
@@ -50,26 +58,30 @@ class Claim:
     claim_id: str
     claimed_by: str
     expires_on: str
+    submission_status: str = field(default="EVALUATION_IN_PROGRESS", compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the claim as JSON."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in _JSON_KEYS}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Return a claim from its JSON; other keys are ignored.
 
         Raises:
-            ValueError: A key is missing.
+            ValueError: A key is missing, or the ID of the submission is invalid.
         """
-        names = cls.__dataclass_fields__
-        missing = [name for name in names if value.get(name) is None]
+        missing = [name for name in _JSON_KEYS if value.get(name) is None]
         if missing:
             raise ValueError(
                 f"Invalid claim {dict(value)!r:.200}: {', '.join(missing)} missing. Expected an "
                 "item of the result of SynapseClaimSubmissionsOperator."
             )
-        return cls(**{name: value[name] for name in names})
+        values = {name: value[name] for name in _JSON_KEYS}
+        return cls(**values | {"submission_id": parse_submission_id(value["submission_id"])})
+
+
+_JSON_KEYS: Final = tuple(one.name for one in fields(Claim) if one.name != "submission_status")
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,10 @@ class Renewal:
     is_cancel_requested: bool
 
 
+#: Any number of claims is permitted.
+NO_LIMIT: Final = ClaimLimit(max_attempts=None)
+
+
 def take_claim(
     client: Session,
     submission: Mapping[str, Any] | str | int,
@@ -94,6 +110,7 @@ def take_claim(
     status: SubmissionStatusName = "RECEIVED",
     new_status: SubmissionStatusName = "EVALUATION_IN_PROGRESS",
     retake_finished: bool = False,
+    limit: ClaimLimit = NO_LIMIT,
 ) -> Claim:
     """Start or continue the work of a task on a submission.
 
@@ -109,8 +126,11 @@ def take_claim(
         status: Status of submissions that anyone may claim.
         new_status: Status of claimed submissions.
         retake_finished: Take the claim again if it was finished, to evaluate the submission again.
+        limit: Maximum number of claims. A submission that was claimed as often as this without a
+            result is marked for the organizers.
 
     Raises:
+        ClaimLimitError: The submission was claimed too often, and is marked.
         ClaimHeldError: Another task holds a claim whose lease has not run out; or the submission
             is being evaluated without a claim.
         ClaimFinishedError: The given claim, or the last claim of the task, was finished.
@@ -126,8 +146,17 @@ def take_claim(
     submission_id = given.submission_id if given else parse_submission_id(submission)
     claimant = shorten_claimant(claimant)
     handed_over = (given.claim_id, given.claimed_by) if given else None
-    taker = ClaimTaker(client, handed_over, claimant, lease, status, new_status, retake_finished)
+    taker = ClaimTaker(
+        client, handed_over, claimant, lease, status, new_status, retake_finished, limit
+    )
     taken = update_status(client, submission_id, taker.change)
+    if taker.marked is not None:
+        raise ClaimLimitError(
+            f"The submission {submission_id} was claimed {limit.max_attempts} times without a "
+            f"result, which is the limit max_attempts. It has the status {limit.error_status} "
+            f"now. Find out why it was not evaluated, then set its status to {status}",
+            submission_id,
+        )
     evaluation_id = given.evaluation_id if given else _read_evaluation_id(client, submission_id)
     return build_claim(taken, evaluation_id)
 
@@ -200,7 +229,7 @@ def finish_claim(
             if current["status"] == status:
                 return None
             raise
-        values = {**(annotations or {}), EXPIRES_ON: None}
+        values = {**(annotations or {}), EXPIRES_ON: None, ATTEMPTS: None}
         changed = replace_annotations(current, values)
         return changed | {"status": status, "canCancel": False}
 
@@ -213,6 +242,7 @@ def release_claim(
     *,
     status: SubmissionStatusName = "RECEIVED",
     annotations: Mapping[str, Any] | None = None,
+    is_attempt: bool = True,
 ) -> dict[str, Any]:
     """End a claim without a result, so that another task can claim the submission.
 
@@ -221,6 +251,7 @@ def release_claim(
         claim: The claim.
         status: New status of the submission.
         annotations: Annotations to set, as for `finish_claim`.
+        is_attempt: Whether the claim counts as an attempt to evaluate the submission.
 
     Returns:
         The SubmissionStatus.
@@ -240,6 +271,8 @@ def release_claim(
             return None  # released before
         _require_own(current, claim)
         changed = replace_annotations(remove_claim(current), annotations or {})
+        if not is_attempt:
+            changed = count_claim(changed, -1)
         return changed | {"status": status}
 
     return update_status(client, claim.submission_id, change)
@@ -280,6 +313,7 @@ def build_claim(status: Mapping[str, Any], evaluation_id: str) -> Claim:
         claim_id=record.claim_id,
         claimed_by=record.claimed_by,
         expires_on=format_time(record.expires_on),
+        submission_status=status["status"],
     )
 
 
@@ -310,6 +344,13 @@ def _require_own(status: Mapping[str, Any], claim: Claim) -> ClaimRecord:
             f"the status {status['status']}",
             submission_id,
             status,
+        )
+    if status["status"] != claim.submission_status:
+        raise ClaimLostError(
+            f"The status of the submission {submission_id} was changed from "
+            f"{claim.submission_status} to {status['status']} while {claim.claimed_by} had a "
+            "claim on it; it is left as it is",
+            submission_id,
         )
     return record
 

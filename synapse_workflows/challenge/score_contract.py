@@ -7,8 +7,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, Final
 
-from synapse_workflows.challenge.claim_annotations import CLAIM_ID, CLAIMED_BY, EXPIRES_ON
-from synapse_workflows.challenge.claim_reaper import CLAIM_ERROR
+from synapse_workflows.challenge.claim_annotations import CLAIM_ERROR, RESERVED_NAMES
 from synapse_workflows.challenge.scorer_process import ScorerError
 from synapse_workflows.client.model.annotations import MAX_CHARACTERS, to_synapse_annotations
 from synapse_workflows.client.model.cell_values import utf16_length
@@ -31,7 +30,7 @@ REASONS_ANNOTATION: Final = "validation_errors"
 _RESERVED: Final = frozenset(
     {
         *(RESULTS_ID, RESULTS_VERSION, ERROR_ANNOTATION, REASONS_ANNOTATION),
-        *(CLAIM_ID, CLAIMED_BY, EXPIRES_ON, CLAIM_ERROR),
+        *(*RESERVED_NAMES, CLAIM_ERROR),
     }
 )
 _MAX_RESULTS: Final = 16 * MiB

@@ -276,6 +276,6 @@ class SubmissionClaimer:
         """Release a claim that exceeds a limit."""
         claim = self._claims.pop(submission.id)
         try:
-            release_claim(self._client, claim, status=self._options.status)
+            release_claim(self._client, claim, status=self._options.status, is_attempt=False)
         except (ClaimError, SynapseNotFoundError) as error:
             self._client.logger.info("No claim to release: %s", error)

@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
@@ -21,6 +21,7 @@ from synapse_workflows.challenge.claim_attempt import CancelledStatus
 from synapse_workflows.challenge.claim_errors import ClaimError, ClaimFinishedError
 from synapse_workflows.challenge.claim_heartbeat import CancellationRequestedError, ClaimHeartbeat
 from synapse_workflows.challenge.claim_ids import describe_claimant
+from synapse_workflows.challenge.claim_limit import ClaimLimit
 from synapse_workflows.challenge.claims import (
     Claim,
     finish_claim,
@@ -101,7 +102,8 @@ class ScoringOptions:
     status: SubmissionStatusName = "RECEIVED"
     new_status: SubmissionStatusName = "EVALUATION_IN_PROGRESS"
     on_error: OnError = "release"
-    error_status: SubmissionStatusName | None = None
+    error_status: SubmissionStatusName = "RECEIVED"
+    limit: ClaimLimit = field(default_factory=ClaimLimit)
     cancelled_status: CancelledStatus = "REJECTED"
     enforce_quota: bool = False
 
@@ -171,6 +173,7 @@ class SubmissionScoring:
             new_status=options.new_status,
             # of the same task, before it was cleared
             retake_finished=is_first,
+            limit=options.limit,
         )
 
     def _finish_task(self, saved: Mapping[str, Any]) -> SubmissionScore:
@@ -295,12 +298,9 @@ class SubmissionScoring:
         cause = error.__cause__ if isinstance(error.__cause__, ScorerError) else error
         reason = cause.reason if isinstance(cause, ScorerError) else str(cause)
         text = to_text_annotation([f"{type(cause).__name__}: {reason}"])
-        if options.on_error == "release":
-            status = options.error_status or options.status
-            release_claim(self.client, claim, status=status, annotations={ERROR_ANNOTATION: text})
-        else:
-            status = options.error_status or "OPEN"
-            finish_claim(self.client, claim, status=status, annotations={ERROR_ANNOTATION: text})
+        end_claim = release_claim if options.on_error == "release" else finish_claim
+        status = options.error_status
+        end_claim(self.client, claim, status=status, annotations={ERROR_ANNOTATION: text})
         _log.error(
             "Submission %s was not evaluated; it gets the status %s", self.submission_id, status
         )

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from synapse_workflows.challenge.claim_attempt import CancelledStatus
+from synapse_workflows.challenge.claim_limit import DEFAULT_MAX_ATTEMPTS, ClaimLimit
 from synapse_workflows.challenge.score_results import StoredFile, check_store
 from synapse_workflows.challenge.scorer_process import ScorerLimits
 from synapse_workflows.challenge.scorer_program import (
@@ -25,7 +26,11 @@ from synapse_workflows.client.model.argument_types import SubmissionStatusName
 from synapse_workflows.hooks.entity_ids import parse_entity_id
 from synapse_workflows.operator_arguments import check_choice, optional_mapping, parse_seconds
 from synapse_workflows.operators.base import SynapseOperator
-from synapse_workflows.operators.submissions import check_claim_statuses
+from synapse_workflows.operators.submissions import (
+    check_claim_statuses,
+    check_count,
+    choose_error_status,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -87,8 +92,11 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
         on_error: What to do with the submission when the task fails: `release` it, so that it is
             claimed again, or `mark` it for the organizers. In both cases, the annotation
             `scoring_error` says what failed.
-        error_status: Status after an error; the default is `status` for `release`, and OPEN for
-            `mark`.
+        error_status: Status after an error. The default is `status` for `release`; for `mark` it
+            is OPEN, or CLOSED if OPEN is one of the other statuses.
+        max_attempts: Maximum number of claims on a submission that end without a result, as for
+            `SynapseClaimSubmissionsOperator`. A submission that was claimed as often as this is
+            marked for the organizers, and the task fails. None for no limit.
         cancelled_status: Status of a submission whose submitter requests the cancellation while
             the task runs. The programs are stopped.
         enforce_quota: Whether a submission gets the status REJECTED if the current quota of the
@@ -141,13 +149,19 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
         new_status: SubmissionStatusName = "EVALUATION_IN_PROGRESS",
         on_error: OnError = "release",
         error_status: SubmissionStatusName | None = None,
+        max_attempts: int | None = DEFAULT_MAX_ATTEMPTS,
         cancelled_status: CancelledStatus = "REJECTED",
         enforce_quota: bool = False,
         **kwargs: Any,
     ) -> None:
         check_claim_statuses(status, new_status, cancelled_status)
         check_choice(on_error, "on_error", OnError)
-        _check_error_status(error_status, on_error, status, new_status)
+        check_count(max_attempts, "max_attempts")
+        self._mark_status = choose_error_status(
+            None if error_status == status and on_error == "release" else error_status,
+            status,
+            new_status,
+        )
         self._limits = ScorerLimits(
             None if time_limit is None else parse_seconds(time_limit, "time_limit"),
             _check_memory_limit(memory_limit),
@@ -175,6 +189,7 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
         self.new_status = new_status
         self.on_error = on_error
         self.error_status = error_status
+        self.max_attempts = max_attempts
         self.cancelled_status = cancelled_status
         self.enforce_quota = enforce_quota
 
@@ -218,10 +233,16 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
             status=self.status,
             new_status=self.new_status,
             on_error=self.on_error,
-            error_status=self.error_status,
+            error_status=self._choose_error_status(),
+            limit=ClaimLimit(self.max_attempts, self._mark_status),
             cancelled_status=self.cancelled_status,
             enforce_quota=self.enforce_quota,
         )
+
+    def _choose_error_status(self) -> SubmissionStatusName:
+        if self.on_error == "mark":
+            return self._mark_status
+        return self.error_status or self.status
 
     def _parse_program(self, context: "Context", value: Any, argument: str) -> ScorerProgram:
         """Parse a program, and render the templates in the words of a command."""
@@ -235,18 +256,3 @@ def _check_memory_limit(value: Any) -> int | None:
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
         return value
     raise ValueError(f"Invalid memory_limit={value!r}: expected a positive number of bytes")
-
-
-def _check_error_status(
-    error_status: str | None, on_error: str, status: str, new_status: str
-) -> None:
-    """Check that the status after an error is neither that of a result nor that of a claim."""
-    if error_status is None:
-        return
-    check_choice(error_status, "error_status", SubmissionStatusName)
-    taken = {"SCORED", "INVALID", new_status} | ({status} if on_error == "mark" else set())
-    if error_status in taken:
-        raise ValueError(
-            f"Invalid error_status {error_status!r}: it must differ from SCORED and INVALID, from "
-            "new_status, and with on_error='mark' from status"
-        )

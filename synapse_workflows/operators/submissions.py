@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -13,6 +13,7 @@ from synapse_workflows.challenge.claim_attempt import (
     ClaimOptions,
 )
 from synapse_workflows.challenge.claim_ids import describe_claimant
+from synapse_workflows.challenge.claim_limit import DEFAULT_MAX_ATTEMPTS, ClaimLimit
 from synapse_workflows.challenge.claim_reaper import (
     OnExpired,
     ReapedSubmission,
@@ -27,6 +28,10 @@ from synapse_workflows.operators.base import SynapseOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+#: Default statuses of submissions that are marked for the organizers. The first one that differs
+#: from `status` and `new_status` is used.
+_ERROR_STATUSES: Final[Sequence[SubmissionStatusName]] = ("OPEN", "CLOSED", "ACCEPTED")
 
 
 class SynapseClaimSubmissionsOperator(SynapseOperator):
@@ -62,6 +67,11 @@ class SynapseClaimSubmissionsOperator(SynapseOperator):
             team, that have `new_status` at the same time; None for no limit. More submissions
             stay in the queue for a later run.
         cancelled_status: Status of submissions whose cancellation was requested.
+        max_attempts: Maximum number of claims on a submission that end without a result, for
+            example because its evaluation stops the worker each time. The submission then gets
+            `error_status`, and the annotation `claim_error` says why. None for no limit.
+        error_status: Status of these submissions; None for OPEN, or CLOSED if OPEN is one of the
+            other statuses.
         skip_if_empty: Skip the task, and the tasks downstream, if there is nothing to claim.
         kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
 
@@ -82,12 +92,16 @@ class SynapseClaimSubmissionsOperator(SynapseOperator):
         lease: float | timedelta = DEFAULT_LEASE,
         max_per_submitter: int | None = None,
         cancelled_status: CancelledStatus = "REJECTED",
+        max_attempts: int | None = DEFAULT_MAX_ATTEMPTS,
+        error_status: SubmissionStatusName | None = None,
         skip_if_empty: bool = False,
         **kwargs: Any,
     ) -> None:
         check_claim_statuses(status, new_status, cancelled_status)
-        _check_count(max_claims, "max_claims")
-        _check_count(max_per_submitter, "max_per_submitter")
+        check_count(max_claims, "max_claims")
+        check_count(max_per_submitter, "max_per_submitter")
+        check_count(max_attempts, "max_attempts")
+        choose_error_status(error_status, status, new_status)
         parse_seconds(lease, "lease")
         super().__init__(**({"multiple_outputs": False} | kwargs))
         self.evaluation_id = evaluation_id
@@ -97,6 +111,8 @@ class SynapseClaimSubmissionsOperator(SynapseOperator):
         self.lease = lease
         self.max_per_submitter = max_per_submitter
         self.cancelled_status: CancelledStatus = cancelled_status
+        self.max_attempts = max_attempts
+        self.error_status = error_status
         self.skip_if_empty = skip_if_empty
 
     def execute(self, context: "Context") -> list[dict[str, Any]]:
@@ -121,6 +137,10 @@ class SynapseClaimSubmissionsOperator(SynapseOperator):
             max_claims=limit,
             lease=parse_seconds(self.lease, "lease"),
             max_per_submitter=self.max_per_submitter,
+            limit=ClaimLimit(
+                self.max_attempts,
+                choose_error_status(self.error_status, self.status, self.new_status),
+            ),
         )
 
 
@@ -140,7 +160,8 @@ class SynapseReapSubmissionsOperator(SynapseOperator):
         new_status: Status of claimed submissions, as for `SynapseClaimSubmissionsOperator`.
         on_expired: `release` puts a submission back into the queue; `mark` sets `error_status`,
             and the annotation `claim_error` to the reason.
-        error_status: Status of marked submissions.
+        error_status: Status of marked submissions; None for OPEN, or CLOSED if OPEN is one of the
+            other statuses.
         cancelled_status: Status of submissions whose submitter has requested the cancellation.
         unclaimed_after: Also release or mark submissions with `new_status` and without a claim,
             whose status has not changed for this time: seconds or a timedelta. None leaves them;
@@ -161,19 +182,14 @@ class SynapseReapSubmissionsOperator(SynapseOperator):
         status: SubmissionStatusName = "RECEIVED",
         new_status: SubmissionStatusName = "EVALUATION_IN_PROGRESS",
         on_expired: OnExpired = "release",
-        error_status: SubmissionStatusName = "OPEN",
+        error_status: SubmissionStatusName | None = None,
         cancelled_status: CancelledStatus = "REJECTED",
         unclaimed_after: float | timedelta | None = None,
         **kwargs: Any,
     ) -> None:
         check_claim_statuses(status, new_status, cancelled_status)
         check_choice(on_expired, "on_expired", OnExpired)
-        check_choice(error_status, "error_status", SubmissionStatusName)
-        if error_status == new_status or (on_expired == "mark" and error_status == status):
-            raise ValueError(
-                f"Invalid error_status {error_status!r}: it must differ from status and "
-                "new_status, so that a marked submission is not claimed again"
-            )
+        choose_error_status(error_status, status, new_status)
         if unclaimed_after is not None:
             parse_seconds(unclaimed_after, "unclaimed_after")
         super().__init__(**({"multiple_outputs": False} | kwargs))
@@ -181,7 +197,7 @@ class SynapseReapSubmissionsOperator(SynapseOperator):
         self.status: SubmissionStatusName = status
         self.new_status: SubmissionStatusName = new_status
         self.on_expired: OnExpired = on_expired
-        self.error_status: SubmissionStatusName = error_status
+        self.error_status = error_status
         self.cancelled_status: CancelledStatus = cancelled_status
         self.unclaimed_after = unclaimed_after
 
@@ -195,7 +211,7 @@ class SynapseReapSubmissionsOperator(SynapseOperator):
             status=self.status,
             new_status=self.new_status,
             on_expired=self.on_expired,
-            error_status=self.error_status,
+            error_status=choose_error_status(self.error_status, self.status, self.new_status),
             cancelled_status=self.cancelled_status,
             unclaimed_after=unclaimed_after,
         )
@@ -222,7 +238,37 @@ def check_claim_statuses(status: Any, new_status: Any, cancelled_status: Any) ->
         )
 
 
-def _check_count(value: Any, argument: str) -> None:
+def choose_error_status(
+    error_status: SubmissionStatusName | None, status: str, new_status: str
+) -> SubmissionStatusName:
+    """Return the status of submissions that are marked for the organizers.
+
+    Args:
+        error_status: The status; None for the first one of OPEN and CLOSED that is not taken.
+        status: Status of submissions that can be claimed.
+        new_status: Status of claimed submissions.
+
+    Raises:
+        ValueError: `error_status` is unknown, or is the status of another state.
+    """
+    if error_status is None:
+        return next(one for one in _ERROR_STATUSES if one not in (status, new_status))
+    check_choice(error_status, "error_status", SubmissionStatusName)
+    if error_status in (status, new_status, "SCORED", "INVALID"):
+        raise ValueError(
+            f"Invalid error_status {error_status!r}: it must differ from status and new_status, "
+            "so that a marked submission is not claimed again, and from SCORED and INVALID, "
+            "because it was not evaluated"
+        )
+    return error_status
+
+
+def check_count(value: Any, argument: str) -> None:
+    """Check that a limit is a positive integer, or None.
+
+    Raises:
+        ValueError: It is not.
+    """
     is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
     if value is not None and not is_count:
         raise ValueError(f"Invalid {argument}={value!r}: expected None or a positive integer")

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from synapse_workflows import SynapseScoreSubmissionOperator
-from synapse_workflows.challenge.claim_errors import ClaimHeldError, ClaimLostError
+from synapse_workflows.challenge.claim_errors import ClaimHeldError, ClaimLimitError, ClaimLostError
 
 GOOD = "id,1\n"
 
@@ -84,7 +84,7 @@ def test_failing_scorer_releases_the_submission(score, challenge, scorer):
     assert result.state == "failed"
     status, annotations = challenge.get_status(submission)
     assert status["status"] == "RECEIVED"
-    assert annotations.keys() == {"scoring_error"}
+    assert annotations.keys() == {"scoring_error", "claim_attempts"}
     assert scorer.__name__ in annotations["scoring_error"][1][0] or "limit" in str(result.error)
     assert challenge.list_files(submission) == {}
 
@@ -128,12 +128,33 @@ def test_failing_command_releases_the_submission(score, challenge, script, text)
         ({"on_error": "mark"}, "OPEN"),
         ({"error_status": "REJECTED"}, "REJECTED"),
         ({"on_error": "mark", "error_status": "VALIDATED"}, "VALIDATED"),
+        ({"error_status": "RECEIVED"}, "RECEIVED"),
+        ({"status": "OPEN"}, "OPEN"),
+        ({"status": "OPEN", "on_error": "mark"}, "CLOSED"),
     ],
 )
 def test_status_after_an_error(score, challenge, arguments, status):
     submission = challenge.submit_text(GOOD)
+    challenge.update(submission, status=arguments.get("status", "RECEIVED"))
     score(submission, scorer=crash, **arguments)
     assert challenge.get_status(submission)[0]["status"] == status
+
+
+def test_submission_that_fails_in_each_run_is_marked_for_the_organizers(score, challenge):
+    submission = challenge.submit_text(GOOD)
+    states = []
+    for tries in (2, 2, 1):
+        result, _ = score(submission, scorer=crash, max_attempts=2, max_tries=1, tries=tries)
+        states.append(challenge.get_status(submission)[0]["status"])
+        assert result.state == "failed"
+    assert states == ["RECEIVED", "RECEIVED", "OPEN"]
+    assert isinstance(result.error, ClaimLimitError)
+    annotations = challenge.get_status(submission)[1]
+    assert "2 claims have ended" in annotations["claim_error"][1][0]
+    challenge.update(submission, status="RECEIVED")
+    result, _ = score(submission, scorer=score_one, max_attempts=2)
+    assert result.state == "success"
+    assert not {"claim_error", "scoring_error"} & challenge.get_status(submission)[1].keys()
 
 
 def test_claim_is_kept_while_retries_remain(score, challenge):

@@ -166,6 +166,8 @@ def test_reapers_and_claimers_at_the_same_time_act_once_each(socket_service, que
         ({"error_status": "BROKEN"}, "Invalid error_status 'BROKEN'"),
         ({"error_status": "EVALUATION_IN_PROGRESS"}, "so that a marked submission is not claimed"),
         ({"on_expired": "mark", "error_status": "RECEIVED"}, "so that a marked submission"),
+        ({"on_expired": "mark", "error_status": "INVALID"}, "Invalid error_status 'INVALID'"),
+        ({"on_expired": "mark", "error_status": "SCORED"}, "Invalid error_status 'SCORED'"),
         ({"status": "EVALUATION_IN_PROGRESS"}, "they must differ"),
         ({"unclaimed_after": 0}, "Invalid unclaimed_after=0"),
         ({"cancelled_status": "OPEN"}, "Invalid cancelled_status 'OPEN'"),

@@ -12,8 +12,10 @@ from support.submission_queue import SubmissionQueue
 from synapse_workflows.challenge.claim_errors import (
     ClaimFinishedError,
     ClaimHeldError,
+    ClaimLimitError,
     ClaimLostError,
 )
+from synapse_workflows.challenge.claim_limit import ClaimLimit
 from synapse_workflows.challenge.claims import (
     Claim,
     finish_claim,
@@ -173,7 +175,7 @@ def test_released_submission_can_be_claimed_by_others(syn, queue, submission):
     claim = take_claim(syn, submission, A, 60)
     release_claim(syn, claim, annotations={"scoring_error": "no memory"})
     release_claim(syn, claim)
-    assert queue.annotations(submission) == {"scoring_error": "no memory"}
+    assert queue.annotations(submission) == {"scoring_error": "no memory", "claim_attempts": "1"}
     with pytest.raises(ClaimLostError, match="has ended"):
         renew_claim(syn, claim, 60)
     assert take_claim(syn, claim.to_json(), B, 60).claimed_by == B
@@ -186,6 +188,63 @@ def test_submission_that_an_organizer_put_back_can_be_claimed(syn, queue, submis
     assert taken.claim_id != claim.claim_id
     with pytest.raises(ClaimLostError):
         renew_claim(syn, claim, 60)
+
+
+@pytest.mark.parametrize("status", ["RECEIVED", "REJECTED", "SCORED"])
+def test_status_that_an_organizer_sets_ends_the_claim(syn, queue, submission, status):
+    claim = take_claim(syn, submission, A, 60)
+    queue.update(submission, status=status)
+    for change in (
+        lambda: renew_claim(syn, claim, 60),
+        lambda: finish_claim(syn, claim, status="INVALID"),
+        lambda: release_claim(syn, claim, status="OPEN"),
+    ):
+        with pytest.raises(ClaimLostError, match=f"from EVALUATION_IN_PROGRESS to {status}"):
+            change()
+    assert queue.status(submission)["status"] == status
+    if status != "RECEIVED":
+        with pytest.raises(ClaimLostError, match=f"status {status} instead of EVALUATION_IN"):
+            take_claim(syn, claim.to_json(), A, 60)
+        assert queue.status(submission)["status"] == status
+
+
+def test_submission_that_was_claimed_too_often_is_marked_for_the_organizers(
+    syn, queue, submission
+):
+    limit = ClaimLimit(2, "CLOSED")
+    first = take_claim(syn, submission, A, 60, limit=limit)
+    take_claim(syn, first.to_json(), B, 60, limit=limit)
+    queue.expire(submission)
+    second = take_claim(syn, submission, A, 60, limit=limit)
+    assert queue.annotations(submission)["claim_attempts"] == "2"
+    assert take_claim(syn, submission, A, 60, limit=limit).claim_id == second.claim_id
+    queue.expire(submission)
+    with pytest.raises(ClaimLimitError, match="claimed 2 times without a result") as error:
+        take_claim(syn, submission, B, 60, limit=limit)
+    assert error.value.retry_category is RetryCategory.PERMANENT
+    status, annotations = queue.status(submission), queue.annotations(submission)
+    assert (status["status"], status["canCancel"]) == ("CLOSED", False)
+    assert annotations["claim_error"] == "Not evaluated: 2 claims have ended without a result"
+    assert not {"claim_attempts", "claim_expires_on"} & annotations.keys()
+    with pytest.raises(ClaimLostError):
+        renew_claim(syn, second, 60)
+    queue.update(submission, status="RECEIVED")
+    take_claim(syn, submission, B, 60, limit=limit)
+    assert queue.annotations(submission)["claim_attempts"] == "1"
+
+
+def test_result_ends_the_count_of_claims(syn, queue, submission):
+    release_claim(syn, take_claim(syn, submission, A, 60))
+    release_claim(syn, take_claim(syn, submission, A, 60), is_attempt=False)
+    assert queue.annotations(submission)["claim_attempts"] == "1"
+    finish_claim(syn, take_claim(syn, submission, A, 60), status="SCORED")
+    assert "claim_attempts" not in queue.annotations(submission)
+
+
+def test_number_of_claims_that_cannot_be_read_is_none(syn, queue, submission):
+    queue.annotate(submission, claim_attempts=("STRING", "many"))
+    take_claim(syn, submission, A, 60, limit=ClaimLimit(1))
+    assert queue.annotations(submission)["claim_attempts"] == "1"
 
 
 def test_submission_in_progress_without_a_claim_is_not_taken(syn, queue, submission):
@@ -207,7 +266,8 @@ def test_withdrawn_submission_and_invalid_values_are_errors(syn, submission):
     syn.restDELETE(f"/evaluation/submission/{submission}")
     with pytest.raises(SynapseNotFoundError):
         renew_claim(syn, claim, 60)
-    for given in ("syn12", None, True, "", {"submission_id": submission}, [claim.to_json()]):
+    path = claim.to_json() | {"submission_id": f"{submission}/status"}
+    for given in ("syn12", None, True, "", {"submission_id": submission}, [claim.to_json()], path):
         with pytest.raises(ValueError, match=r"Invalid (submission|claim)"):
             take_claim(syn, given, A, 60)
 

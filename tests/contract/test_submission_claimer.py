@@ -12,6 +12,8 @@ from support.submission_queue import SubmissionQueue
 
 from synapse_workflows import File
 from synapse_workflows.challenge.claim_attempt import ClaimOptions
+from synapse_workflows.challenge.claim_errors import ClaimLimitError
+from synapse_workflows.challenge.claim_limit import ClaimLimit
 from synapse_workflows.challenge.claims import finish_claim, release_claim, renew_claim, take_claim
 from synapse_workflows.challenge.submission_claimer import claim_submissions
 from synapse_workflows.client.errors import (
@@ -133,6 +135,30 @@ def test_expired_claims_are_taken_over_once(queue, claim):
     assert queue.annotations(submissions[0])["claimed_by"] == B
 
 
+def test_submissions_whose_claims_end_without_a_result_are_marked(queue, claim):
+    submissions = queue.submit(2)
+    limit = ClaimLimit(2, "CLOSED")
+    for number in range(2):
+        assert claim(f"dag/run_{number}/claim", limit=limit) == submissions
+        queue.expire(submissions[0])
+        queue.update(submissions[1], status="RECEIVED")
+    submissions += queue.submit()
+    assert claim("dag/run_3/claim", limit=limit) == submissions[2:]
+    assert queue.with_status("CLOSED") == set(submissions[:2])
+    for submission in submissions[:2]:
+        annotations = queue.annotations(submission)
+        assert "2 claims have ended without a result" in annotations["claim_error"]
+        assert annotations["claimed_by"] == "dag/run_3/claim"
+        assert not {"claim_attempts", "claim_expires_on"} & annotations.keys()
+
+
+def test_retry_of_a_task_makes_no_new_claim(queue, claim):
+    submission = queue.submit()[0]
+    for _ in range(4):
+        assert claim(A, limit=ClaimLimit(1)) == [submission]
+    assert queue.annotations(submission)["claim_attempts"] == "1"
+
+
 def test_two_tasks_that_take_over_at_the_same_time_share(client_of, queue, claim):
     submissions = queue.submit(12)
     claim()
@@ -185,6 +211,7 @@ def test_lost_response_is_recognized_as_the_own_claim(faulty):
     assert [one.submission_id for one in claims] == submissions
     versions = [queue.status(one)["statusVersion"] for one in submissions]
     assert versions == [1, 1, 1]
+    assert [queue.annotations(one)["claim_attempts"] for one in submissions] == ["1", "1", "1"]
 
 
 def test_lost_responses_do_not_disturb_the_holder_of_a_claim(faulty):
@@ -207,6 +234,22 @@ def test_lost_responses_do_not_disturb_the_holder_of_a_claim(faulty):
     status = finish_claim(syn, again, status="SCORED", annotations={"auc": 0.5})
     assert status["status"] == "SCORED"
     assert queue.annotations(submission)["auc"] == "0.5"
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_lost_response_to_the_mark_of_a_submission_changes_nothing(faulty, is_listed):
+    injector, syn, queue = faulty
+    submission, limit = queue.submit()[0], ClaimLimit(1)
+    release_claim(syn, take_claim(syn, submission, B, 60))
+    injector.at(STATUS_PUT, lambda: None, after=True, respond=False)
+    if is_listed:
+        options = ClaimOptions(limit=limit)
+        assert claim_submissions(syn, queue.id, A, options, new_task()) == []
+    else:
+        with pytest.raises(ClaimLimitError):
+            take_claim(syn, submission, A, 60, limit=limit, retake_finished=True)
+    status = queue.status(submission)
+    assert (status["status"], status["statusVersion"]) == ("OPEN", 3)
 
 
 def test_change_of_another_property_is_no_lost_race(faulty):
