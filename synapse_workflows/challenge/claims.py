@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from synapse_workflows.challenge.claim_annotations import (
     ATTEMPTS,
+    CLAIM_ERROR,
     EXPIRES_ON,
     ClaimRecord,
     check_result_names,
@@ -229,7 +230,7 @@ def finish_claim(
             if current["status"] == status:
                 return None
             raise
-        values = {**(annotations or {}), EXPIRES_ON: None, ATTEMPTS: None}
+        values = dict.fromkeys((EXPIRES_ON, ATTEMPTS, CLAIM_ERROR)) | dict(annotations or {})
         changed = replace_annotations(current, values)
         return changed | {"status": status, "canCancel": False}
 

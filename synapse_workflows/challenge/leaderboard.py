@@ -18,6 +18,7 @@ from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model.status_annotations import from_submission_status_annotations
 from synapse_workflows.client.model.submissions import Submission, SubmissionStatus
 from synapse_workflows.constants import SubmissionStatusEnum
+from synapse_workflows.lineage.activity_writer import add_known_version
 
 #: Whose best submission is ranked: of each user who submitted, of each team (users without a team
 #: stand for themselves), or all submissions.
@@ -102,7 +103,10 @@ class Leaderboard:
     def used(self) -> list[str]:
         """The ranked entities with their versions: `syn123.4`."""
         found = (self.submissions[one.submission.submission_id] for one in self.ranking.ranked)
-        return list(dict.fromkeys(f"{one.entityId}.{one.versionNumber}" for one in found))
+        versions = dict.fromkeys((one.entityId, one.versionNumber) for one in found)
+        for entity_id, version in versions:
+            add_known_version(self.client, entity_id, version)
+        return [f"{entity_id}.{version}" for entity_id, version in versions]
 
     def build_rows(self) -> list[dict[str, Any]]:
         """Return the rows of the board, best first.

@@ -14,6 +14,7 @@ from synapse_workflows.client.model.entity import File
 from synapse_workflows.client.model.submissions import Submission
 from synapse_workflows.hooks.file_references import SynapseFile, local_path
 from synapse_workflows.idempotency.staging import as_local_file, flatten, is_list
+from synapse_workflows.lineage.activity_writer import add_known_version
 
 if TYPE_CHECKING:
     from synapse_workflows.hooks.synapse import SynapseHook
@@ -61,6 +62,7 @@ def fetch_inputs(
         claim.submission_id, downloadFile=predictions is None, downloadLocation=str(target)
     )
     used: list[Any] = [f"{submission.entityId}.{submission.versionNumber}"]
+    add_known_version(hook.client, submission.entityId, submission.versionNumber)
     path = _require_submitted_file(submission) if predictions is None else None
     if predictions is not None:
         path, url = _copy_predictions(predictions, target)

@@ -63,7 +63,6 @@ class ActivityWriter:
         self._inherited = Record()
         self._common_urls_only = False
         self._versions: dict[str, EntityRef | None] = {}
-        self._known: set[EntityRef] = set()
 
     @property
     def saved(self) -> Mapping[str, Any] | None:
@@ -294,7 +293,7 @@ class ActivityWriter:
         declared = {entry.ref for entry in sources.with_origins(Origin.DECLARED).entries()}
         for ref in declared:
             if isinstance(ref, EntityRef) and ref.version is not None:
-                self._require_version(ref)
+                require_source(self.client, ref)
         for ref in list(iter_unpinned(sources, self.client.repoEndpoint)):
             current = self._get_current(ref, is_declared=ref in declared)
             if current is None:
@@ -304,12 +303,6 @@ class ActivityWriter:
             elif current.version is not None:
                 record = record.replace_ref(ref, current)
         return record
-
-    def _require_version(self, ref: EntityRef) -> None:
-        """Check once that a declared version exists."""
-        if ref not in self._known:
-            require_source(self.client, ref)
-            self._known.add(ref)
 
     def _get_current(self, ref: EntityRef, *, is_declared: bool) -> EntityRef | None:
         """Return the current version of an entity, or None if the entity is not readable."""
@@ -334,7 +327,8 @@ class ActivityWriter:
 def require_source(client: Session, ref: EntityRef) -> None:
     """Check that a declared source exists, in the declared version.
 
-    A source that the caller may not read, or of another Synapse, is not checked.
+    A source that the caller may not read, or of another Synapse, is not checked. A version is
+    checked once.
 
     Raises:
         SynapseNotFoundError: The source does not exist.
@@ -345,6 +339,9 @@ def require_source(client: Session, ref: EntityRef) -> None:
     """
     if ref.site not in (None, client.repoEndpoint):
         return
+    known = _get_known_versions(client)
+    if (ref.id, ref.version) in known:
+        return
     version = "" if ref.version is None else f"/version/{ref.version}"
     try:
         client.call("GET", f"/entity/{ref.id}{version}")
@@ -352,6 +349,21 @@ def require_source(client: Session, ref: EntityRef) -> None:
         client.logger.debug("%s is declared as a source and is not readable", ref)
     except SynapseNotFoundError as error:
         raise _unknown_source_error(ref, error) from error
+    if ref.version is not None:
+        known.add((ref.id, ref.version))
+
+
+def add_known_version(client: Session, entity_id: str, version: int) -> None:
+    """Declare that a version existed, also if it was deleted since.
+
+    Synapse keeps a copy of a submitted version, so it is a source of a score after its deletion.
+    """
+    _get_known_versions(client).add((entity_id, version))
+
+
+def _get_known_versions(client: Session) -> set[tuple[str, int | None]]:
+    known: set[tuple[str, int | None]] = client.get_or_create("lineage.known_versions", set)
+    return known
 
 
 def _unknown_source_error(ref: EntityRef, error: SynapseNotFoundError) -> SynapseNotFoundError:

@@ -187,6 +187,18 @@ def test_submitted_version_is_used(alice, rank, submit, sources_of):
     assert sources_of(result["file"]["id"])[0] == [f"{submission.entityId}.1"]
 
 
+def test_ranked_entities_that_were_deleted(alice, rank, submit, sources_of):
+    deleted, purged, kept = submit(auc=0.7), submit("carol", auc=0.6), submit("bob", auc=0.5)
+    for submission in (deleted, purged):
+        alice.delete(submission.entityId)
+    alice.restPUT(f"/trashcan/purge/{purged.entityId}")
+    state, result = rank(table_name="board", best_per="all")
+    assert state.state == "success", state.error
+    expected = sorted(map(reference, (deleted, purged, kept)))
+    assert sorted(sources_of(result["file"]["id"])[0]) == expected
+    assert sorted(sources_of(result["table"]["id"])[0]) == expected
+
+
 @pytest.mark.parametrize(
     ("best_per", "expected"), [("submitter", "234"), ("team", "24"), ("all", "2341")]
 )

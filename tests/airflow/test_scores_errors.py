@@ -8,7 +8,11 @@ from datetime import timedelta
 import pytest
 
 from synapse_workflows import SynapseScoreSubmissionOperator
-from synapse_workflows.challenge.claim_errors import ClaimHeldError, ClaimLimitError, ClaimLostError
+from synapse_workflows.challenge.claim_errors import (
+    ClaimHeldError,
+    ClaimLimitError,
+    ClaimLostError,
+)
 
 GOOD = "id,1\n"
 

@@ -22,6 +22,7 @@ TESTED_BY = {
     "challenge/claim_attempt": "contract/test_submission_claimer.py",
     "challenge/claim_errors": "contract/test_claims.py",
     "challenge/claim_ids": "contract/test_claims.py",
+    "challenge/claim_limit": "contract/test_claims.py",
     "challenge/claim_reaper": "airflow/test_submissions_reap.py",
     "challenge/claim_takeover": "contract/test_claims.py",
     "challenge/evaluation_queue": "contract/test_submission_claimer.py",
