@@ -117,6 +117,12 @@ def test_invalid_evaluation_id_is_rejected(syn, invalid):
         syn.getEvaluation(invalid)
 
 
+@pytest.mark.parametrize("invalid", [None, "", "  ", 9600001, b"queue", True])
+def test_invalid_evaluation_name_is_rejected(syn, invalid):
+    with pytest.raises(ValueError, match="Invalid name of an evaluation"):
+        syn.getEvaluationByName(invalid)
+
+
 def test_unknown_evaluation_is_not_found(syn):
     with pytest.raises(SynapseNotFoundError):
         syn.getEvaluation(987654321)

@@ -91,6 +91,19 @@ def test_empty_text_is_an_error(syn, bob_id):
         syn.sendMessage([bob_id], "subject", "")
 
 
+def test_recipients_of_any_iterable(syn, bob):
+    profile = bob.getUserProfile()
+    owner = profile.ownerId
+    for recipients in ((owner,), {owner}, iter([int(owner)]), [profile]):
+        assert syn.sendMessage(recipients, "subject", "text")["recipients"] == [owner]
+
+
+@pytest.mark.parametrize("recipients", ["3300002", 3300002, None, b"33", {"a": 1}, [None]])
+def test_recipients_that_are_no_list(syn, recipients):
+    with pytest.raises(ValueError, match="Invalid userIds|couldn't find id"):
+        syn.sendMessage(recipients, "subject", "text")
+
+
 @pytest.mark.parametrize(
     ("recipients", "error", "reason"),
     [

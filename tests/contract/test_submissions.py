@@ -107,14 +107,21 @@ def test_own_submissions_require_no_access(syn, bob, evaluation, submit):
     [
         ({"limit": 0}, ValueError, "limit=0"),
         ({"offset": -1}, ValueError, "offset=-1"),
+        ({"limit": None}, ValueError, "limit=None"),
+        ({"limit": True}, ValueError, "limit=True"),
+        ({"offset": "5"}, ValueError, "offset='5'"),
+        ({"status": ""}, ValueError, "Invalid status ''"),
+        ({"status": 0}, ValueError, "Invalid status 0"),
+        ({"status": "", "myOwn": True}, ValueError, "Invalid status ''"),
         ({"limit": 101}, SynapseBadRequestError, "limit must be between 0 and 100"),
         ({"status": "DONE"}, SynapseBadRequestError, "DONE"),
         ({"status": "DONE", "myOwn": True}, ValueError, "DONE"),
     ],
 )
 def test_invalid_lists_are_rejected(syn, evaluation, arguments, error, message):
-    with pytest.raises(error, match=message):
-        list(syn.getSubmissionBundles(evaluation, **arguments))
+    for function in (syn.getSubmissions, syn.getSubmissionBundles):
+        with pytest.raises(error, match=message):
+            list(function(evaluation, **arguments))
 
 
 def test_submission_is_the_submitted_version(syn, project, submit, make_file, tmp_path):
@@ -175,6 +182,8 @@ def test_unknown_submission_or_keyword_is_rejected(syn, submit):
         syn.getSubmission(987654321)
     with pytest.raises(TypeError, match="version_number"):
         syn.getSubmission(submit(), version_number=1)
+    with pytest.raises(TypeError, match="version is the submitted one"):
+        syn.getSubmission(submit(), version=1)
 
 
 def test_store_status_with_score_and_annotations(syn, submit):
@@ -232,6 +241,12 @@ def test_outdated_status_is_rejected(syn, submit):
         ({"submissionAnnotations": {"a": b"x"}}, "'a'"),
         ({"submissionAnnotations": {"a": [1, None]}}, "'a' has the missing value None"),
         ({"submissionAnnotations": {"a": 2**70}}, "limited to 64 bits"),
+        ({"submissionAnnotations": "auc"}, "Invalid submissionAnnotations 'auc'"),
+        ({"submissionAnnotations": [1]}, "Invalid submissionAnnotations"),
+        (
+            {"annotations": {"longAnnos": [{"key": "n", "value": 2**63}]}},
+            f"Invalid value {2**63} of annotation 'n'",
+        ),
         ({"annotations": {"auc": 0.5}}, "to_submission_status_annotations"),
         ({"score": math.nan}, "Invalid score nan"),
         ({"score": 1.5}, "between 0 and 1"),
@@ -243,7 +258,18 @@ def test_invalid_status_is_rejected(syn, submit, changes, message):
     status = syn.getSubmissionStatus(submission)
     with pytest.raises(ValueError, match=message):
         syn.store(SubmissionStatus(**{**status, **changes}))
+    changed = syn.getSubmissionStatus(submission)
+    changed.update(changes)
+    with pytest.raises(ValueError, match=message):
+        syn.store(changed)
     assert syn.getSubmissionStatus(submission) == status
+
+
+def test_annotations_of_rest_api_are_assigned(syn, submit):
+    status = syn.getSubmissionStatus(submit())
+    values = {"auc": {"type": "DOUBLE", "value": ["0.5"]}}
+    status.submissionAnnotations = {"id": "1", "etag": "x", "annotations": values}
+    assert syn.store(status).submissionAnnotations == {"auc": [0.5]}
 
 
 def test_legacy_annotations_are_private_or_public(syn, bob, evaluation, submit):

@@ -65,6 +65,12 @@ def test_update_stores_a_score_between_0_and_1(organiser, submission, score):
     assert organiser.update_status(submission, score=score)["score"] == float(score)
 
 
+@pytest.mark.parametrize("score", ["high", True, [1]])
+def test_score_that_is_not_a_number_returns_400(organiser, submission, score):
+    response = organiser.try_update_status(submission, score=score)
+    assert_error(response, 400, "score must be a number.")
+
+
 @pytest.mark.parametrize("score", [-0.01, 1.01, "high", True, [1]])
 def test_invalid_score_returns_400(organiser, submission, score):
     assert_error(organiser.try_update_status(submission, score=score), 400)

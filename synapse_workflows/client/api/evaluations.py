@@ -39,12 +39,15 @@ def getEvaluationByName(syn: Session, name: str) -> Evaluation:
         name: The exact name.
 
     Raises:
+        ValueError: `name` is not text, or is empty.
         SynapseNotFoundError: No evaluation has this name, or the caller may not read it.
 
     Source:
         GET /evaluation/name/{name}
         https://rest-docs.synapse.org/rest/GET/evaluation/name/name.html
     """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"Invalid name of an evaluation {name!r:.80}: expected text, not empty.")
     return Evaluation(**syn.call("GET", Evaluation.getByNameURI(name)).object)
 
 

@@ -3,17 +3,18 @@
 Source: https://rest-docs.synapse.org (MessageController)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from synapse_workflows.client.core import message_flow
 from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.client.transfer.text_upload import upload_text
 
 
 def sendMessage(
     syn: Session,
-    userIds: Sequence[str],
+    userIds: Iterable[Any],
     messageSubject: str | None,
     messageBody: str,
     contentType: str = "text/plain",
@@ -22,7 +23,7 @@ def sendMessage(
 
     Args:
         syn: The session that sends the requests.
-        userIds: Principal IDs of users and teams, at most 50.
+        userIds: Principal IDs of users and teams, or profiles and teams, at most 50.
         messageSubject: Subject of the message.
         messageBody: Text of the message, not empty.
         contentType: ``text/plain`` or ``text/html``.
@@ -32,7 +33,7 @@ def sendMessage(
         ``fileHandleId``, ``inReplyToRoot``.
 
     Raises:
-        ValueError: The text is empty.
+        ValueError: The text is empty, or `userIds` is not a list of IDs.
         SynapseBadRequestError: A recipient does not exist, there is none, or there are too many.
         SynapseForbiddenError: The caller may not send messages to a team.
         SynapseTooManyRequestsError: The caller has sent too many messages, 10 in 60 seconds.
@@ -40,6 +41,21 @@ def sendMessage(
     Source:
         POST /file/multipart of the file service, POST /message
     """
+    recipients = _parse_recipients(userIds)
     handle_id = syn.run(upload_text(messageBody, "message.txt", contentType))
-    call = message_flow.create_call(userIds, messageSubject, handle_id)
+    call = message_flow.create_call(recipients, messageSubject, handle_id)
     return syn.call(call.method, call.path, json=call.body).object
+
+
+def _parse_recipients(user_ids: Any) -> list[str]:
+    """Return the IDs of the recipients.
+
+    Raises:
+        ValueError: The value is not a list, or an item has no ID.
+    """
+    if isinstance(user_ids, str | bytes | Mapping) or not isinstance(user_ids, Iterable):
+        raise ValueError(
+            f"Invalid userIds {user_ids!r:.80}: expected a list of principal IDs, for example "
+            "['3300001']."
+        )
+    return [id_of(one) for one in user_ids]

@@ -65,7 +65,8 @@ def getSubmissions(
         offset: Number of submissions to skip.
 
     Raises:
-        ValueError: `evaluation` is not an evaluation, or `limit` or `offset` is out of range.
+        ValueError: `evaluation` is not an evaluation, `limit` or `offset` is out of range, or
+            `status` is empty; with `myOwn`, also if `status` is unknown.
         SynapseBadRequestError: `status` is unknown.
         SynapseForbiddenError: The caller may not read the submissions.
         SynapseNotFoundError: The evaluation does not exist.
@@ -106,7 +107,8 @@ def getSubmissionBundles(
         offset: Number of submissions to skip.
 
     Raises:
-        ValueError: `evaluation` is not an evaluation, or `limit` or `offset` is out of range.
+        ValueError: `evaluation` is not an evaluation, `limit` or `offset` is out of range, or
+            `status` is empty; with `myOwn`, also if `status` is unknown.
         SynapseBadRequestError: `status` is unknown.
         SynapseForbiddenError: The caller may not read the submissions.
         SynapseNotFoundError: The evaluation does not exist.
@@ -144,6 +146,12 @@ def getSubmission(syn: Session, id: Any, **kwargs: Unpack[SubmissionKeywords]) -
         GET /evaluation/submission/{id}
         https://rest-docs.synapse.org/rest/GET/evaluation/submission/subId.html
     """
+    unknown = kwargs.keys() - SubmissionKeywords.__annotations__
+    if unknown:
+        raise TypeError(
+            f"Unexpected keywords {', '.join(sorted(unknown))}; known are "
+            f"{', '.join(SubmissionKeywords.__annotations__)}. The version is the submitted one."
+        )
     options = GetOptions.from_keywords(kwargs)
     number = parse_numeric_id(id, "submission")
     submission = Submission(**syn.call("GET", Submission.getURI(number)).object)
@@ -193,11 +201,12 @@ def _iter_list(
     own: bool,
 ) -> Iterator[dict[str, Any]]:
     """Iterate over the items of a list of submissions."""
-    if limit < 1 or offset < 0:
+    if not _is_integer(limit) or not _is_integer(offset) or limit < 1 or offset < 0:
         raise ValueError(
             f"Invalid page: limit={limit!r}, offset={offset!r}. The limit is 1 to 100 submissions "
             "per page, the offset is 0 or more."
         )
+    _check_status(status, is_known=own)
     path = f"/evaluation/{parse_evaluation_id(evaluation)}/{route}"
     if own:
         # Synapse ignores the status in the lists of own submissions.
@@ -211,6 +220,29 @@ def _iter_list(
     found = syn.run(flows.collect_items(call))
     # A later page repeats items if other submissions get the status meanwhile.
     return iter({_get_submission_id(one): one for one in found}.values())
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_status(status: Any, *, is_known: bool) -> None:
+    """Check the status of a list, because an empty text would select all submissions.
+
+    Args:
+        status: The status; None for all.
+        is_known: Whether to require a known status. Otherwise, Synapse checks it.
+
+    Raises:
+        ValueError: The status is not text, is empty, or is unknown.
+    """
+    if status is None or (isinstance(status, str) and status.strip() and not is_known):
+        return
+    if status not in list(SubmissionStatusEnum):
+        raise ValueError(
+            f"Invalid status {status!r}: expected one of {', '.join(SubmissionStatusEnum)}, or "
+            "None for all submissions."
+        )
 
 
 def _get_submission_id(item: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from synapse_workflows.client.model.cell_values import to_builtin, to_epoch_millis
 
+_LONG: Final = 2**63
 _META_KEYS: Final = ("objectId", "scopeId")
 _LISTS: Final = ("stringAnnos", "longAnnos", "doubleAnnos")
 _KEYS: Final = frozenset({*_META_KEYS, *_LISTS})
@@ -101,7 +102,7 @@ def require_status_form(annotations: Any) -> None:
     """Validate that annotations have the legacy form, because Synapse ignores all other keys.
 
     Raises:
-        ValueError: They were not converted.
+        ValueError: They were not converted, or an integer has more than 64 bits.
     """
     if annotations is not None and not _has_status_form(annotations):
         raise ValueError(
@@ -109,6 +110,13 @@ def require_status_form(annotations: Any) -> None:
             f"{', '.join(_LISTS)}. Set submissionAnnotations instead, or convert the values with "
             "to_submission_status_annotations(values, is_private=...)."
         )
+    for entry in (annotations or {}).get("longAnnos") or ():
+        value = entry.get("value") if isinstance(entry, Mapping) else None
+        if isinstance(value, int) and not -_LONG <= value < _LONG:
+            raise ValueError(
+                f"Invalid value {value} of annotation {entry.get('key')!r}. Integers are limited "
+                "to 64 bits; store larger numbers as strings."
+            )
 
 
 def _has_status_form(annotations: Any) -> bool:

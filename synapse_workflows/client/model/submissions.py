@@ -82,7 +82,8 @@ class SubmissionStatus(RestObject):
                 have the form of the REST API, or the score is NaN or infinite.
         """
         body = dict(self)
-        values = _keep_nan(self.get("submissionAnnotations") or {})
+        given = self.get("submissionAnnotations") or {}
+        values = _keep_nan(_parse_annotations(str(self.id), self.etag, given))
         body["submissionAnnotations"] = {
             "id": str(self.id),
             "etag": self.etag,
@@ -109,10 +110,19 @@ class SubmissionStatus(RestObject):
 
 
 def _parse_annotations(id: str, etag: str, values: Mapping[str, Any]) -> Annotations:
-    """Convert annotations in any form to `Annotations`."""
+    """Convert annotations in any form to `Annotations`.
+
+    Raises:
+        ValueError: The value is not a mapping, or an annotation has an invalid type or value.
+    """
     if isinstance(values, Annotations):
         return values
-    if "annotations" in values and _JSON_KEYS.issuperset(values):
+    if not isinstance(values, Mapping):
+        raise ValueError(
+            f"Invalid submissionAnnotations {values!r:.80} of submission {id}: expected values by "
+            "key, for example {'accuracy': 0.9}."
+        )
+    if isinstance(values.get("annotations"), Mapping) and _JSON_KEYS.issuperset(values):
         return annotation_model.from_synapse_annotations({"id": id, "etag": etag, **values})
     return Annotations(id, etag, values)
 

@@ -135,7 +135,7 @@ def get_number(body: Body, key: str) -> float | None:
         return None
     try:
         return float(parse_text(value, key).replace("_", "?"))  # float() would accept 1_000
-    except ValueError:
+    except (BadRequest, ValueError):
         raise BadRequest(f"{key} must be a number.") from None
 
 
