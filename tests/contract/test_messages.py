@@ -100,7 +100,7 @@ def test_recipients_of_any_iterable(syn, bob):
 
 @pytest.mark.parametrize("recipients", ["3300002", 3300002, None, b"33", {"a": 1}, [None]])
 def test_recipients_that_are_no_list(syn, recipients):
-    with pytest.raises(ValueError, match="Invalid userIds|couldn't find id"):
+    with pytest.raises(ValueError, match=r"Invalid userIds|couldn't find id"):
         syn.sendMessage(recipients, "subject", "text")
 
 

@@ -46,8 +46,9 @@ def getEvaluationByName(syn: Session, name: str) -> Evaluation:
         GET /evaluation/name/{name}
         https://rest-docs.synapse.org/rest/GET/evaluation/name/name.html
     """
-    if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"Invalid name of an evaluation {name!r:.80}: expected text, not empty.")
+    given: Any = name
+    if not isinstance(given, str) or not given.strip():
+        raise ValueError(f"Invalid name of an evaluation {given!r:.80}: expected text, not empty.")
     return Evaluation(**syn.call("GET", Evaluation.getByNameURI(name)).object)
 
 

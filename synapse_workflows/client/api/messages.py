@@ -54,7 +54,7 @@ def _parse_recipients(user_ids: Any) -> list[str]:
         ValueError: The value is not a list, or an item has no ID.
     """
     if isinstance(user_ids, str | bytes | Mapping) or not isinstance(user_ids, Iterable):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 - as documented
             f"Invalid userIds {user_ids!r:.80}: expected a list of principal IDs, for example "
             "['3300001']."
         )

@@ -118,7 +118,7 @@ def _parse_annotations(id: str, etag: str, values: Mapping[str, Any]) -> Annotat
     if isinstance(values, Annotations):
         return values
     if not isinstance(values, Mapping):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 - as documented
             f"Invalid submissionAnnotations {values!r:.80} of submission {id}: expected values by "
             "key, for example {'accuracy': 0.9}."
         )
