@@ -182,10 +182,7 @@ def check_flags(**flags: Any) -> None:
     """
     for argument, value in flags.items():
         if not isinstance(value, bool):
-            raise InvalidArgumentError(
-                f"Invalid {argument} of type {type(value).__name__}: expected True or False, not "
-                f"{value!r:.100}"
-            )
+            raise invalid_type(value, argument, "True or False")
 
 
 def parse_seconds(value: Any, argument: str) -> float:
@@ -238,7 +235,7 @@ def check_provenance(
     return activity
 
 
-def invalid_type(value: Any, argument: str, expected: str) -> AirflowFailException:
+def invalid_type(value: Any, argument: str, expected: str) -> InvalidArgumentError:
     """Return the error for an argument of the wrong type.
 
     Args:
@@ -247,7 +244,7 @@ def invalid_type(value: Any, argument: str, expected: str) -> AirflowFailExcepti
         expected: Description of the expected value, with its article.
     """
     shown = "" if value is None else f" of type {type(value).__name__}"
-    return AirflowFailException(
+    return InvalidArgumentError(
         f"Invalid {argument}{shown}: expected {expected}, not {value!r:.100}"
     )
 
