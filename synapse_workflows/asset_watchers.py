@@ -7,6 +7,7 @@ from airflow.sdk import Asset, AssetWatcher
 from synapse_workflows.assets import get_submissions_uri
 from synapse_workflows.client.api.evaluations import parse_evaluation_id
 from synapse_workflows.client.model.argument_types import SubmissionStatusName
+from synapse_workflows.operator_arguments import check_text
 from synapse_workflows.triggers.submissions import SynapseSubmissionTrigger
 
 
@@ -41,6 +42,8 @@ def synapse_submissions_asset(
     Raises:
         ValueError: An argument is invalid.
     """
+    if name is not None:
+        check_text(name, "name")
     uri = get_submissions_uri(parse_evaluation_id(evaluation_id), status, name)
     trigger = SynapseSubmissionTrigger(
         evaluation_id=evaluation_id,

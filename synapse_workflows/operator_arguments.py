@@ -133,6 +133,20 @@ def require_text(value: Any, argument: str) -> str:
     raise invalid_type(value, argument, "text")
 
 
+def check_text(value: Any, argument: str) -> None:
+    """Check an argument of the constructor that is text, not empty.
+
+    Args:
+        value: Value of the argument.
+        argument: Name of the argument, for the error message.
+
+    Raises:
+        InvalidArgumentError: The value is empty or is not text.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidArgumentError(f"Invalid {argument}={value!r:.80}: expected text, not empty")
+
+
 def optional_mapping(value: Any, argument: str) -> dict[str, Any]:
     """Return a dictionary; an empty one for None.
 

@@ -33,15 +33,16 @@ class SubmissionOperations:
         Raises:
             ValueError: Invalid ID.
             SynapseNotFoundError: The evaluation does not exist.
-            SynapseForbiddenError: The user may not read the evaluation.
+            SynapseForbiddenError: The user lacks READ_PRIVATE_SUBMISSION on the evaluation.
 
         Source:
-            GET /evaluation/{id}/submission/count
+            GET /evaluation/{id}/submission/status/all
         """
         _warn("monitor_evaluation_queue", "SynapseSubmissionSensor")
-        path = f"/evaluation/{parse_evaluation_id(evaluation_id)}/submission/count"
-        params = {"status": SubmissionStatusEnum.RECEIVED.value}
-        return int(self.client.call("GET", path, params=params).json) > 0
+        # The count of submissions cannot be restricted to a status.
+        path = f"/evaluation/{parse_evaluation_id(evaluation_id)}/submission/status/all"
+        params = {"status": SubmissionStatusEnum.RECEIVED.value, "limit": 1, "offset": 0}
+        return bool(self.client.call("GET", path, params=params).object["results"])
 
     def get_submissions_with_status(
         self, submission_view: str, submission_status: SubmissionStatusName = "RECEIVED"

@@ -78,6 +78,8 @@ class OutgoingMessage:
             ValueError: Unknown `content_type`.
         """
         check_choice(content_type, "content_type", MessageContentType)
+        for value, argument in ((to, "to"), (subject, "subject"), (body, "body")):
+            _check_unicode(str(value), argument)
         try:
             recipients = parse_recipients(to)
         except RecipientError as error:
@@ -99,6 +101,21 @@ class OutgoingMessage:
     def upload(self) -> Flow[str]:
         """Upload the body and return its file handle, which no other message has."""
         return upload_text(self.body, f"message-{uuid4()}.txt", self.content_type)
+
+
+def _check_unicode(text: str, argument: str) -> None:
+    """Check that a text can be sent.
+
+    Raises:
+        AirflowFailException: The text has a surrogate without its pair.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise AirflowFailException(
+            f"Invalid {argument}: {text!a:.80} contains a lone surrogate, which cannot be encoded "
+            "as UTF-8. Decode the text with its encoding."
+        ) from error
 
 
 def _to_text(value: Any) -> str | None:

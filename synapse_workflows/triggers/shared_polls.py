@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 #: Maximum delay after repeated errors, in seconds and in intervals; at least one interval.
 _MAX_BACKOFF: Final = 300.0
 _MAX_INTERVALS: Final = 16.0
+#: Minimum interval in seconds: a sensor may have `poke_interval=0`.
+_MIN_INTERVAL: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class PollRequest(Generic[T]):
 
     Args:
         synapse_conn_id: Id of the Airflow connection.
-        interval: Seconds between two polls.
+        interval: Seconds between two polls, at least 0.1.
         flow: Function that returns the requests as a flow.
         arguments: Arguments of `flow`.
     """
@@ -143,7 +145,7 @@ class SharedPoll(Generic[T]):
 
     def _get_delay(self, failures: int) -> float:
         """Return the seconds until the next poll after a number of consecutive errors."""
-        interval = self._request.interval
+        interval = max(self._request.interval, _MIN_INTERVAL)
         doubled: float = interval * min(2.0 ** min(failures, 10), _MAX_INTERVALS)
         return min(doubled, max(interval, _MAX_BACKOFF))
 

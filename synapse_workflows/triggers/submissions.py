@@ -12,7 +12,7 @@ from synapse_workflows.client.core.submission_lists import (
     fetch_submission_ids,
 )
 from synapse_workflows.client.model.argument_types import SubmissionStatusName
-from synapse_workflows.operator_arguments import check_choice, parse_seconds
+from synapse_workflows.operator_arguments import check_choice, check_text, parse_seconds
 from synapse_workflows.triggers.base import SynapsePollTrigger
 from synapse_workflows.triggers.shared_polls import PollRequest
 from synapse_workflows.triggers.submission_stream import SubmissionStream
@@ -110,6 +110,9 @@ class SynapseSubmissionTrigger(BaseEventTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow has no types for it
         check_choice(status, "status", SubmissionStatusName)
+        check_text(synapse_conn_id, "synapse_conn_id")
+        if asset_name is not None:
+            check_text(asset_name, "asset_name")
         self.evaluation_id = parse_evaluation_id(evaluation_id)
         self.status = status
         self.synapse_conn_id = synapse_conn_id

@@ -200,6 +200,10 @@ def test_asset_of_a_queue():
         ("status", "received"),
         ("poll_interval", 0),
         ("repeat_interval", -1),
+        ("synapse_conn_id", None),
+        ("synapse_conn_id", ""),
+        ("name", ""),
+        ("name", 5),
     ],
 )
 def test_invalid_argument_fails_when_the_dag_is_parsed(argument, value):

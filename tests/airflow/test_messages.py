@@ -272,6 +272,7 @@ def test_hook_outside_a_task_sends_each_call(hook, inbox, subject):
         (["bob", 12345], "Invalid to: Unknown recipient '12345'"),
         ("team:bob", "'bob' is a user. Pass 'user:bob'"),
         ([], "Invalid to: No recipient"),
+        (["bob", None], "Invalid to: Malformed recipient"),
         ("mail:bob", "Invalid to: Malformed recipient 'mail:bob'"),
     ],
 )
@@ -289,6 +290,13 @@ def test_empty_body_fails_at_once(send, body):
     result, _ = send(to="bob", subject="s", body=body)
     assert result.state == "failed"
     assert "Invalid body" in str(result.error)
+
+
+@pytest.mark.parametrize("argument", ["to", "subject", "body"])
+def test_text_that_is_no_unicode_fails_at_once(hook, argument):
+    arguments = {"to": "bob", "subject": "s", "body": "b", argument: "a\ud800b"}
+    with pytest.raises(AirflowFailException, match=rf"Invalid {argument}: 'a\\ud800b' contains"):
+        hook.send_message(**arguments)
 
 
 def test_too_many_recipients_fail_at_once(monkeypatch, tmp_path):

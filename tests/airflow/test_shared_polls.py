@@ -291,6 +291,16 @@ def test_repeated_errors_increase_the_delay(table, gate):
     assert all(delay >= least for delay, least in zip(delays, (0.2, 0.4, 0.8), strict=True))
 
 
+@pytest.mark.usefixtures("connect")
+def test_an_interval_of_zero_does_not_flood_the_service(table, gate):
+    async def main():
+        async with running(rows_trigger(table, 1000, poll_interval=0.0)):
+            await asyncio.sleep(1)
+
+    asyncio.run(main())
+    assert 1 <= len(gate.polls) <= 11
+
+
 def test_a_new_token_applies_to_the_next_poll(gated_service, connect, table, gate):
     """The poll goes on with the new token, for old and new subscribers."""
     service = gated_service[0]

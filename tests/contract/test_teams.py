@@ -51,13 +51,19 @@ def test_name_must_match_exactly(syn, team, name):
         syn.getTeam(987654321)
 
 
-@pytest.mark.parametrize("special", ["50% & more", "a+b", "x#y?"])
+@pytest.mark.parametrize("special", ["50% & more", "a+b", "x#y?", "a/b", "Team 'A'", "é"])
 def test_name_with_special_characters_is_found(syn, special):
     try:
         team = syn.store(Team(name=f"{special} {uuid4()}"))
     except ValueError:
         pytest.skip("not a valid name of a team")
     assert syn.getTeam(team.name).id == team.id
+
+
+def test_digits_of_other_scripts_are_a_name(syn):
+    name = "".join(chr(ord("\u0660") + int(digit)) for digit in str(uuid4().int))
+    team = syn.store(Team(name=name))
+    assert syn.getTeam(name).id == team.id
 
 
 def test_update_and_delete_team(syn, bob, team):

@@ -211,7 +211,7 @@ def _resolve_team_id(syn: Session, team: Any) -> str:
     Raises:
         ValueError: No team has this name.
     """
-    if not isinstance(team, str) or team.strip().isdecimal():
+    if not isinstance(team, str) or _is_id(team):
         return parse_numeric_id(team, "team")
     call = flows.Call("GET", "/teams", params={"fragment": team})
     for one in syn.iter_items(flows.with_offset(call)):
@@ -222,6 +222,10 @@ def _resolve_team_id(syn: Session, team: Any) -> str:
 
 def _resolve_user_id(syn: Session, user: Any) -> str:
     """Return the ID of a user, without a request if `user` is an ID."""
-    if isinstance(user, int | str) and str(user).strip().isdecimal():
+    if isinstance(user, int | str) and _is_id(str(user)):
         return str(user).strip()
     return str(getUserProfile(syn, user)["ownerId"])
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.strip().isdecimal()

@@ -70,6 +70,8 @@ def _iter_recipients(to: Any) -> Iterator[Recipient]:
         yield _parse_text(str(to.get("ownerId") or to.get("id") or ""), to)
     elif isinstance(to, Iterable) and not isinstance(to, bytes):
         for each in to:
+            if each is None:
+                raise _malformed(to)
             yield from _iter_recipients(each)
     elif to is not None:
         raise _malformed(to)
