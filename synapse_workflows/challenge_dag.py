@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import (
     DAG,
     Asset,
@@ -18,7 +19,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from synapse_workflows.asset_watchers import synapse_submissions_asset
 from synapse_workflows.challenge.challenge_file import ChallengeSettings, read_challenge_file
-from synapse_workflows.challenge.outcome_message import describe_outcome
+from synapse_workflows.challenge.outcome_message import describe_outcome, list_recipients
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.notifications import SynapseNotifier
 from synapse_workflows.operators.leaderboards import SynapseLeaderboardOperator
@@ -68,12 +69,13 @@ def create_challenge_dag(path: Path | str) -> DAG:
 def _create_dag(settings: ChallengeSettings, submissions: Asset) -> DAG:
     organizers = settings.notification.organizers
     notifier = SynapseNotifier(to=organizers, synapse_conn_id=settings.connection)
+    schedule: Any = submissions
+    if settings.schedule is not None:
+        times = CronTriggerTimetable(settings.schedule, timezone="UTC")
+        schedule = AssetOrTimeSchedule(timetable=times, assets=[submissions])
     return DAG(
         settings.dag_id,
-        schedule=AssetOrTimeSchedule(
-            timetable=CronTriggerTimetable(settings.schedule, timezone="UTC"),
-            assets=[submissions],
-        ),
+        schedule=schedule,
         catchup=False,
         max_active_tasks=settings.max_active_tasks,
         tags=["synapse", "challenge"],
@@ -129,6 +131,8 @@ def _create_evaluation(settings: ChallengeSettings) -> Any:
         )
         if settings.notification.participants:
             _send_outcome(settings)(score.output)
+        else:  # a last task, which fails if the score fails, so that the run fails too
+            score >> EmptyOperator(task_id="end")
 
     return evaluate
 
@@ -141,8 +145,8 @@ def _send_outcome(settings: ChallengeSettings) -> Any:
         with hook.without_lineage():
             submission = hook.client.getSubmission(result["submission_id"], downloadFile=False)
             queue = hook.client.getEvaluation(submission.evaluationId)
-        recipients = [str(one["principalId"]) for one in submission.contributors]
-        hook.send_message(recipients, *describe_outcome(result, submission, queue.name))
+        text = describe_outcome(result, submission, queue.name)
+        hook.send_message(list_recipients(submission), *text)
 
     return send_outcome
 

@@ -126,7 +126,7 @@ class ChallengeSettings(_Section):
         connection: The Airflow connection.
         poll_interval: Seconds between two polls of the queue.
         schedule: Cron expression of additional runs, which end expired claims, and find
-            submissions even if the triggerer is down.
+            submissions even if the triggerer is down; None for none.
         max_active_tasks: Maximum number of tasks of the DAG at the same time.
         retries: Number of retries of each task.
         retry_delay: Seconds before a retry.
@@ -149,7 +149,7 @@ class ChallengeSettings(_Section):
     leaderboard: LeaderboardSettings = Field(default_factory=LeaderboardSettings)
     connection: Text = "synapse_default"
     poll_interval: Seconds = 30.0
-    schedule: Text = "0 * * * *"
+    schedule: Text | None = "0 * * * *"
     max_active_tasks: Count = 16
     retries: Annotated[int, Field(ge=0)] = 2
     retry_delay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
@@ -181,10 +181,10 @@ class ChallengeSettings(_Section):
 
     @field_validator("schedule")
     @classmethod
-    def _check_schedule(cls, value: str) -> str:
+    def _check_schedule(cls, value: str | None) -> str | None:
         from croniter import croniter
 
-        if not croniter.is_valid(value):
+        if value is not None and not croniter.is_valid(value):
             raise ValueError("expected a cron expression, for example '0 * * * *'")
         return value
 

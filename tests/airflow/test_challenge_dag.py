@@ -34,9 +34,10 @@ results: $project
 scorer: score.py
 metrics: {value: descending}
 quotas: {max_claims: $max_claims}
-notification: {participants: false}
+notification: {participants: false, organizers: alice}
 leaderboard: {name: board.csv, best_per: all}
 poll_interval: 1
+schedule: $schedule
 max_active_tasks: 4
 retry_delay: 0
 """
@@ -46,6 +47,8 @@ import json, os, signal, sys
 from pathlib import Path
 
 submission = os.environ["SUBMISSION_ID"]
+if "fail" in Path(sys.argv[2]).read_text():
+    sys.exit("a scorer that fails")
 marker = Path("$markers", submission)
 if int(submission) % $killed == 0 and not marker.exists():
     marker.touch()
@@ -62,13 +65,14 @@ def write_dags(folder, challenge, markers):
     (folder / "challenges.py").write_text(DAG_FILE)
     scorer = Template(SCORER).substitute(markers=markers, killed=KILLED)
     (folder / "score.py").write_text(scorer)
-    for name in ("left", "right"):
+    for name, schedule in (("left", "null"), ("right", "'* * * * *'")):
         text = Template(CHALLENGE_FILE).substitute(
             dag_id=f"challenge_{name}",
             queue=challenge.id,
             goldstandard=challenge.goldstandard,
             project=challenge.project,
             max_claims=max(2, BURST // 4),
+            schedule=schedule,
         )
         (folder / f"{name}.yaml").write_text(text)
 
@@ -96,9 +100,12 @@ def wait_for_end(airflow, challenge, number):
 
 @pytest.mark.timeout(300 + SECONDS * BURST)
 def test_two_dags_score_a_burst_once_each_although_workers_are_killed(
-    tmp_path, alice, project, connection
+    tmp_path, alice, project, connection, socket_service
 ):
-    """Also two submissions that a lost task has claimed; each run takes a part of the queue."""
+    """Also two submissions that a lost task has claimed; each run takes a part of the queue.
+
+    A submission for which the scorer fails makes its run fail, and the organizers get a message.
+    """
     challenge = Challenge(alice, project, tmp_path / "files")
     submit_burst(challenge, 2)
     for submission in challenge.with_status("RECEIVED"):
@@ -109,6 +116,7 @@ def test_two_dags_score_a_burst_once_each_although_workers_are_killed(
             claimed_by=("STRING", "lost/run/task"),
             claim_expires_on=("TIMESTAMP_MS", "1000000000000"),
         )
+    bad = challenge.submit_text("fail")
     write_dags(tmp_path / "dags", challenge, tmp_path / "markers")
     components = ("triggerer", "dag-processor")
     with run_scheduler(
@@ -117,15 +125,27 @@ def test_two_dags_score_a_burst_once_each_although_workers_are_killed(
         duration = submit_burst(challenge, BURST)
         states = wait_for_end(airflow, challenge, BURST + 2)
         claims = airflow.results("claim")
+        kinds = airflow.query("select distinct dag_id, run_type from dag_run")
         retries = airflow.query(
-            "select count(*) from task_instance where task_id = ? and try_number > 1",
+            "select count(*) from task_instance where task_id = ? and try_number > 1 "
+            "and state = 'success'",
             "evaluate.score",
         )
-    assert set(states) == {"success"}
+    assert states["failed"] == 1
+    assert set(kinds) == {
+        ("challenge_left", "asset_triggered"),
+        ("challenge_right", "asset_triggered"),
+        ("challenge_right", "scheduled"),
+    }
+    status, annotations = challenge.get_status(bad)
+    assert status["status"] == "OPEN"
+    assert "scorer" in annotations["scoring_error"][1][0]
+    messages = [one for one in socket_service.inbox("alice") if "evaluate.score" in one.subject]
+    assert len(messages) == 1
     assert duration < 0.05 * BURST + 5
     claimed = [one["submission_id"] for run in claims.values() for one in run]
     scored = challenge.with_status("SCORED")
-    assert sorted(claimed) == sorted(scored), "each submission is claimed by one run"
+    assert sorted(claimed) == sorted([*scored, bad]), "each submission is claimed by one run"
     assert {dag_id for dag_id, _ in claims} <= {"challenge_left", "challenge_right"}
     assert len(claims) >= 4, "a run takes at most max_claims submissions"
     for submission in scored:
