@@ -99,7 +99,7 @@ def _create_claim(settings: ChallengeSettings) -> SynapseClaimSubmissionsOperato
         task_id="claim",
         max_claims=settings.quotas.max_claims,
         max_per_submitter=settings.quotas.max_per_submitter,
-        lease=settings.lease,
+        lease=settings.claim_lease,
         skip_if_empty=True,
         **queue,
     )

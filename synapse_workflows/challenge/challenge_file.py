@@ -114,7 +114,10 @@ class ChallengeSettings(_Section):
         scorer: Command that scores a submission. A path is relative to the challenge file.
         validator: Command that validates a submission; None to score every submission.
         metrics: Direction of each score, the most important score first.
-        lease: Time in seconds until the claim on a submission expires if a worker is lost.
+        lease: Time in seconds until the claim on a submission expires if the worker is lost that
+            evaluates it.
+        claim_lease: Time in seconds until the claim on a submission expires if its evaluation does
+            not start. It must cover the time that tasks of a run wait for their turn.
         on_expired: What to do with a submission whose claim has expired: `release` it, so that it
             is evaluated again, or `mark` it for the organizers.
         time_limit: Maximum time of the validator and of the scorer, in seconds.
@@ -140,6 +143,7 @@ class ChallengeSettings(_Section):
     validator: list[str] | None = None
     metrics: Annotated[dict[Text, RankDirection], Field(min_length=1)]
     lease: Seconds = 900.0
+    claim_lease: Seconds = 86400.0
     on_expired: OnExpired = "release"
     time_limit: Seconds | None = 3600.0
     memory_limit: Count | None = None
