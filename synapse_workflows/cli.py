@@ -171,7 +171,10 @@ def demo(
 @app.command()
 def airflow(
     *,
-    folder: Annotated[Path, typer.Option(help="Working directory.")] = Path(".airflow"),
+    folder: Annotated[
+        Path,
+        typer.Option(help="Working directory; the local Synapse is in its directory synapse."),
+    ] = Path(".airflow"),
     port: Annotated[
         int | None,
         typer.Option(

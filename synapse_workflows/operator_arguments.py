@@ -213,8 +213,8 @@ def parse_seconds(value: Any, argument: str) -> float:
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if not is_number or not 0 < seconds <= _MAX_SECONDS:
         raise InvalidArgumentError(
-            f"Invalid {argument}={value!r}: expected a positive number of seconds, at most "
-            f"{_MAX_SECONDS}"
+            f"Invalid {argument}={value!r}: expected a positive number of seconds, or a "
+            f"timedelta, of at most {_MAX_SECONDS} seconds"
         )
     return seconds
 
@@ -264,7 +264,7 @@ def invalid_type(value: Any, argument: str, expected: str) -> InvalidArgumentErr
 
 
 def _replace_special_floats(value: Any) -> Any:
-    """Return a value with NaN and infinity as `Decimal`, which is no error in Airflow's JSON."""
+    """Return a value with NaN and infinity as `Decimal`, which Airflow's JSON accepts."""
     if isinstance(value, float):
         return value if math.isfinite(value) else Decimal(value)
     if type(value) is dict:

@@ -172,7 +172,8 @@ class SynapseHook(SynapseBaseHook):
             parameters: Values for the placeholders `%s`, or `%(name)s` for a mapping.
 
         Raises:
-            AirflowFailException: The SQL is no query, or placeholders and parameters do not match.
+            AirflowFailException: The SQL is not a query, or placeholders and parameters do not
+                match.
         """
         return query_reads.get_records(self.client, bind_parameters(sql, parameters))
 

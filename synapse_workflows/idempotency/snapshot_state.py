@@ -18,7 +18,7 @@ class SnapshotRequest:
     Args:
         label: Label of the snapshot, including the prefix; None for its version number.
         label_prefix: Prefix of the labels of a series, in which each snapshot replaces the
-            requested one; None for a snapshot that is no part of a series.
+            requested one; None for a snapshot that is not part of a series.
         comment: Comment of the snapshot.
         if_unchanged: What to do if the table has not changed since the requested snapshot.
     """

@@ -54,7 +54,8 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
     `validation_errors`, a scorer the scores.
 
     The programs run in a scratch directory, without the environment variables of the worker. This
-    is no sandbox: run code of participants in a container, and pass its output as `predictions`.
+    is not a sandbox: run the code of participants in a container, and pass its output as
+    `predictions`.
 
     Only validation makes a submission INVALID: the validator, or an entity without a file where
     the programs need one, such as a folder. If a program fails, exceeds a limit or returns

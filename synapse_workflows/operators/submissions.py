@@ -47,7 +47,7 @@ class SynapseClaimSubmissionsOperator(SynapseOperator):
     submissions. A submission whose submitter has requested the cancellation is not claimed; it
     gets the status `cancelled_status`. Claimed submissions can be cancelled (`canCancel`).
 
-    Reading the queue is no source of what downstream tasks store.
+    The queue is not recorded as an input of downstream tasks.
 
     Returns a list of claims, oldest submission first, for
     `SynapseScoreSubmissionOperator.partial(...).expand(submission=claim.output)`. Each claim is a

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class SynapseSubmissionSensor(SynapseSensor):
     """Wait until an evaluation queue has submissions with a status.
 
-    The account of the connection needs READ_PRIVATE_SUBMISSION on the evaluation. Reading the
-    queue is no source of what downstream tasks store. Deferred sensors of a triggerer that wait
-    for the same queue, status and interval share their requests.
+    The account of the connection needs READ_PRIVATE_SUBMISSION on the evaluation. The queue is not
+    recorded as an input of downstream tasks. Deferred sensors of a triggerer that wait for the
+    same queue, status and interval share their requests.
 
     Returns `{"evaluation_id": "9600001", "submissions": 2, "submission_ids": ["9700001",
     "9700002"]}`: the number of submissions, and the IDs of the oldest 500. The sensor claims

@@ -1,4 +1,4 @@
-"""Polls that all triggers of an event loop share, one for each question.
+"""Polls that all triggers of an event loop share, one for each request.
 
 Hundreds of sensors may wait for the same table or queue in one triggerer. They subscribe to one
 task, which sends the requests once per interval and passes the result to each of them.

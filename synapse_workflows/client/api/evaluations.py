@@ -83,4 +83,6 @@ def parse_evaluation_id(evaluation: Any) -> str:
     Raises:
         ValueError: The value is not the ID of an evaluation.
     """
-    return parse_numeric_id(id_of(evaluation).lower().removeprefix("syn"), "evaluation")
+    text = id_of(evaluation)
+    is_prefixed = text[:3].lower() == "syn"
+    return parse_numeric_id(text[3:] if is_prefixed else text, "evaluation")
