@@ -86,9 +86,16 @@ def test_large_message(syn, service, bob_id):
     assert len(message.body) == 9 * 1024 * 1024
 
 
-def test_empty_text_is_an_error(syn, bob_id):
-    with pytest.raises(ValueError, match="empty"):
-        syn.sendMessage([bob_id], "subject", "")
+@pytest.mark.parametrize("body", ["", None, 5, b"text"])
+def test_body_that_is_no_text_is_an_error(syn, bob_id, body):
+    with pytest.raises(ValueError, match=r"Invalid messageBody.* not empty"):
+        syn.sendMessage([bob_id], "subject", body)
+
+
+@pytest.mark.parametrize("content_type", ["", None, 5, "html", "text/", "text/plain\r\nX: y"])
+def test_invalid_content_type_is_an_error(syn, bob_id, content_type):
+    with pytest.raises(ValueError, match="Invalid contentType"):
+        syn.sendMessage([bob_id], "subject", "text", contentType=content_type)
 
 
 def test_recipients_of_any_iterable(syn, bob):

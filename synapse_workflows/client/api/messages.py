@@ -33,7 +33,8 @@ def sendMessage(
         ``fileHandleId``, ``inReplyToRoot``.
 
     Raises:
-        ValueError: The text is empty, or `userIds` is not a list of IDs.
+        ValueError: `userIds` is not a list of IDs, `messageBody` is empty or is not text, or
+            `contentType` is not a content type.
         SynapseBadRequestError: A recipient does not exist, there is none, or there are too many.
         SynapseForbiddenError: The caller may not send messages to a team.
         SynapseTooManyRequestsError: The caller has sent too many messages, 10 in 60 seconds.
@@ -42,6 +43,7 @@ def sendMessage(
         POST /file/multipart of the file service, POST /message
     """
     recipients = _parse_recipients(userIds)
+    _check_body(messageBody, contentType)
     handle_id = syn.run(upload_text(messageBody, "message.txt", contentType))
     call = message_flow.create_call(recipients, messageSubject, handle_id)
     return syn.call(call.method, call.path, json=call.body).object
@@ -59,3 +61,18 @@ def _parse_recipients(user_ids: Any) -> list[str]:
             "['3300001']."
         )
     return [id_of(one) for one in user_ids]
+
+
+def _check_body(body: Any, content_type: Any) -> None:
+    """Check the text of a message and its content type, before the text is uploaded.
+
+    Raises:
+        ValueError: The body is empty or is not text, or the content type is invalid.
+    """
+    if not isinstance(body, str) or not body:
+        raise ValueError(f"Invalid messageBody {body!r:.80}: expected text that is not empty.")
+    is_type = isinstance(content_type, str) and content_type.isprintable()
+    if not is_type or not content_type.partition("/")[2]:
+        raise ValueError(
+            f"Invalid contentType {content_type!r:.80}: expected 'text/plain' or 'text/html'."
+        )
