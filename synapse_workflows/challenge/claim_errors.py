@@ -2,6 +2,7 @@
 
 SynapseError
 └─ ClaimError                  .submission_id
+    ├─ ClaimExpiredError       the lease ran out, because the claim could not be renewed
     ├─ ClaimHeldError          another task has the claim, and its lease has not run out
     ├─ ClaimLimitError         the submission was claimed too often without a result
     ├─ ClaimLostError          the claim has ended, or another task has taken it over
@@ -27,6 +28,12 @@ class ClaimError(SynapseError):
     def __init__(self, message: str, submission_id: str) -> None:
         super().__init__(message)
         self.submission_id = submission_id
+
+
+class ClaimExpiredError(ClaimError):
+    """The lease ran out, because the claim could not be renewed. A later try may succeed."""
+
+    _retry_category = RetryCategory.CONFLICT
 
 
 class ClaimHeldError(ClaimError):

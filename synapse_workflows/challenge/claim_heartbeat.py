@@ -5,7 +5,7 @@ import threading
 from types import TracebackType
 from typing import Any, Final, Self
 
-from synapse_workflows.challenge.claim_errors import ClaimError, ClaimLostError
+from synapse_workflows.challenge.claim_errors import ClaimError, ClaimExpiredError
 from synapse_workflows.challenge.claims import Claim, renew_claim
 from synapse_workflows.challenge.server_clock import get_server_clock
 from synapse_workflows.challenge.submission_status import read_status
@@ -41,6 +41,8 @@ class ClaimHeartbeat:
         self._lease = lease
         #: SubmissionStatus at the start of the block.
         self.status: dict[str, Any] = {}
+        #: End of the lease, by the clock of the server. It is read in the thread of the task.
+        self._deadline = float("inf")
         self._stopped = threading.Event()
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="claim heartbeat", daemon=True)
@@ -48,6 +50,7 @@ class ClaimHeartbeat:
     def __enter__(self) -> Self:
         self.status = read_status(self._client, self._claim.submission_id)
         self._note_cancellation(is_requested=bool(self.status.get("cancelRequested")))
+        self._deadline = self._now() + self._lease
         self._thread.start()
         return self
 
@@ -70,28 +73,35 @@ class ClaimHeartbeat:
         Raises:
             CancellationRequestedError: The submitter has asked for it.
             ClaimLostError: The claim has ended, or another task has taken it over.
+            ClaimExpiredError: The lease ran out, because the claim could not be renewed.
             SynapseError: The claim can no longer be renewed.
         """
         if self._error is not None:
             raise self._error
+        if self._now() > self._deadline:
+            raise ClaimExpiredError(
+                f"The claim on the submission {self._claim.submission_id} was not renewed before "
+                "its lease ran out, because Synapse did not respond. The next try continues, "
+                "unless another task has claimed the submission",
+                self._claim.submission_id,
+            )
 
     def check_claim(self) -> None:
-        """Raise the reason why the claim may be lost, if any; see `check`."""
-        if not isinstance(self._error, CancellationRequestedError):
-            self.check()
+        """Raise the error of a renewal, if any. The end of the lease alone is no error."""
+        if self._error is not None and not isinstance(self._error, CancellationRequestedError):
+            raise self._error
 
     def _run(self) -> None:
         interval = min(_MAX_INTERVAL, self._lease * _FRACTION)
-        deadline = self._now() + self._lease
         while self._error is None and not self._stopped.wait(interval):
             started = self._now()
             try:
                 self._renew()
-                deadline = started + self._lease
+                self._deadline = started + self._lease
             except ClaimError as error:
                 self._error = error
             except SynapseError as error:
-                self._note_failure(error, is_expired=self._now() > deadline)
+                self._note_failure(error)
             except Exception as error:  # noqa: BLE001 - raised in the thread of the task
                 self._error = error
 
@@ -108,17 +118,9 @@ class ClaimHeartbeat:
                 f"The submitter has asked to cancel the submission {self._claim.submission_id}"
             )
 
-    def _note_failure(self, error: SynapseError, *, is_expired: bool) -> None:
-        """Stop after a permanent error or if the lease has run out; else try again."""
+    def _note_failure(self, error: SynapseError) -> None:
+        """Stop after a permanent error; else try again, until the lease runs out."""
         if error.retry_category is RetryCategory.PERMANENT:
             self._error = error
-        elif is_expired:
-            lost = ClaimLostError(
-                f"The claim on the submission {self._claim.submission_id} could not be renewed "
-                f"before its lease ran out: {error}",
-                self._claim.submission_id,
-            )
-            lost.__cause__ = error
-            self._error = lost
         else:
             _log.warning("The claim was not renewed, which is tried again: %s", error)

@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,8 +14,9 @@ from synapse_workflows.challenge.ranking import (
     ScoredSubmission,
     rank_submissions,
 )
-from synapse_workflows.client.api.submissions import getSubmissionBundles
+from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.errors import SynapseStaleError
 from synapse_workflows.client.model.status_annotations import from_submission_status_annotations
 from synapse_workflows.client.model.submissions import Submission, SubmissionStatus
 from synapse_workflows.constants import SubmissionStatusEnum
@@ -35,6 +37,10 @@ FIRST_COLUMNS: Final = (
 )
 #: Legacy annotations that the service adds.
 _META_KEYS: Final = frozenset({"objectId", "scopeId"})
+#: First characters of a cell that a spreadsheet evaluates.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+#: Number of submissions that one request reads.
+_PAGE_SIZE: Final = 100
 #: Number of names of users and teams that one request reads.
 _NAMES_PER_REQUEST: Final = 100
 
@@ -82,6 +88,7 @@ class Leaderboard:
     Raises:
         SynapseNotFoundError: The evaluation does not exist.
         SynapseForbiddenError: The user may not read the submissions.
+        SynapseStaleError: Submissions were withdrawn each time the list was read.
     """
 
     def __init__(self, client: Session, evaluation_id: str, options: LeaderboardOptions) -> None:
@@ -90,8 +97,7 @@ class Leaderboard:
         #: The scored submissions by ID.
         self.submissions: dict[str, Submission] = {}
         scored = []
-        # All statuses are read: pages of one status shift when another submission is scored.
-        for submission, status in getSubmissionBundles(client, evaluation_id, limit=100):
+        for submission, status in _read_bundles(client, evaluation_id):
             if status.status == SubmissionStatusEnum.SCORED:
                 self.submissions[submission.id] = submission
                 scored.append(_to_scored(submission, status, options.best_per))
@@ -135,8 +141,49 @@ class Leaderboard:
         }
 
 
+def _read_bundles(
+    client: Session, evaluation_id: str
+) -> list[tuple[Submission, SubmissionStatus]]:
+    """Read the submissions of all statuses, oldest first.
+
+    All statuses are read: pages of one status shift when another submission is scored. A
+    submission that is withdrawn meanwhile shifts the pages too, and another one would be missing.
+    So each page starts with the last submission of the page before, or the list is read again.
+
+    Source:
+        GET /evaluation/{id}/submission/bundle/all
+    """
+    path = f"/evaluation/{evaluation_id}/submission/bundle/all"
+
+    def read() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        last: list[str] = []
+        while True:
+            params = {"limit": _PAGE_SIZE, "offset": max(0, len(found) - 1)}
+            reply = client.call("GET", path, params=params)
+            page = reply.object.get("results") or []
+            if found and [one["submission"]["id"] for one in page[:1]] != last:
+                raise SynapseStaleError(
+                    HTTPStatus.PRECONDITION_FAILED,
+                    f"Submissions to the evaluation {evaluation_id} were withdrawn",
+                    f"GET {path}",
+                )
+            found += page[1:] if found else page
+            last = [one["submission"]["id"] for one in found[-1:]]
+            if len(page) < _PAGE_SIZE:
+                return found
+
+    return [
+        (Submission(**one["submission"]), SubmissionStatus(**one["submissionStatus"]))
+        for one in retry_stale(read)
+    ]
+
+
 def write_csv(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write the rows of a board to a CSV file in UTF-8, with a header.
+
+    Participants choose their names. A text that a spreadsheet would evaluate as a formula gets an
+    apostrophe in front of it.
 
     Args:
         path: Path of the new file.
@@ -144,9 +191,13 @@ def write_csv(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, Any]
         rows: Values by name.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer = csv.DictWriter(file, names)  # ends lines with CR LF, so a CR in a text is quoted
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _to_plain(value) for name, value in row.items()} for row in rows)
+
+
+def _to_plain(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 def widen_numbers(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

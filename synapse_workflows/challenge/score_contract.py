@@ -42,12 +42,14 @@ def read_json(path: Path, program: str) -> Any:
     """Read the JSON that a program wrote.
 
     Raises:
-        ScorerError: The file is missing, too large, or is not JSON.
+        ScorerError: The file is missing, too large, is no regular file, or is not JSON with
+            unique keys.
     """
-    if not path.is_file():
+    if path.is_symlink() or not path.is_file():
+        found = "no regular file as its" if path.is_symlink() or path.exists() else "no"
         raise ScorerError(
-            f"{program} wrote no results. It must write a JSON object to the file that follows "
-            "the option -o",
+            f"{program} wrote {found} results. It must write a JSON object to the file that "
+            "follows the option -o",
             is_permanent=True,
         )
     if path.stat().st_size > _MAX_RESULTS:
@@ -57,11 +59,21 @@ def read_json(path: Path, program: str) -> Any:
             is_permanent=True,
         )
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes(), object_pairs_hook=_to_dict)
     except (ValueError, RecursionError) as error:
         raise ScorerError(
             f"The results of {program} are not JSON: {error}", is_permanent=True
         ) from error
+
+
+def _to_dict(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, unless two of its values have the same key."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {repeated!r} has several values")
+    return values
 
 
 def require_results(returned: Any, program: str) -> dict[str, Any]:
@@ -209,7 +221,7 @@ def _parse_reasons(value: Any, program: str) -> list[str]:
             "list of texts",
             is_permanent=True,
         )
-    return [one.strip() for one in values if one.strip()]
+    return [_clean(one.strip()) for one in values if one.strip()]
 
 
 def _check_score(name: str, value: Any, program: str) -> None:
@@ -225,6 +237,13 @@ def _check_score(name: str, value: Any, program: str) -> None:
             raise reject("A score must be a number or a text, or a list of these")
         if isinstance(one, float) and not math.isfinite(one):
             raise reject("A score must be a finite number")
+        if isinstance(one, str) and _clean(one) != one:
+            raise reject("A text must not contain NUL characters or halves of Unicode surrogates")
+
+
+def _clean(text: str) -> str:
+    """Replace the characters that JSON permits and databases do not store."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _check_metrics(scores: Mapping[str, Any], program: str, metrics: Sequence[str] | None) -> None:

@@ -15,6 +15,7 @@ from synapse_workflows.challenge.score_contract import (
     require_results,
     to_validation_results,
 )
+from synapse_workflows.challenge.scorer_files import mask_text, replace_file
 from synapse_workflows.challenge.scorer_process import (
     ScorerError,
     ScorerLimits,
@@ -109,7 +110,12 @@ class _EvaluationRun:
         self.check = check
         self.results = inputs.folder / RESULTS_NAME
         self.log = inputs.folder / LOG_NAME
-        self.log.write_text("")
+        self._log_text = ""
+        #: Results of the validator.
+        self._validation: dict[str, Any] = {}
+
+    def _write_results(self, results: Mapping[str, Any]) -> None:
+        replace_file(self.results, json.dumps(results, indent=2))
 
     def find_wrong_type(self, programs: Iterable[ScorerProgram | None]) -> list[str] | None:
         """Return why the submission is invalid if it is neither a file nor a Docker image."""
@@ -122,8 +128,8 @@ class _EvaluationRun:
         entity = f"{submission['entity_id']}.{submission['entity_version']}"
         reason = f"The submitted entity {entity} is a {submission['entity_type']}, not a file"
         results = to_validation_results([reason], "the check of the submitted entity")
-        self.results.write_text(json.dumps(results, indent=2))
-        self.log.write_text(f"{reason}\n")
+        self._write_results(results)
+        replace_file(self.log, f"{reason}\n")
         return [reason]
 
     def validate(self, validator: ScorerProgram) -> list[str] | None:
@@ -131,16 +137,16 @@ class _EvaluationRun:
         returned = self._run(validator, "validator")
         if not isinstance(validator, ScorerCommand):
             returned = to_validation_results(returned, validator.name)
-            self.results.write_text(json.dumps(returned, indent=2))
-        return parse_validation(require_results(returned, validator.name), validator.name)
+            self._write_results(returned)
+        self._validation = require_results(returned, validator.name)
+        return parse_validation(self._validation, validator.name)
 
     def score(self, scorer: ScorerProgram) -> dict[str, Any]:
         """Run the scorer; return the scores."""
-        earlier = json.loads(self.results.read_bytes()) if self.results.exists() else {}
+        earlier = self._validation
         returned = require_results(self._run(scorer, "scorer"), scorer.name)
         if not isinstance(scorer, ScorerCommand):
-            merged = {**earlier, **returned}
-            self.results.write_text(json.dumps(merged, indent=2))
+            self._write_results({**earlier, **returned})
         elif earlier and returned == earlier:
             raise ScorerError(f"{scorer.name} added no results to {RESULTS_NAME}")
         return parse_scores(returned, scorer.name, self.evaluator.metrics)
@@ -159,10 +165,12 @@ class _EvaluationRun:
         output = process.run(self.check)
         self._log_output(output, f"{role} {program.name}")
         if output.exit_code:
+            is_not_json = not is_command and output.exit_code == NOT_JSON
+            end = "returned a value that is not JSON" if is_not_json else None
             raise ScorerError(
-                f"The {role} {program.name} {describe_exit(output.exit_code)}",
+                f"The {role} {program.name} {end or describe_exit(output.exit_code)}",
                 output.last_lines,
-                is_permanent=not is_command and output.exit_code == NOT_JSON,
+                is_permanent=is_not_json,
             )
         return read_json(target, program.name)
 
@@ -177,11 +185,11 @@ class _EvaluationRun:
             )
 
     def _log_output(self, output: ScorerOutput, title: str) -> None:
-        with self.log.open("a") as file:
-            file.write(f"==== {title}\n")
-            for name, text in (("output", output.stdout), ("errors", output.stderr)):
-                if text:
-                    file.write(f"---- {name}\n{text.rstrip()}\n")
+        self._log_text += f"==== {title}\n"
+        for name, text in (("output", output.stdout), ("errors", output.stderr)):
+            if text:
+                self._log_text += f"---- {name}\n{text.rstrip()}\n"
+        replace_file(self.log, mask_text(self._log_text))
         lines = [*output.stdout.splitlines(), *output.stderr.splitlines()]
         for line in lines[-_LOGGED_LINES:]:
             _log.info("%s: %s", title, line)

@@ -45,6 +45,7 @@ from synapse_workflows.challenge.score_results import (
     list_result_annotations,
     store_results,
 )
+from synapse_workflows.challenge.scorer_files import mask_text
 from synapse_workflows.challenge.scorer_process import ScorerError
 from synapse_workflows.challenge.scoring_programs import ProgramLoader
 from synapse_workflows.challenge.scoring_state import ScoringState
@@ -297,7 +298,7 @@ class SubmissionScoring:
         options = self.options
         cause = error.__cause__ if isinstance(error.__cause__, ScorerError) else error
         reason = cause.reason if isinstance(cause, ScorerError) else str(cause)
-        text = to_text_annotation([f"{type(cause).__name__}: {reason}"])
+        text = to_text_annotation([mask_text(f"{type(cause).__name__}: {reason}")])
         end_claim = release_claim if options.on_error == "release" else finish_claim
         status = options.error_status
         end_claim(self.client, claim, status=status, annotations={ERROR_ANNOTATION: text})

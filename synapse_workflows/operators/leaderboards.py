@@ -53,6 +53,9 @@ class SynapseLeaderboardOperator(SynapseOperator):
     columns are `rank`, `submission_id`, `submitter_id` (the team, or the user), `submitter` (the
     alias or the name), `submission_name`, `submitted_on`, the scores, and `columns`.
 
+    In the CSV file, a text that a spreadsheet would evaluate as a formula starts with an
+    apostrophe.
+
     The Activity of the board names the entity of each ranked submission with its version. A board
     with the same content creates no new version, and changes no row. Without scored submissions,
     the task is skipped, unless `allow_empty`. Returns a `SynapseLeaderboard`.

@@ -2,10 +2,13 @@
 
 import json
 import os
+import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from airflow.sdk.log import mask_secret
 
 from synapse_workflows import SynapseScoreSubmissionOperator
 from synapse_workflows.challenge.claim_errors import (
@@ -73,8 +76,20 @@ def return_invalid(predictions):
     return {"auc": 0.5, "score_status": "INVALID", "score_errors": "could not be scored"}
 
 
-TEMPORARY = [crash, exceed_time, exceed_memory, return_invalid]
+def return_repeated_key(predictions):
+    return {1: 0.5, "1": 0.7}
+
+
+def delete_folder(predictions):
+    import shutil
+
+    shutil.rmtree(predictions.parent.parent)
+    return {"auc": 0.5}
+
+
+TEMPORARY = [crash, exceed_time, exceed_memory, return_invalid, delete_folder]
 PERMANENT = [
+    return_repeated_key,
     *(end_process, return_none, return_nan, return_huge, return_infinity, return_text),
     *(return_nested, return_bad_name, return_object),
 ]
@@ -89,7 +104,8 @@ def test_failing_scorer_releases_the_submission(score, challenge, scorer):
     status, annotations = challenge.get_status(submission)
     assert status["status"] == "RECEIVED"
     assert annotations.keys() == {"scoring_error", "claim_attempts"}
-    assert scorer.__name__ in annotations["scoring_error"][1][0] or "limit" in str(result.error)
+    reason = annotations["scoring_error"][1][0]
+    assert any(text in reason for text in (scorer.__name__, "limit", "scratch directory"))
     assert challenge.list_files(submission) == {}
 
 
@@ -142,6 +158,51 @@ def test_status_after_an_error(score, challenge, arguments, status):
     challenge.update(submission, status=arguments.get("status", "RECEIVED"))
     score(submission, scorer=crash, **arguments)
     assert challenge.get_status(submission)[0]["status"] == status
+
+
+def test_files_of_a_scorer_do_not_replace_those_of_the_task(score, challenge, tmp_path):
+    submission, outside = challenge.submit_text(GOOD), tmp_path / "outside"
+
+    def block(predictions):
+        os.mkfifo("results.json")
+        Path("log.txt").mkdir()
+        return {"auc": 0.5}
+
+    def link(predictions):
+        Path("results.json").symlink_to(outside)
+        return {"auc": 0.5}
+
+    for number, scorer in enumerate((block, link)):
+        submission = challenge.submit_text(f"{GOOD}{number}")
+        result, run = score(submission, scorer=scorer)
+        assert result.state == "success", result.error
+        assert json.loads(challenge.read(run.value("score")["results_id"])) == {"auc": 0.5}
+    assert not outside.exists()
+
+
+def test_masked_values_in_the_output_of_a_scorer_are_not_stored(score, challenge, alice):
+    secret = "a masked value of this test"
+    mask_secret(secret)
+    submission = challenge.submit_text(GOOD)
+
+    def show(predictions):
+        sys.stdout.write(os.environ["DATABASE"])
+        raise SystemExit(os.environ["DATABASE"])
+
+    result, _ = score(submission, scorer=show, env={"DATABASE": secret})
+    assert result.state == "failed"
+    assert secret not in str(challenge.get_status(submission)[1])
+
+    def print_only(predictions):
+        sys.stdout.write(os.environ["DATABASE"])
+        return {"auc": 0.5}
+
+    result, _ = score(submission, scorer=print_only, env={"DATABASE": secret})
+    assert result.state == "success", result.error
+    folder = alice.findEntityId(submission, challenge.project)
+    log = challenge.read(alice.findEntityId("log.txt", folder))
+    assert secret not in log
+    assert "***" in log
 
 
 def test_submission_that_fails_in_each_run_is_marked_for_the_organizers(score, challenge):

@@ -1,6 +1,7 @@
 """Submissions of a queue are claimed once each, by tasks that claim at the same time."""
 
 import multiprocessing
+import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -12,7 +13,8 @@ from support.submission_queue import SubmissionQueue
 
 from synapse_workflows import File
 from synapse_workflows.challenge.claim_attempt import ClaimOptions
-from synapse_workflows.challenge.claim_errors import ClaimLimitError
+from synapse_workflows.challenge.claim_errors import ClaimExpiredError, ClaimLimitError
+from synapse_workflows.challenge.claim_heartbeat import ClaimHeartbeat
 from synapse_workflows.challenge.claim_limit import ClaimLimit
 from synapse_workflows.challenge.claims import finish_claim, release_claim, renew_claim, take_claim
 from synapse_workflows.challenge.submission_claimer import claim_submissions
@@ -234,6 +236,19 @@ def test_lost_responses_do_not_disturb_the_holder_of_a_claim(faulty):
     status = finish_claim(syn, again, status="SCORED", annotations={"auc": 0.5})
     assert status["status"] == "SCORED"
     assert queue.annotations(submission)["auc"] == "0.5"
+
+
+def test_claim_that_cannot_be_renewed_stops_the_work_when_its_lease_runs_out(faulty):
+    injector, syn, queue = faulty
+    claim = take_claim(syn, queue.submit()[0], "dag/run/score", 60)
+    with ClaimHeartbeat(syn, claim, 0.8) as heartbeat:
+        injector.at(r"GET /repo/v1/evaluation/submission/\d+/status", lambda: time.sleep(3))
+        heartbeat.check()
+        time.sleep(1.5)
+        with pytest.raises(ClaimExpiredError, match="not renewed before its lease ran out"):
+            heartbeat.check()
+    heartbeat.check_claim()
+    assert finish_claim(syn, claim, status="SCORED")["status"] == "SCORED"
 
 
 @pytest.mark.parametrize("is_listed", [True, False])

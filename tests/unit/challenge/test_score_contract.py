@@ -1,6 +1,7 @@
 """Tests of the results that validators and scorers may return."""
 
 import json
+import os
 
 import pytest
 
@@ -76,6 +77,9 @@ def test_numbers_and_texts_keep_their_type():
         {"auc": 1, "other": [[1]]},
         {"auc": 1, "other": [float("nan")]},
         {"auc": 1, "other": "x" * 501},
+        {"auc": 1, "other": "a\0b"},
+        {"auc": 1, "other": ["a", "\ud800"]},
+        {"auc": 1, "claim_attempts": 1},
         {"auc": 1, "not allowed!": 1},
         {"auc": 1, "": 1},
         {"auc": 1, "claim_id": "x"},
@@ -100,7 +104,10 @@ def test_metrics_must_be_numbers():
             parse_scores(scores, "s", ["auc"])
 
 
-@pytest.mark.parametrize("text", ["", "{", "not json", "[" * 100_000, "\udcff"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "not json", "[" * 100_000, "\udcff", '{"auc": 1, "auc": 2}', '[{"": 1, "": 1}]'],
+)
 def test_results_that_are_not_json_are_errors(tmp_path, text):
     path = tmp_path / "results.json"
     path.write_bytes(text.encode(errors="surrogateescape"))
@@ -114,6 +121,22 @@ def test_missing_and_too_large_results_are_errors(tmp_path):
     (tmp_path / "large.json").write_text(json.dumps("x" * 17_000_000))
     with pytest.raises(ScorerError, match="the limit is"):
         read_json(tmp_path / "large.json", "score.py")
+
+
+def test_results_that_are_no_regular_file_are_errors(tmp_path):
+    (tmp_path / "directory.json").mkdir()
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "other.json").write_text("{}")
+    (tmp_path / "link.json").symlink_to("other.json")
+    (tmp_path / "broken.json").symlink_to("missing.json")
+    for name in ("directory", "pipe", "link", "broken"):
+        with pytest.raises(ScorerError, match="wrote no regular file as its results"):
+            read_json(tmp_path / f"{name}.json", "score.py")
+
+
+def test_reasons_are_cleaned_of_what_databases_do_not_store():
+    results = {"validation_status": "INVALID", "validation_errors": "a\0b \udc00"}
+    assert parse_validation(results, "v") == ["a\ufffdb ?"]
 
 
 def test_texts_are_cut_to_the_size_of_an_annotation():
