@@ -110,10 +110,25 @@ def test_missing_right_fails_without_retry(wait, queue, socket_service, mode, wo
     connection = json.loads(socket_service.airflow_connection)
     connection["password"] = socket_service.token("bob")
     queue.share(socket_service.owner_id("bob"), "READ", "SUBMIT")
-    run = wait(ExecutionApi({"synapse_default": json.dumps(connection)}), evaluation_id=queue.id)
-    failed = run.task("wait", max_tries=5)
+    api = ExecutionApi({"synapse_default": json.dumps(connection)})
+    failed = wait(api, evaluation_id=queue.id, **mode).task("wait", max_tries=5)
     assert failed.state == "failed"
     assert "READ_PRIVATE_SUBMISSION" in str(failed.error)
+
+
+@pytest.mark.parametrize("soft_fail", [False, True])
+def test_queue_that_is_deleted_meanwhile_fails_without_retry(
+    wait, queue, alice, triggerer, soft_fail
+):
+    run = wait(evaluation_id=queue.id, deferrable=True, soft_fail=soft_fail)
+    deferred = run.task("wait")
+    assert deferred.state == "deferred"
+    alice.delete(alice.getEvaluation(queue.id))
+    event = fire_trigger(deferred)
+    assert f"Evaluation with id {queue.id} does not exist" in event["error"]
+    failed = run.task("wait", max_tries=5, event=event)
+    assert failed.state == "failed"
+    assert f"Evaluation with id {queue.id} does not exist" in str(failed.error)
 
 
 @pytest.mark.parametrize("value", ["", "syn", "queue 7", "9.1", None, True, {"name": "x"}])
