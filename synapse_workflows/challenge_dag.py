@@ -37,8 +37,8 @@ def create_challenge_dag(path: Path | str) -> DAG:
     expired claims; `claim` claims submissions, or skips the other tasks if there are none;
     `evaluate.score` validates and scores each submission; `evaluate.message` sends the outcome to
     its submitters; `leaderboard` ranks the scored submissions; `announce_remaining` starts a
-    further run if the queue still has submissions; `all_scored` fails the run if a submission was
-    not scored because of an error. Any number of runs may be active at once.
+    further run if the queue still has submissions. A run fails if a submission was not scored
+    because of an error. Any number of runs may be active at once.
 
     The file is read, and no request is sent, when Airflow parses the DAG file.
 
@@ -65,8 +65,6 @@ def create_challenge_dag(path: Path | str) -> DAG:
         score = dag.get_task("evaluate.score")
         score >> _create_leaderboard(settings)
         score >> _announce_remaining(settings, submissions)(claim.output)
-        # The state of a run is that of its last tasks, and the others run also after an error.
-        score >> EmptyOperator(task_id="all_scored")
     return dag
 
 

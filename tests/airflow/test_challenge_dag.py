@@ -1,4 +1,4 @@
-"""DAGs of a challenge: a burst and killed workers under Airflow's scheduler, and failed scorers.
+"""DAGs of a challenge under Airflow's scheduler and triggerer: a burst, and killed workers.
 
 CHALLENGE_BURST sets the number of submissions of the burst; the default keeps the test short.
 """
@@ -12,13 +12,6 @@ from string import Template
 import pytest
 from support.airflow_scheduler import run_scheduler
 from support.challenge import Challenge
-
-from synapse_workflows.demo.processes import ProcessError
-from synapse_workflows.demo.runner import (
-    airflow_environment,
-    migrate_database,
-    run_airflow_command,
-)
 
 BURST = int(os.environ.get("CHALLENGE_BURST", "20"))
 #: Seconds for each submission on a busy machine.
@@ -62,13 +55,6 @@ if int(submission) % $killed == 0 and not marker.exists():
     supervisor = Path("/proc", str(os.getppid()), "stat").read_text()
     os.kill(int(supervisor.rpartition(")")[2].split()[1]), signal.SIGKILL)
 Path(sys.argv[-1]).write_text(json.dumps({"value": int(submission)}))
-"""
-FAILING_SCORER = """
-import sys
-from pathlib import Path
-
-Path(sys.argv[-1]).write_text('{"value": 1}')
-sys.exit("bad" in Path(sys.argv[2]).read_text())
 """
 
 
@@ -172,23 +158,3 @@ def test_two_dags_score_a_burst_once_each_although_workers_are_killed(
     assert retries == [(len(killed),)]
     board = challenge.read(alice.findEntityId("board.csv", project))
     assert len(board.splitlines()) == 1 + BURST + 2
-
-
-@pytest.mark.timeout(240)
-def test_a_run_fails_if_a_submission_is_not_scored(tmp_path, alice, project, connection):
-    """Also without messages to the participants, and although the board is stored."""
-    challenge = Challenge(alice, project, tmp_path / "files")
-    good, bad = (challenge.submit_text(text) for text in ("good", "bad"))
-    dags = tmp_path / "dags"
-    write_dags(dags, challenge, tmp_path / "markers")
-    (dags / "score.py").write_text(FAILING_SCORER)
-    for file in dags.glob("*.yaml"):
-        file.write_text(f"{file.read_text()}retries: 0\n")
-    environment = airflow_environment(tmp_path, {"airflow_connection": connection}, dags)
-    migrate_database(environment, tmp_path)
-    with pytest.raises(ProcessError, match="DagRun failed"):
-        run_airflow_command(environment, tmp_path / "dag.log", "dags", "test", "challenge_left")
-    assert challenge.with_status("SCORED") == {good}
-    assert challenge.with_status("OPEN") == {bad}
-    board = challenge.read(alice.findEntityId("board.csv", project))
-    assert len(board.splitlines()) == 2

@@ -133,7 +133,7 @@ def test_the_challenge(tmp_path):
     assert dag.dag_id == "diagnosis"
     assert dag.task_ids == [
         "reap", "claim", "evaluate.score", "evaluate.message", "leaderboard",
-        "announce_remaining", "all_scored",
+        "announce_remaining",
     ]  # fmt: skip
 
 
