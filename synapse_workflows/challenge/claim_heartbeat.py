@@ -16,6 +16,8 @@ from synapse_workflows.client.errors import RetryCategory, SynapseError
 #: cancellation is noticed within this time.
 _FRACTION: Final = 0.25
 _MAX_INTERVAL: Final = 20.0
+#: Time after the end of the lease for a renewal that is slow, in seconds.
+_GRACE: Final = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ class ClaimHeartbeat:
         """
         if self._error is not None:
             raise self._error
-        if self._now() > self._deadline:
+        if self._now() > self._deadline + _GRACE:
             raise ClaimExpiredError(
                 f"The claim on the submission {self._claim.submission_id} was not renewed before "
                 "its lease ran out, because Synapse did not respond. The next try continues, "

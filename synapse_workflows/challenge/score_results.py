@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from synapse_workflows.challenge.claim_annotations import get_annotations
+from synapse_workflows.challenge.claim_annotations import (
+    ATTEMPTS,
+    CLAIM_ERROR,
+    EXPIRES_ON,
+    get_annotations,
+)
 from synapse_workflows.challenge.score_contract import (
+    ERROR_ANNOTATION,
     REASONS_ANNOTATION,
     RESULTS_ID,
     RESULTS_VERSION,
     list_scores,
 )
+from synapse_workflows.challenge.scorer_process import ScorerError
 from synapse_workflows.challenge.scorer_program import (
     ScorerCommand,
     ScorerFunction,
@@ -25,6 +32,7 @@ from synapse_workflows.challenge.scorer_program import (
 )
 from synapse_workflows.challenge.submission_evaluation import Evaluation
 from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.client.model.annotations import MAX_KEYS
 from synapse_workflows.hooks.file_references import SynapseFile
 from synapse_workflows.lineage.task_code import find_source_file, identify_file
 
@@ -116,6 +124,31 @@ def store_results(
     if "logs" in store:
         files.append(save(evaluation.log, folder))
     return [*files, save(evaluation.results, folder)]
+
+
+def check_room(
+    status: Mapping[str, Any], earlier: Sequence[str], scores: Mapping[str, Any]
+) -> None:
+    """Check that a submission can have the annotations of a result, before it is stored.
+
+    Args:
+        status: The SubmissionStatus of the claimed submission.
+        earlier: Annotations that are removed.
+        scores: The scores.
+
+    Raises:
+        ScorerError: It would have too many annotations.
+    """
+    removed = {EXPIRES_ON, ATTEMPTS, CLAIM_ERROR, ERROR_ANNOTATION, REASONS_ANNOTATION, *earlier}
+    kept = get_annotations(status).keys() - removed
+    own = {RESULTS_ID, RESULTS_VERSION} | (set() if scores else {REASONS_ANNOTATION})
+    number = len(kept | own | scores.keys())
+    if number > MAX_KEYS:
+        raise ScorerError(
+            f"The submission would have {number} annotations, {len(scores)} of them scores; "
+            f"Synapse permits {MAX_KEYS}. Return fewer scores, or remove other annotations",
+            is_permanent=True,
+        )
 
 
 def list_result_annotations(hook: "SynapseHook", status: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.challenge.claims import Claim
 from synapse_workflows.challenge.scorer_program import ScoringInputs
+from synapse_workflows.client.errors import SynapseForbiddenError, SynapseNotFoundError
 from synapse_workflows.client.model.entity import File
 from synapse_workflows.client.model.submissions import Submission
 from synapse_workflows.hooks.file_references import SynapseFile, local_path
@@ -104,7 +105,7 @@ def _fetch_goldstandard(
     target.mkdir()
     references = []
     for one in flatten(goldstandard_id):
-        reference = hook.get_file(one)
+        reference = _get_file(hook, one)
         source = reference["path"]
         if source is None:
             raise AirflowFailException(
@@ -126,6 +127,24 @@ def _fetch_goldstandard(
     return (
         target if is_directory else target / Path(references[0]["path"] or "").name
     ), references
+
+
+def _get_file(hook: "SynapseHook", goldstandard_id: Any) -> SynapseFile:
+    """Download a gold standard.
+
+    Raises:
+        SynapseNotFoundError: It does not exist, or is in the trash can.
+        SynapseForbiddenError: The user may not download it.
+    """
+    try:
+        reference: SynapseFile = hook.get_file(goldstandard_id)
+    except (SynapseNotFoundError, SynapseForbiddenError) as error:
+        advice = (
+            f"Cannot read goldstandard_id={goldstandard_id!r:.100}. Correct the ID, or share the "
+            "entity with the user of the connection (READ and DOWNLOAD)."
+        )
+        raise type(error)(error.status, error.reason, error.call, advice=advice) from error
+    return reference
 
 
 def _describe(submission: Submission) -> Mapping[str, Any]:

@@ -42,6 +42,7 @@ from synapse_workflows.challenge.score_contract import (
 from synapse_workflows.challenge.score_results import (
     ScoreSources,
     StoredFile,
+    check_room,
     list_result_annotations,
     store_results,
 )
@@ -224,6 +225,7 @@ class SubmissionScoring:
             sources = ScoreSources(
                 fetched.used, loader.list_executed(evaluator, fetched.inputs, options.executed)
             )
+            check_room(heartbeat.status, earlier, evaluation.scores)
             heartbeat.check()
             files = store_results(
                 self.hook,

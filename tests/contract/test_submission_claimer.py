@@ -242,9 +242,9 @@ def test_claim_that_cannot_be_renewed_stops_the_work_when_its_lease_runs_out(fau
     injector, syn, queue = faulty
     claim = take_claim(syn, queue.submit()[0], "dag/run/score", 60)
     with ClaimHeartbeat(syn, claim, 0.8) as heartbeat:
-        injector.at(r"GET /repo/v1/evaluation/submission/\d+/status", lambda: time.sleep(3))
+        injector.at(r"GET /repo/v1/evaluation/submission/\d+/status", lambda: time.sleep(5))
         heartbeat.check()
-        time.sleep(1.5)
+        time.sleep(4)
         with pytest.raises(ClaimExpiredError, match="not renewed before its lease ran out"):
             heartbeat.check()
     heartbeat.check_claim()

@@ -29,7 +29,7 @@ TESTED_BY = {
     "challenge/callable_runner": "unit/challenge/test_scorer_program.py",
     "challenge/claim_heartbeat": "airflow/test_scores_claims.py",
     "challenge/score_results": "airflow/test_scores.py",
-    "challenge/scorer_files": "airflow/test_scores_errors.py",
+    "challenge/scorer_files": "airflow/test_scores_files.py",
     "challenge/scorer_launcher": "unit/challenge/test_scorer_process.py",
     "challenge/scoring_programs": "airflow/test_scores.py",
     "challenge/scoring_state": "airflow/test_scores_claims.py",
