@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
 
 from synapse_workflows import (
@@ -57,7 +58,7 @@ def test_list_of_submissions_has_all_pages(syn, evaluation, submit):
     expected = [submit().id for _ in range(5)]
     assert [one.id for one in syn.getSubmissions(evaluation, limit=2)] == expected
     assert [one.id for one in syn.getSubmissions(evaluation.id, offset=3)] == expected[3:]
-    bundles = list(syn.getSubmissionBundles(int(evaluation.id), limit=3))
+    bundles = list(syn.getSubmissionBundles(int(evaluation.id), limit=np.int64(3)))
     assert [one.id for one, _ in bundles] == [status.id for _, status in bundles] == expected
     assert {type(one) for pair in bundles for one in pair} == {Submission, SubmissionStatus}
     assert {status.status for _, status in bundles} == {"RECEIVED"}

@@ -5,6 +5,7 @@ Source: https://rest-docs.synapse.org (EvaluationController)
 
 import json
 from collections.abc import Iterator
+from numbers import Integral
 from types import MappingProxyType
 from typing import Any, Final, TypedDict, Unpack
 
@@ -223,7 +224,7 @@ def _iter_list(
 
 
 def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _check_status(status: Any, *, is_known: bool) -> None:
