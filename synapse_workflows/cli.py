@@ -49,7 +49,7 @@ def serve(
 
     from synapse_workflows.local import server
     from synapse_workflows.local.errors import ServiceError
-    from synapse_workflows.local.seed import SEEDS
+    from synapse_workflows.local.seed import SEEDS, add_seed_users
     from synapse_workflows.local.seeder import SeedError
     from synapse_workflows.local.settings import Settings
     from synapse_workflows.local.storage.data_dir import DataDirError
@@ -74,7 +74,7 @@ def serve(
         server.serve(
             Settings(
                 data_dir=data.resolve(),
-                users=load_users(data, users),
+                users=add_seed_users(load_users(data, users), seed or ()),
                 query_seconds=query_seconds,
             ),
             host=host,

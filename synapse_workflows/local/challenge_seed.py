@@ -15,6 +15,13 @@ from typing import Any, Final, Literal
 from synapse_workflows.constants import FOLDER, PROJECT
 from synapse_workflows.demo.paths import examples_dir
 from synapse_workflows.local.seeder import Seeder, SeedError, SeedUser
+from synapse_workflows.local.settings import UserSeed
+
+#: Users that the data set needs besides the default users.
+CHALLENGE_USERS: Final = (
+    UserSeed(user_name="erin", first_name="Erin", last_name="Evans"),
+    UserSeed(user_name="frank", first_name="Frank", last_name="Fisher"),
+)
 
 _NAME: Final = "Challenge - predict the diagnosis"  # entity names must not contain colons
 _TEAM: Final = "Gradient Crew"
@@ -127,7 +134,8 @@ def _select_participants(seeder: Seeder) -> list[SeedUser]:
     if len(others) < 4:  # noqa: PLR2004 - two individuals, and two members of a team
         raise SeedError(
             f"The seed 'challenge' needs four certified users besides {seeder.user.name}, and the "
-            f"service has {len(others)}. Add users to the user file, or start without one"
+            f"service has {len(others)}. Start it with `serve --seed challenge`, or add users to "
+            "the user file"
         )
     return others[:4]
 

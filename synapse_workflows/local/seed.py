@@ -12,16 +12,17 @@ import requests
 
 from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.app import create_app
-from synapse_workflows.local.challenge_seed import seed_challenge
+from synapse_workflows.local.challenge_seed import CHALLENGE_USERS, seed_challenge
 from synapse_workflows.local.data_dir_lock import DataDirInUseError, lock_data_dir
 from synapse_workflows.local.demo_seed import seed_demo
+from synapse_workflows.local.domain.principal_names import normalize_name
 from synapse_workflows.local.seeder import Seeder, SeedUser
 from synapse_workflows.local.service_file import (
     SERVICE_FILE,
     select_default_user,
     write_private_file,
 )
-from synapse_workflows.local.settings import Settings
+from synapse_workflows.local.settings import Settings, UserSeed
 from synapse_workflows.local.user_file import load_users
 
 if TYPE_CHECKING:
@@ -34,6 +35,18 @@ _CREATORS: Final[dict[str, Callable[[Seeder], dict[str, str]]]] = {
 }
 #: Names of the data sets.
 SEEDS: Final = tuple(_CREATORS)
+
+
+def add_seed_users(users: tuple[UserSeed, ...], names: Iterable[str]) -> tuple[UserSeed, ...]:
+    """Return users of a service, and the further users that data sets need.
+
+    Args:
+        users: Users of the settings.
+        names: Names of the data sets.
+    """
+    known = {normalize_name(user.user_name) for user in users}
+    needed = CHALLENGE_USERS if "challenge" in names else ()
+    return (*users, *(user for user in needed if normalize_name(user.user_name) not in known))
 
 
 def seed_app(app: Any, *names: str) -> dict[str, str]:
@@ -88,7 +101,7 @@ def seed_data_dir(data_dir: Path, *names: str) -> dict[str, str]:
 
 
 def _seed_stopped_service(data_dir: Path, names: Iterable[str]) -> dict[str, str]:
-    users = load_users(data_dir, None)
+    users = add_seed_users(load_users(data_dir, None), names)
     app = create_app(Settings(data_dir=data_dir, base_url=asgi_adapter.BASE_URL, users=users))
     try:
         return seed_app(app, *names)

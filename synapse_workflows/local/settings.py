@@ -42,15 +42,13 @@ class UserSeed:
         return f"UserSeed(user_name={self.user_name!r}, owner_id={self.owner_id!r})"
 
 
-#: Default users: an administrator, five certified users, and dave, who is not certified.
+#: Default users: an administrator, three certified users and one who is not certified.
 DEFAULT_USERS = (
     UserSeed(user_name="admin", admin=True, first_name="Ada", last_name="Admin", owner_id=1),
     UserSeed(user_name="alice", first_name="Alice", last_name="Archer"),
     UserSeed(user_name="bob", first_name="Bob", last_name="Baker"),
     UserSeed(user_name="carol", first_name="Carol", last_name="Carter"),
     UserSeed(user_name="dave", certified=False, first_name="Dave", last_name="Dyer"),
-    UserSeed(user_name="erin", first_name="Erin", last_name="Evans"),
-    UserSeed(user_name="frank", first_name="Frank", last_name="Fisher"),
 )
 
 

@@ -10,10 +10,12 @@ import requests
 from support.entity_api import REPO
 from support.file_api import RestUser, ok
 
-from synapse_workflows.local.seed import seed_app
+from synapse_workflows.local.seed import add_seed_users, seed_app, seed_data_dir
 from synapse_workflows.local.seeder import SeedError
 from synapse_workflows.local.server import LocalService
-from synapse_workflows.local.settings import UserSeed
+from synapse_workflows.local.settings import DEFAULT_USERS, UserSeed
+
+USERS = add_seed_users(DEFAULT_USERS, ["challenge"])
 
 #: IDs in an empty service that is seeded with `demo` and `challenge`; the example contains them.
 IDS = {
@@ -27,7 +29,7 @@ IDS = {
 
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory):
-    with LocalService(tmp_path_factory.mktemp("challenge")) as service:
+    with LocalService(tmp_path_factory.mktemp("challenge"), users=USERS) as service:
         yield service, service.seed("demo", "challenge")
 
 
@@ -115,7 +117,7 @@ def test_seeding_again_changes_nothing(seeded, alice, bundles):
 
 def test_an_interrupted_seed_is_completed(tmp_path):
     """The first requests of eleven submissions succeed; a second start creates what is missing."""
-    with LocalService(tmp_path) as service:
+    with LocalService(tmp_path, users=USERS) as service:
         asked = 0
 
         async def app(scope, receive, send):
@@ -141,3 +143,14 @@ def test_too_few_users_are_an_error(tmp_path):
         pytest.raises(SeedError, match="four certified users besides eve, and the service has 0"),
     ):
         service.seed("challenge")
+
+
+def test_the_further_users_are_added_once():
+    assert [user.user_name for user in USERS[-2:]] == ["erin", "frank"]
+    assert add_seed_users(USERS, ["challenge"]) == USERS
+    assert add_seed_users(DEFAULT_USERS, ["demo"]) == DEFAULT_USERS
+
+
+def test_a_stopped_service_is_seeded_with_the_users(tmp_path):
+    ids = seed_data_dir(tmp_path, "demo", "challenge")
+    assert {key: ids[key] for key in IDS} == IDS

@@ -221,7 +221,6 @@ def test_service_json_has_endpoints_users_and_airflow_connection(served):
     users = facts["users"]
     assert [(u["userName"], u["certified"]) for u in users] == [
         ("admin", True), ("alice", True), ("bob", True), ("carol", True), ("dave", False),
-        ("erin", True), ("frank", True),
     ]  # fmt: skip
     assert {type(u["ownerId"]) for u in users} == {str}
     connection = json.loads(facts["airflow_connection"])

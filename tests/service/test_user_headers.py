@@ -48,13 +48,12 @@ def test_prefix_search_escapes_wildcards_and_excludes_builtin_groups(ben):
 
 def test_prefix_search_is_paginated(ben):
     headers_all = headers(ben, "?limit=100")["children"]
-    names = ["admin", "alice", "bob", "carol", "dave", "erin", "frank"]
-    assert [each["userName"] for each in headers_all] == names
+    assert [each["userName"] for each in headers_all] == ["admin", "alice", "bob", "carol", "dave"]
     assert headers(ben, "?limit=2")["totalNumberOfResults"] == 3
-    assert headers(ben, "?limit=2&offset=6")["children"] == headers_all[6:]
-    assert headers(ben, "?limit=2&offset=7")["children"] == []
+    assert headers(ben, "?limit=2&offset=4")["children"] == headers_all[4:]
+    assert headers(ben, "?limit=2&offset=5")["children"] == []
     assert headers(ben, "?typeFilter=TEAMS_ONLY")["children"] == []
-    assert len(headers(ben, "?typeFilter=USERS_ONLY")["children"]) == 7
+    assert len(headers(ben, "?typeFilter=USERS_ONLY")["children"]) == 5
     assert_error(ben.get(f"{REPO}/userGroupHeaders?typeFilter=X"), 400, "X")
     assert_error(ben.get(f"{REPO}/userGroupHeaders?limit=-1"), 400, "limit")
 
