@@ -197,13 +197,15 @@ _MODULES = {
 __all__ = sorted(_MODULES)  # noqa: PLE0605 - the names are listed once, in _MODULES
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module and cache it."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # type checkers report unknown names
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name from its module and cache it."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_MODULES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
