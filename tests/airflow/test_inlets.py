@@ -144,7 +144,7 @@ def test_version_in_trigger_payload_is_used(api, project, put, write, sources_of
     assert sources_of(run.value("store")["id"])[0] == [entity]
 
 
-def test_queue_that_triggered_the_run_is_no_input(api, project, write, sources_of):
+def test_queue_that_triggered_the_run_is_not_an_input(api, project, write, sources_of):
     queue = synapse_submissions_asset("9600001")
     payload = {"evaluation_id": "9600001", "submission_ids": ["9700001"]}
     event = api.emit(queue.uri, from_trigger=True, payload=payload)

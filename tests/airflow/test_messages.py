@@ -293,7 +293,7 @@ def test_empty_body_fails_at_once(send, body):
 
 
 @pytest.mark.parametrize("argument", ["to", "subject", "body"])
-def test_text_that_is_no_unicode_fails_at_once(hook, argument):
+def test_text_that_is_not_unicode_fails_at_once(hook, argument):
     arguments = {"to": "bob", "subject": "s", "body": "b", argument: "a\ud800b"}
     with pytest.raises(AirflowFailException, match=rf"Invalid {argument}: 'a\\ud800b' contains"):
         hook.send_message(**arguments)

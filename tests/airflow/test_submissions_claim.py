@@ -124,7 +124,7 @@ def test_evaluation_can_be_given_as_a_template_or_an_object(alice, queue, claim)
     assert ids(run) == submissions[1:]
 
 
-def test_reading_a_queue_is_no_source_of_what_is_stored_downstream(
+def test_queue_is_not_an_input_of_downstream_tasks(
     api, alice, queue, project, sources_of, tmp_path
 ):
     queue.submit()

@@ -101,7 +101,7 @@ def test_expired_claims_can_be_marked_for_the_organizers(queue, claim, reap):
     assert claim() == []
 
 
-def test_submissions_without_a_claim_are_released_only_if_asked(queue, reap):
+def test_submissions_without_a_claim_are_released_with_unclaimed_after_only(queue, reap):
     submission = queue.submit()[0]
     queue.update(submission, status="EVALUATION_IN_PROGRESS")
     for arguments in ({}, {"unclaimed_after": timedelta(hours=1)}):
@@ -114,7 +114,7 @@ def test_submissions_without_a_claim_are_released_only_if_asked(queue, reap):
     assert queue.status(submission)["status"] == "RECEIVED"
 
 
-def test_cancelled_submissions_are_settled(alice, queue, claim, reap):
+def test_cancelled_submissions_get_the_status_for_them(alice, queue, claim, reap):
     submission = queue.submit()[0]
     claim()
     alice.restPUT(f"/evaluation/submission/{submission}/cancellation")

@@ -43,7 +43,7 @@ def test_submissions_that_are_withdrawn_meanwhile_hide_no_others(faulty, withdra
     assert {one["submission_id"] for one in rows} - {target} == expected
 
 
-def test_texts_are_no_formulas_in_a_spreadsheet(tmp_path):
+def test_texts_are_not_formulas_in_a_spreadsheet(tmp_path):
     texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "good", "a=1", ""]
     rows = [{"submitter": text, "auc": -0.5} for text in texts]
     path = tmp_path / "board.csv"

@@ -87,7 +87,7 @@ def test_large_message(syn, service, bob_id):
 
 
 @pytest.mark.parametrize("body", ["", None, 5, b"text"])
-def test_body_that_is_no_text_is_an_error(syn, bob_id, body):
+def test_body_that_is_not_text_is_an_error(syn, bob_id, body):
     with pytest.raises(ValueError, match=r"Invalid messageBody.* not empty"):
         syn.sendMessage([bob_id], "subject", body)
 
@@ -106,7 +106,7 @@ def test_recipients_of_any_iterable(syn, bob):
 
 
 @pytest.mark.parametrize("recipients", ["3300002", 3300002, None, b"33", {"a": 1}, [None]])
-def test_recipients_that_are_no_list(syn, recipients):
+def test_recipients_that_are_not_a_list(syn, recipients):
     with pytest.raises(ValueError, match=r"Invalid userIds|couldn't find id"):
         syn.sendMessage(recipients, "subject", "text")
 

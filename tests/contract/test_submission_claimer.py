@@ -178,7 +178,7 @@ def test_submissions_in_progress_without_a_claim_are_left(queue, claim):
     assert claim() == submissions[1:]
 
 
-def test_cancelled_submissions_are_settled(syn, queue, claim):
+def test_cancelled_submissions_get_the_status_for_them(syn, queue, claim):
     waiting, expired, kept = queue.submit(3)
     for submission in (waiting, expired):
         queue.update(submission, canCancel=True)
@@ -216,7 +216,7 @@ def test_lost_response_is_recognized_as_the_own_claim(faulty):
     assert [queue.annotations(one)["claim_attempts"] for one in submissions] == ["1", "1", "1"]
 
 
-def test_lost_responses_do_not_disturb_the_holder_of_a_claim(faulty):
+def test_holder_keeps_its_claim_after_lost_responses(faulty):
     injector, syn, queue = faulty
     submission = queue.submit()[0]
 
@@ -267,7 +267,7 @@ def test_lost_response_to_the_mark_of_a_submission_changes_nothing(faulty, is_li
     assert (status["status"], status["statusVersion"]) == ("OPEN", 3)
 
 
-def test_change_of_another_property_is_no_lost_race(faulty):
+def test_change_of_another_property_is_not_a_lost_race(faulty):
     injector, syn, queue = faulty
     submission = queue.submit()[0]
     injector.at(STATUS_PUT, lambda: queue.annotate(submission, note=("STRING", "new")))

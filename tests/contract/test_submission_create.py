@@ -242,7 +242,7 @@ def test_submit_image_by_its_tag(syn, evaluation, repository):
     assert found.entity.repositoryName == repository.repositoryName
 
 
-def test_read_of_an_image_is_no_lookup(syn, evaluation, repository, events):
+def test_read_of_an_image_is_not_a_lookup(syn, evaluation, repository, events):
     """The image is the content of the submission, although it is not downloaded."""
     submission = syn.submit(evaluation, repository)
     events.clear()

@@ -38,7 +38,7 @@ def carol(rest_service):
 
 @pytest.fixture(scope="module")
 def project(alice):
-    """A project that everybody can read."""
+    """A project that all users can read."""
     created = alice.author.new_project()
     alice.author.share(created["id"], {273949: ["READ"]})
     return alice.author.entity(created["id"])
@@ -110,7 +110,7 @@ CONFLICT = {"isEligible": False, "isQuotaFilled": False, "hasConflictingSubmissi
 FILLED = {"isEligible": False, "isQuotaFilled": True, "hasConflictingSubmission": False}
 
 
-def test_everybody_is_eligible_without_submissions(bob, carol, queue, team):
+def test_all_users_are_eligible_without_submissions(bob, carol, queue, team):
     eligibility = get_eligibility(bob, queue, team)
     assert 0 < eligibility.pop("eligibilityStateHash") <= 2**48
     assert eligibility == {
@@ -135,7 +135,7 @@ def test_eligibility_requires_submit_and_membership(alice, bob, carol, project, 
 
 
 @pytest.mark.parametrize("principal", ["3399999", "3300001", "3", "273948", "2"])
-def test_principal_that_is_no_team_returns_404(bob, queue, project, principal):
+def test_principal_that_is_not_a_team_returns_404(bob, queue, project, principal):
     assert_error(get_response(bob, queue, principal), 404, principal)
     hash_query = "&submissionEligibilityHash=7"
     response = bob.try_submit(queue, project, hash_query, teamId=principal)

@@ -71,7 +71,7 @@ def test_rights_of_the_acl_are_enforced(ann, ben, dan, team):
 @pytest.mark.parametrize(
     "principal",
     [None, AUTHENTICATED, 3300004],
-    ids=["no one", "read only", "an administrator who is no member"],
+    ids=["no one", "read only", "an administrator who is not a member"],
 )
 def test_an_administrator_must_remain(ann, team, principal):
     before = get_grants(ann, team)

@@ -114,7 +114,7 @@ def test_all_errors_are_listed(write):
         ("queue: !!python/object:os.system 1", "is not valid YAML"),
     ],
 )
-def test_files_that_are_no_settings(tmp_path, text, message):
+def test_files_without_settings_are_errors(tmp_path, text, message):
     path = tmp_path / "challenge.yaml"
     path.write_text(text)
     with pytest.raises(ChallengeFileError, match=message) as error:

@@ -123,7 +123,7 @@ def test_missing_and_too_large_results_are_errors(tmp_path):
         read_json(tmp_path / "large.json", "score.py")
 
 
-def test_results_that_are_no_regular_file_are_errors(tmp_path):
+def test_results_that_are_not_a_regular_file_are_errors(tmp_path):
     (tmp_path / "directory.json").mkdir()
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "other.json").write_text("{}")

@@ -1,7 +1,7 @@
 """Eligibility of individuals, teams and team members to submit in a round.
 
 The service has no challenges. The REST API omits `isRegistered` for evaluations outside of
-challenges, so it is always missing here, and everybody counts as registered.
+challenges, so it is always missing here, and every user counts as registered.
 """
 
 import hashlib

@@ -32,7 +32,7 @@ def test_reason_of_a_team_that_is_not_eligible(syn, http, repo_url, state, messa
     assert str(error.value) == message
 
 
-def test_failure_to_read_the_receipt_is_no_error(syn, http, repo_url):
+def test_failure_to_read_the_receipt_does_not_fail_the_submission(syn, http, repo_url):
     """The submission was made; an error would make a caller submit again."""
     http.post(f"{repo_url}/evaluation/submission", json=MADE)
     http.get(f"{repo_url}/evaluation/2", status=403, json={"reason": "no READ"})
