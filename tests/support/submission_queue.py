@@ -118,7 +118,7 @@ class SubmissionQueue:
                 if value in self.submissions
                 else value
             )
-        own = ("claim_id", "claim_expires_on", "expires_on", "evaluation_id")
+        own = ("claim_id", "claim_expires_on", "claim_attempts", "expires_on", "evaluation_id")
         return {k: k if k in own else self.normalize(item) for k, item in value.items()}
 
     def with_status(self, status: str) -> set[str]:
