@@ -158,14 +158,18 @@ def show_results(service: dict[str, Any], folder: Path) -> list[str]:
     seed = service["seed"]
     syn = create_client(service, folder)
     stored = list(syn.getChildren(seed["results"], includeTypes=["file"]))
-    echo("\nFiles in the results folder:\n")
+    echo("")
+    if stored:
+        echo("Files in the results folder:\n")
     for header in stored:
         echo(f"  {header['id']}.{header['versionNumber']}  {header['name']}")
-    echo("\nTheir provenance (recorded automatically):\n")
+    if stored:
+        echo("\nTheir provenance (recorded automatically):\n")
     for header in stored:
         echo(render_tree(syn, header["id"]) + "\n")
     snapshots = list(_list_snapshots(syn, seed))
-    echo("Table snapshots (created nightly where a scheduler runs):\n")
+    if snapshots:
+        echo("Table snapshots (created nightly where a scheduler runs):\n")
     for snapshot in snapshots:
         echo(render_tree(syn, snapshot) + "\n")
     return [header["id"] for header in stored] + snapshots
