@@ -32,7 +32,7 @@ def find_errors(predictions: Path, goldstandard: Path) -> list[str]:
         errors.append("A patient occurs twice")
     wrong = [row["id"] for row in rows if not is_probability(row["probability"])]
     if wrong:
-        errors.append(f"{len(wrong)} values are not between 0 and 1, for patient {wrong[0]}")
+        errors.append(f"Not between 0 and 1: {len(wrong)} values, for example {wrong[0]}")
     return errors
 
 

@@ -89,7 +89,7 @@ class ClaimHeartbeat:
             )
 
     def check_claim(self) -> None:
-        """Raise the error of a renewal, if any. The end of the lease alone is no error."""
+        """Raise the error of a renewal, if any. The end of the lease alone raises nothing."""
         if self._error is not None and not isinstance(self._error, CancellationRequestedError):
             raise self._error
 

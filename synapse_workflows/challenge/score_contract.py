@@ -42,7 +42,7 @@ def read_json(path: Path, program: str) -> Any:
     """Read the JSON that a program wrote.
 
     Raises:
-        ScorerError: The file is missing, too large, is no regular file, or is not JSON with
+        ScorerError: The file is missing, too large, not a regular file, or not JSON with
             unique keys.
     """
     if path.is_symlink() or not path.is_file():

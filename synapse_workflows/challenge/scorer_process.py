@@ -40,7 +40,7 @@ _MEMORY_ERRORS: Final = (
 
 
 class ScorerError(Exception):
-    """A validator or a scorer did not do its work. This is no error of the submission.
+    """A validator or a scorer failed. The submission is not at fault.
 
     Args:
         reason: What failed, and what to do.

@@ -11,6 +11,7 @@ from support.execution_api import Run
 
 from synapse_workflows import (
     EntityViewSchema,
+    SynapseClaimSubmissionsOperator,
     SynapseGetOperator,
     SynapseTableSnapshotOperator,
     SynapseTableStoreOperator,
@@ -88,3 +89,47 @@ def test_official_client_reads_snapshot_of_view(
     )
     assert [row[0] for row in seen["rows"]] == [6]
     assert file in seen["activity"]["used"]
+
+
+def count_lines(predictions):
+    lines = len(predictions.read_text().splitlines())
+    return {"lines": lines, "share": lines / 4, "method": "count"}
+
+
+def require_header(predictions):
+    return [] if predictions.read_text().startswith("id,") else ["The header is missing"]
+
+
+def test_official_client_reads_claims_and_scores_of_submissions(
+    api,
+    challenge,
+    score,
+    driven,  # noqa: F811 - a fixture
+):
+    texts = ("id,1\na,1\n", "id,1\nb,2\n", "nothing")
+    scored, claimed, invalid = [challenge.submit_text(text) for text in texts]
+    with DAG("claim", schedule=None) as dag:
+        SynapseClaimSubmissionsOperator(task_id="claim", evaluation_id=challenge.id)
+    claims = {one["submission_id"]: one for one in Run(api, dag).all().value("claim")}
+    for submission in (scored, invalid):
+        done, run = score(claims[submission], scorer=count_lines, validator=require_header)
+        assert done.state == "success", done.error
+        if submission == scored:
+            result = run.value("score")
+    official = driven("official_evaluations.py")
+    results = [result["results_id"], result["results_version"]]
+    flat = official("flat_outcomes", queue=challenge.id, results=results)
+    assert sorted(flat.pop("used")) == sorted(
+        [challenge.entity_of(scored), challenge.goldstandard]
+    )
+    assert flat == official("models_outcomes", queue=challenge.id)
+    assert flat["statuses"] == {
+        scored: "SCORED",
+        claimed: "EVALUATION_IN_PROGRESS",
+        invalid: "INVALID",
+    }
+    values = flat["annotations"][scored]
+    assert (values["lines"], values["share"], values["method"]) == ([2], [0.5], ["count"])
+    assert values["results_id"] == [result["results_id"]]
+    assert flat["annotations"][invalid]["validation_errors"] == ["The header is missing"]
+    assert flat["annotations"][claimed]["claim_id"] == [claims[claimed]["claim_id"]]

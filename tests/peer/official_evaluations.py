@@ -109,6 +109,34 @@ def seen(syn, a):
             "annotations": dict(status.get("submissionAnnotations") or {})}  # fmt: skip
 
 
+def flat_outcomes(syn, a):
+    """Return the statuses and the annotations of a queue, and the sources of a score, as 2.x."""
+    bundles = list(syn.getSubmissionBundles(a["queue"]))
+    return {
+        "statuses": {each["id"]: status.status for each, status in bundles},
+        "annotations": {
+            each["id"]: dict(status.get("submissionAnnotations") or {}) for each, status in bundles
+        },
+        "used": [
+            "{targetId}.{targetVersionNumber}".format(**each["reference"])
+            for each in syn.getProvenance(*a["results"])["used"]
+            if not each["wasExecuted"] and "reference" in each
+        ],
+    }
+
+
+def models_outcomes(syn, a):
+    """Return the statuses and the annotations of a queue with the classes of 4.x."""
+    bundles = SubmissionBundle.get_evaluation_submission_bundles(evaluation_id=a["queue"])
+    found = {each.submission.id: each.submission_status for each in bundles}
+    return {
+        "statuses": {key: status.status for key, status in found.items()},
+        "annotations": {
+            key: dict(status.submission_annotations or {}) for key, status in found.items()
+        },
+    }
+
+
 def models(syn, a):
     """Create, share, submit to, score and delete an evaluation with the classes of 4.x."""
     queue = Evaluation(
