@@ -120,7 +120,7 @@ def test_waiting_writers_do_not_block_other_tables(tmp_path, recording):
             tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"] for _ in range(2)
         )
         tables.append(busy, ["first", "1"])
-        path, token = start_transaction(ann, busy, upload(tables, busy, 300_000))
+        path, token = start_transaction(ann, busy, upload(tables, busy, 1_000_000))
         change = {"changes": [tables.rows(busy, (1, 1, ["x", "5"]))]}
         waiting = [ok(ann.post(f"{path}/start", change))["token"] for _ in range(6)]
         assert tables.append(other, ["x", "1"]) == [(1, 1)]

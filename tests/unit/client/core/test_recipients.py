@@ -58,7 +58,7 @@ def resolve(to):
         (("alice",), ["alice"]),
         (UserProfile(ownerId="5"), ["5"]),
         ({"id": "7", "name": "My Team"}, ["7"]),
-        (iter(["alice", None]), ["alice"]),
+        (iter(["alice", 5]), ["alice", "5"]),
     ],
 )
 def test_forms_of_recipients(to, expected):
