@@ -3,7 +3,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from itertools import count, pairwise
+from itertools import count
 
 import pytest
 import structlog
