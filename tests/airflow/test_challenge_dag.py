@@ -13,7 +13,7 @@ import pytest
 from support.airflow_scheduler import run_scheduler
 from support.challenge import Challenge
 
-BURST = int(os.environ.get("CHALLENGE_BURST", "20"))
+BURST = int(os.environ.get("CHALLENGE_BURST", "12"))
 #: Seconds for each submission on a busy machine.
 SECONDS = 12
 #: Of this many submissions, the worker of one is killed while the scorer runs.
