@@ -50,6 +50,14 @@ def test_csv_with_only_ids_and_versions_deletes_rows(tables, table):
     assert values(tables, table) == [["y", "2"]]
 
 
+@pytest.mark.parametrize("data", ["ROW_ID,ROW_VERSION\n", "ROW_ID,ROW_VERSION\n1,1\n"])
+def test_rows_of_a_table_without_columns_are_rejected(ann, tables, table, data):
+    tables.append(table, ["x", "1"])
+    ann.change(table, columnIds=[])
+    response = tables.try_transact(table, tables.csv(table, data))
+    assert_error(response, 400, f"Schema for {table} is empty.")
+
+
 def test_row_ids_are_ignored_in_an_empty_table(tables, table):
     tables.transact(
         table, tables.csv(table, "ROW_ID,ROW_VERSION,ROW_ETAG,a\n77,8,e,x\n78,9,e,y\n")

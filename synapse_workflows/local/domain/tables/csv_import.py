@@ -217,6 +217,7 @@ def _map_named(update: TableUpdate, names: Sequence[str]) -> FieldMapping:
             raise build_header_error(field, names)
         if is_duplicate:
             raise BadRequest(f"The CSV has two columns named '{name}'.")
+    update.require_columns()
     return _create_mapping(tuple(columns), tuple(indexes), metadata, len(names))
 
 
