@@ -17,7 +17,7 @@ from synapse_workflows.local.domain.tables.snapshots import Snapshot
 
 
 def test_transaction_is_rolled_back_after_sigkill(tmp_path):
-    lines = "".join(f"text {each},{each}\n" for each in range(400_000))
+    lines = "".join(f"text {each},{each}\n" for each in range(2_000_000))
     with start_service_process(tmp_path) as (process, alice):
         tables = TableClient(alice)
         table = tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
@@ -32,8 +32,8 @@ def test_transaction_is_rolled_back_after_sigkill(tmp_path):
         }
         path = f"{REPO}/entity/{table}/table/transaction/async"
         token = ok(alice.post(f"{path}/start", body))["token"]
-        while ok(alice.get(f"{path}/get/{token}")).get("progressCurrent", 0) == 0:
-            pass
+        while (job := ok(alice.get(f"{path}/get/{token}"))).get("progressCurrent", 0) == 0:
+            assert job.get("jobState") == "PROCESSING", "the job ended before it was killed"
         assert tables.list_rows(table) == [(1, 1, ["first", "1"])]
         process.send_signal(signal.SIGKILL)
         process.wait(30)
