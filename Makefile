@@ -24,7 +24,7 @@ $(BIN)/python:
 
 $(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
 	@echo 'Installing synapse-workflows and Airflow into $(VENV) (takes a minute or two, once)'
-	$(PIP) install --constraint constraints.txt --editable '.[all]'
+	$(PIP) install --constraint constraints.txt --editable '.[all,s3-server]'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
