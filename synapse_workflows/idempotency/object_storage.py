@@ -34,6 +34,8 @@ _CONNECTION_PROVIDERS: Final = {
     "s3a": "amazon[s3fs]",
     "gs": "google",
     "gcs": "google",
+    "abfs": "microsoft-azure",
+    "abfss": "microsoft-azure",
 }
 
 

@@ -130,7 +130,7 @@ def test_target_that_cannot_be_written_fails_for_good(api, put, filled, url):
     assert "output_path" in str(queried)
 
 
-@pytest.mark.parametrize(("scheme", "provider"), [("s3", "amazon[s3fs]"), ("gs", "google")])
+@pytest.mark.parametrize(("scheme", "provider"), [("abfs", "microsoft-azure"), ("gs", "google")])
 def test_connection_without_its_provider_fails_for_good(
     api, put, filled, project, scheme, provider
 ):
