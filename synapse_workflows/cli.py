@@ -37,7 +37,8 @@ def serve(
         Path | None,
         typer.Option(
             help="JSON file with a list of users. Keys: userName; "
-            "optional: token, certified, admin, firstName, lastName, email, ownerId."
+            "optional: token, certified, admin, firstName, lastName, email, ownerId, password, "
+            "apiKey, acceptsTermsOfUse."
         ),
     ] = None,
     query_seconds: Annotated[

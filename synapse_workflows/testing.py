@@ -74,6 +74,14 @@ class SynapseService:
         """Return the token of a user."""
         return str(self._user(user)["token"])
 
+    def password(self, user: str) -> str:
+        """Return the password of a user whose seed in the setting `users` has one."""
+        return str(self._user(user)["password"])
+
+    def api_key(self, user: str) -> str:
+        """Return the API key of a user whose seed in the setting `users` has one."""
+        return str(self._user(user)["apiKey"])
+
     def owner_id(self, user: str) -> str:
         """Return the principal ID of a user."""
         return str(self._user(user)["ownerId"])

@@ -42,7 +42,8 @@ def describe_service(
         seeded_ids: Entity IDs of the seeded data.
 
     Returns:
-        A dictionary with the endpoints; `users` with their tokens; `airflow_connection`, an
+        A dictionary with the endpoints; `users` with their tokens, and the `password` and `apiKey`
+        of users who have them in the settings; `airflow_connection`, an
         Airflow connection as JSON text; `pid`; and, if data was seeded, `seed` with the entity
         IDs.
     """
@@ -63,6 +64,8 @@ def describe_service(
             "ownerId": str(user.owner_id),
             "token": user.token,
             "certified": user.certified,
+            **({"password": user.password} if user.password else {}),
+            **({"apiKey": user.api_key} if user.api_key else {}),
         }
         for user in service.users
     ]

@@ -26,6 +26,10 @@ class UserSeed:
         last_name: Last name of the profile.
         email: E-mail address; None for `<user_name>@synapse.local`.
         owner_id: Principal ID; None selects the next free ID.
+        password: Password for logins; None for a user without a password.
+        api_key: API key in Base64; None lets the service generate one on request.
+        accepts_terms_of_use: Whether the user has agreed to the terms of use when the service
+            creates the user.
     """
 
     user_name: str
@@ -36,9 +40,12 @@ class UserSeed:
     last_name: str = ""
     email: str | None = None
     owner_id: int | None = None
+    password: str | None = None
+    api_key: str | None = None
+    accepts_terms_of_use: bool = True
 
     def __repr__(self) -> str:
-        """Return a representation without the token."""
+        """Return a representation without the token, the password and the API key."""
         return f"UserSeed(user_name={self.user_name!r}, owner_id={self.owner_id!r})"
 
 

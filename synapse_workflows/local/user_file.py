@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from synapse_workflows.local.domain.api_keys import is_valid
 from synapse_workflows.local.domain.principal_names import normalize_name
 from synapse_workflows.local.service_file import write_private_file
 from synapse_workflows.local.settings import DEFAULT_USERS, UserSeed
@@ -21,6 +22,9 @@ _KEYS: Final[Mapping[str, tuple[str, type]]] = {
     "lastName": ("last_name", str),
     "email": ("email", str),
     "ownerId": ("owner_id", int),
+    "password": ("password", str),
+    "apiKey": ("api_key", str),
+    "acceptsTermsOfUse": ("accepts_terms_of_use", bool),
 }
 
 
@@ -37,7 +41,8 @@ def load_users(data_dir: Path, path: Path | None) -> tuple[UserSeed, ...]:
     Args:
         data_dir: Data directory of the service.
         path: User file, a JSON list of `{"userName", "token"?, "certified"?, "admin"?,
-            "firstName"?, "lastName"?, "email"?, "ownerId"?}`.
+            "firstName"?, "lastName"?, "email"?, "ownerId"?, "password"?, "apiKey"?,
+            "acceptsTermsOfUse"?}`.
 
     Raises:
         UserFileError: The file is missing or invalid.
@@ -98,6 +103,10 @@ def _parse_user(entry: object, location: str) -> UserSeed:
         values[name] = value
     if not values.get("user_name", "").strip():
         raise UserFileError(f"{location}: userName is missing")
+    if "password" in values and not values["password"]:
+        raise UserFileError(f"{location}: password is empty")
+    if "api_key" in values and not is_valid(values["api_key"]):
+        raise UserFileError(f"{location}: apiKey must be Base64")
     return UserSeed(**values)
 
 

@@ -43,7 +43,3 @@ def test_session_token_header_is_accepted(rules):
         timeout=30,
     )
     assert ok(response)["userName"] == "bob"
-
-
-def test_api_key_route_is_gone(ann):
-    assert_error(ann.get("/auth/v1/secretKey"), 410, "personal access token")

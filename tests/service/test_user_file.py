@@ -50,12 +50,15 @@ def test_read_user_file_returns_all_fields(tmp_path):
     entry = {
         "userName": "eve", "token": "t", "certified": False, "admin": True,
         "firstName": "Eve", "lastName": "E", "email": "e@example.org", "ownerId": "12",
+        "password": "open sesame", "apiKey": "c2VjcmV0", "acceptsTermsOfUse": False,
     }  # fmt: skip
     (user,) = read_user_file(write_user_file(tmp_path, [entry]))
     assert (user.user_name, user.token, user.certified, user.admin) == ("eve", "t", False, True)
     assert (user.first_name, user.last_name, user.email) == ("Eve", "E", "e@example.org")
     assert user.owner_id == 12
-    assert "token" not in repr(user)
+    assert (user.password, user.api_key) == ("open sesame", "c2VjcmV0")
+    assert user.accepts_terms_of_use is False
+    assert not any(word in repr(user) for word in ("token", "sesame", "c2VjcmV0"))
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,9 @@ def test_read_user_file_returns_all_fields(tmp_path):
         ([{"userName": "eve", "certified": "yes"}], "certified must be of type bool"),
         ([{"userName": "eve", "ownerId": True}], "ownerId must be of type int"),
         ([{"userName": "eve", "pasword": "x"}], "unknown key 'pasword'"),
+        ([{"userName": "eve", "password": ""}], "password is empty"),
+        ([{"userName": "eve", "apiKey": "not base64!"}], "apiKey must be Base64$"),
+        ([{"userName": "eve", "apiKey": ""}], "apiKey must be Base64$"),
         ([{"userName": "eve"}, {"userName": "E.V.E"}], "two users have the same user_name"),
         ([{"userName": "a", "token": "t"}, {"userName": "b", "token": "t"}], "same token"),
     ],

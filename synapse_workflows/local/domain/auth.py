@@ -1,4 +1,4 @@
-"""Authentication with access tokens."""
+"""Authentication with access tokens, session tokens and signatures."""
 
 import hashlib
 from collections.abc import Iterable
@@ -12,12 +12,17 @@ from synapse_workflows.constants import (
     CERTIFIED_USERS,
     TOKEN_SCOPES,
 )
-from synapse_workflows.local.domain import access_lists
+from synapse_workflows.local.domain import access_lists, api_keys
+from synapse_workflows.local.domain.api_keys import SignedRequest
 from synapse_workflows.local.domain.principal import Caller, create_anonymous
 from synapse_workflows.local.errors import InsufficientScope, Unauthorized
+from synapse_workflows.local.storage.credential_models import LoginSession
 from synapse_workflows.local.storage.models import AccessToken
 
-#: Scopes of the tokens that the service creates at its first start.
+#: Credentials of a request: an access token or session token, a signature, or none.
+RequestCredentials = str | SignedRequest | None
+
+#: Scopes of the tokens that the service creates at its first start, of sessions and signatures.
 ALL_SCOPES = (*TOKEN_SCOPES, "authorize")
 
 HOUR_MS = 60 * 60 * 1000
@@ -30,18 +35,32 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def build_claims(record: AccessToken) -> dict[str, Any]:
-    """Return the JWT claims of a token record; dates in seconds since the epoch."""
-    issued = record.created_on // 1000
+def build_claims(
+    user_id: int,
+    jti: str,
+    created_on: int,
+    scopes: Iterable[str],
+    oidc_claims: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the JWT claims of a personal access token; dates in seconds since the epoch.
+
+    Args:
+        user_id: Principal ID of the owner.
+        jti: ID of the token.
+        created_on: Milliseconds since the epoch.
+        scopes: OAuth scopes.
+        oidc_claims: OpenID Connect claims.
+    """
+    issued = created_on // 1000
     return {
-        "sub": str(record.user_id),
+        "sub": str(user_id),
         "iss": "https://synapse.local/auth/v1",
         "aud": "0",
         "iat": issued,
         "nbf": issued,
-        "jti": record.jti,
+        "jti": jti,
         "token_type": "PERSONAL_ACCESS_TOKEN",
-        "access": {"scope": list(record.scopes), "oidc_claims": record.claims},
+        "access": {"scope": list(scopes), "oidc_claims": oidc_claims or {}},
     }
 
 
@@ -55,19 +74,20 @@ def is_expired(record: AccessToken, now: int) -> bool:
     return now - record.last_used > IDLE_LIMIT_MS
 
 
-def _build_caller(session: Session, record: AccessToken, now: int) -> Caller:
-    """Return the caller for a token record."""
-    groups = access_lists.list_groups(session, record.user_id)
+def _build_caller(
+    session: Session, user_id: int, scopes: Iterable[str], now: int, **token: Any
+) -> Caller:
+    """Return the caller with a user ID and scopes; `token` are fields of `Caller`."""
+    groups = access_lists.list_groups(session, user_id)
     return Caller(
-        id=record.user_id,
-        scopes=frozenset(record.scopes),
+        id=user_id,
+        scopes=frozenset(scopes),
         groups=groups,
         is_admin=ADMINISTRATORS in groups,
         is_certified=CERTIFIED_USERS in groups or ADMINISTRATORS in groups,
         is_anonymous=False,
         now=now,
-        token_id=record.id,
-        is_last_use_outdated=now - record.last_used > HOUR_MS,
+        **token,
     )
 
 
@@ -78,23 +98,43 @@ def update_last_use(session: Session, caller: Caller) -> None:
         record.last_used = caller.now
 
 
-def authenticate(session: Session, token: str | None, now: int) -> Caller:
-    """Return the caller for a token.
+def authenticate(session: Session, credentials: RequestCredentials, now: int) -> Caller:
+    """Return the caller for the credentials of a request.
 
     Args:
         session: Database session.
-        token: Token of the request; None for an anonymous caller.
+        credentials: Credentials of the request; None for an anonymous caller.
         now: Milliseconds since the epoch.
 
     Raises:
-        Unauthorized: The token is unknown, revoked or expired.
+        Unauthorized: The token is unknown, revoked or expired, or the signature is invalid.
     """
-    if token is None:
+    if credentials is None:
         return create_anonymous(now)
-    record = session.scalar(select(AccessToken).where(AccessToken.digest == hash_token(token)))
-    if record is None or is_expired(record, now):
+    if isinstance(credentials, SignedRequest):
+        user_id = api_keys.authenticate(session, credentials, now)
+        return _build_caller(session, user_id, ALL_SCOPES, now)
+    digest = hash_token(credentials)
+    record = session.scalar(select(AccessToken).where(AccessToken.digest == digest))
+    if record is None:
+        return _authenticate_session(session, digest, now)
+    if is_expired(record, now):
         raise Unauthorized
-    return _build_caller(session, record, now)
+    return _build_caller(
+        session,
+        record.user_id,
+        record.scopes,
+        now,
+        token_id=record.id,
+        is_last_use_outdated=now - record.last_used > HOUR_MS,
+    )
+
+
+def _authenticate_session(session: Session, digest: str, now: int) -> Caller:
+    record = session.get(LoginSession, digest)
+    if record is None or record.expires_on <= now:
+        raise Unauthorized
+    return _build_caller(session, record.user_id, ALL_SCOPES, now)
 
 
 def check_scopes(caller: Caller, scopes: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from synapse_workflows.constants import (
     TRUSTED_MESSAGE_SENDERS,
     AccessType,
 )
-from synapse_workflows.local.domain import auth
+from synapse_workflows.local.domain import api_keys, auth, logins, terms_of_use, tokens
 from synapse_workflows.local.domain.access import ENTITY_ACL
 from synapse_workflows.local.domain.ids import (
     ROOT,
@@ -195,7 +195,7 @@ def _set_token(session: Session, signer: Signer, user: Principal, seed: UserSeed
             seeded=True,
         )
         session.add(record)
-    token = seed.token or signer.sign_token(auth.build_claims(record))
+    token = seed.token or tokens.sign_token(signer, record)
     record.digest = auth.hash_token(token)
     others = select(AccessToken.user_id).where(
         AccessToken.digest == record.digest, AccessToken.id != record.id
@@ -215,7 +215,7 @@ def create_users(
     """Create the configured users that do not exist.
 
     Returns:
-        All configured users with their tokens.
+        All configured users with their tokens, passwords and API keys.
 
     Raises:
         Conflict: The name belongs to a group, the ID belongs to another principal, or the token
@@ -231,6 +231,10 @@ def create_users(
                 owner_id=user.id,
                 token=_set_token(session, signer, user, seed, now),
                 certified=session.get(Certification, user.id) is not None,
+                password=seed.password,
+                api_key=api_keys.configure(session, user.id, seed.api_key),
             )
         )
+        logins.configure(session, user.id, seed.password)
+        terms_of_use.configure(session, user.id, now, agreed=seed.accepts_terms_of_use)
     return tuple(users)

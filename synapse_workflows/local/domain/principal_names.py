@@ -44,6 +44,22 @@ def check_available(session: Session, name: str, principal_id: int | None = None
         raise Conflict(f"The name {name} is already taken by another user or team.")
 
 
+def find_user(session: Session, name: str) -> Principal | None:
+    """Return the user with a user name or an e-mail address; None if there is no such user."""
+    address = name.strip().lower()
+    user = session.scalar(
+        select(Principal)
+        .join(Profile, Profile.owner_id == Principal.id)
+        .where(func.unicode_lower(Profile.email) == address, Principal.is_individual)
+    )
+    if user is None and "@" not in address:
+        alias = normalize_name(address)
+        user = session.scalar(
+            select(Principal).where(Principal.alias == alias, Principal.is_individual)
+        )
+    return user
+
+
 def starts_with(prefix: str) -> ColumnElement[bool]:
     """Return the SQL condition that a name of a principal starts with a prefix, ignoring case.
 

@@ -21,12 +21,16 @@ class KnownUser:
         owner_id: Principal ID.
         token: Personal access token.
         certified: Whether the user passed the certification quiz.
+        password: Password; None without.
+        api_key: API key in the settings, or the key that replaced it; None without.
     """
 
     user_name: str
     owner_id: int
     token: str = field(repr=False)
     certified: bool
+    password: str | None = field(repr=False, default=None)
+    api_key: str | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,14 @@ def _parse_claims(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: request_fields.get_object(claims, name) for name in claims}
 
 
+def sign_token(signer: Signer, record: AccessToken) -> str:
+    """Return the token of a token record."""
+    claims = auth.build_claims(
+        record.user_id, record.jti, record.created_on, record.scopes, record.claims
+    )
+    return signer.sign_token(claims)
+
+
 def create(
     session: Session, signer: Signer, caller: Caller, body: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -64,7 +72,7 @@ def create(
         last_used=caller.now,
         seeded=False,
     )
-    token = signer.sign_token(auth.build_claims(record))
+    token = sign_token(signer, record)
     record.digest = auth.hash_token(token)
     session.add(record)
     session.flush()

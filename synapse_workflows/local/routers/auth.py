@@ -1,13 +1,17 @@
-"""Routes of personal access tokens (auth/v1)."""
+"""Routes of logins, access tokens, API keys and terms of use (auth/v1)."""
 
 from fastapi import APIRouter, Response
 
-from synapse_workflows.local.domain import tokens
+from synapse_workflows.local.domain import api_keys, logins, terms_of_use, tokens
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import parse_id
-from synapse_workflows.local.errors import Gone
 from synapse_workflows.local.routers.dependencies import JsonRequest
-from synapse_workflows.local.routers.responses import ApiResponse, empty_response
+from synapse_workflows.local.routers.responses import (
+    ApiResponse,
+    created_response,
+    empty_response,
+    no_content_response,
+)
 
 router = APIRouter(prefix="/auth/v1")
 
@@ -61,7 +65,9 @@ def revoke_own_token(request: JsonRequest) -> Response:
     Source: DELETE /sessionAccessToken
     """
     with request.write_transaction("modify", "authorize") as tx:
-        tokens.revoke(tx.session, tx.caller, tx.caller.token_id)
+        token = request.credentials
+        if not (isinstance(token, str) and logins.end_session(tx.session, token)):
+            tokens.revoke(tx.session, tx.caller, tx.caller.token_id)
     return empty_response()
 
 
@@ -75,11 +81,63 @@ def get_authenticated_on(request: JsonRequest) -> Response:
         return ApiResponse({"authenticatedOn": to_iso(tx.caller.now)})
 
 
-@router.get("/secretKey")
-@router.delete("/secretKey")
-def reject_secret_key() -> Response:
-    """Reject the request, because Synapse no longer supports API keys.
+@router.post("/session")
+def create_session(request: JsonRequest) -> Response:
+    """Log in with a password, and return a session token.
 
-    Source: GET, DELETE /secretKey
+    Source: POST /session
     """
-    raise Gone("API keys were withdrawn. Use a personal access token instead.")
+    with request.without_credentials().write_transaction() as tx:
+        signer, body = tx.service.signer, request.json_object()
+        return created_response(logins.create_session(tx.session, signer, body, tx.caller.now))
+
+
+@router.get("/secretKey")
+def get_secret_key(request: JsonRequest) -> Response:
+    """Return the API key of the caller; create it on the first request.
+
+    Source: GET /secretKey
+    """
+    with request.write_transaction("modify", "authorize") as tx:
+        return ApiResponse(api_keys.get_or_create(tx.session, tx.caller))
+
+
+@router.delete("/secretKey")
+def invalidate_secret_key(request: JsonRequest) -> Response:
+    """Replace the API key of the caller.
+
+    Source: DELETE /secretKey
+    """
+    with request.write_transaction("modify", "authorize") as tx:
+        api_keys.invalidate(tx.session, tx.caller)
+    return no_content_response()
+
+
+@router.post("/termsOfUse2")
+def sign_terms_of_use(request: JsonRequest) -> Response:
+    """Agree to the terms of use, for the user of the token in the body.
+
+    Source: POST /termsOfUse2
+    """
+    with request.without_credentials().write_transaction() as tx:
+        terms_of_use.sign(tx.session, request.json_object(), tx.caller.now)
+    return no_content_response()
+
+
+@router.get("/termsOfUse2/info")
+def get_terms_of_use_info() -> Response:
+    """Return the current terms of use.
+
+    Source: GET /termsOfUse2/info
+    """
+    return ApiResponse(terms_of_use.get_info())
+
+
+@router.get("/termsOfUse2/status")
+def get_terms_of_use_status(request: JsonRequest) -> Response:
+    """Return whether the caller has agreed to the terms of use.
+
+    Source: GET /termsOfUse2/status
+    """
+    with request.read_transaction("view") as tx:
+        return ApiResponse(terms_of_use.get_status(tx.session, tx.caller))

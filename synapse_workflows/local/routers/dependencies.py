@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -25,7 +25,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MiB
-from synapse_workflows.local.domain import auth, request_fields, stack_status
+from synapse_workflows.local.domain import auth, request_fields, stack_status, terms_of_use
+from synapse_workflows.local.domain.api_keys import SignedRequest
+from synapse_workflows.local.domain.auth import RequestCredentials
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import (
@@ -40,6 +42,10 @@ from synapse_workflows.local.storage.disk_space import is_disk_full
 MAX_BODY_BYTES = 2 * MiB
 #: JSON escape of a UTF-16 surrogate.
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+#: Paths of the authentication service that require agreement to the terms of use.
+_AUTH_PATHS_WITH_TERMS = frozenset({"/auth/v1/secretKey"})
 
 
 @dataclass(frozen=True)
@@ -63,15 +69,21 @@ class ApiRequest:
 
     Args:
         service: The service.
-        token: Access token of the request; None for an anonymous request.
+        credentials: Token or signature of the request; None for an anonymous request.
         body: Request body.
         is_throttled: Whether the request counts against the rate limits of the caller.
+        requires_terms: Whether the caller must have agreed to the terms of use.
     """
 
     service: Service
-    token: str | None = field(repr=False)
+    credentials: RequestCredentials = field(repr=False)
     body: bytes = field(repr=False)
     is_throttled: bool = True
+    requires_terms: bool = True
+
+    def without_credentials(self) -> "ApiRequest":
+        """Return the request of a route that ignores the credentials of the request."""
+        return replace(self, credentials=None)
 
     @contextmanager
     def read_transaction(self, *scopes: str) -> Iterator[Transaction]:
@@ -81,7 +93,8 @@ class ApiRequest:
             scopes: OAuth scopes that the token of the caller must have.
 
         Raises:
-            Unauthorized: The token is invalid.
+            Unauthorized: The credentials are invalid.
+            Forbidden: The caller has not agreed to the terms of use.
             InsufficientScope: The token lacks a scope.
             TooManyRequests: The caller exceeds a rate limit.
             ServiceUnavailable: The service is read-only or down.
@@ -101,7 +114,8 @@ class ApiRequest:
             scopes: OAuth scopes that the token of the caller must have.
 
         Raises:
-            Unauthorized: The token is invalid.
+            Unauthorized: The credentials are invalid.
+            Forbidden: The caller has not agreed to the terms of use.
             InsufficientScope: The token lacks a scope.
             TooManyRequests: The caller exceeds a rate limit.
             ServiceUnavailable: The service is read-only or down.
@@ -124,7 +138,9 @@ class ApiRequest:
 
     def _authenticate(self, session: Session) -> Transaction:
         stack_status.check_available(session)
-        caller = auth.authenticate(session, self.token, self.service.now())
+        caller = auth.authenticate(session, self.credentials, self.service.now())
+        if self.requires_terms:
+            terms_of_use.check(session, caller)
         return Transaction(self.service, session, caller)
 
     @contextmanager
@@ -166,13 +182,23 @@ def get_service(request: Request) -> Service:
     return service
 
 
-def get_token(request: Request) -> str | None:
-    """Return the bearer token or the legacy session token of a request."""
-    authorization = request.headers.get("authorization")
-    if authorization is None:
-        return request.headers.get("sessiontoken")
-    scheme, _, token = authorization.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else authorization
+def get_credentials(request: Request) -> RequestCredentials:
+    """Return the bearer token, the legacy session token or the signature of a request."""
+    headers = request.headers
+    authorization = headers.get("authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else authorization
+    if "sessiontoken" in headers:
+        return headers["sessiontoken"]
+    if "signature" not in headers and "userid" not in headers:
+        return None
+    return SignedRequest(
+        user=headers.get("userid", ""),
+        timestamp=headers.get("signaturetimestamp", ""),
+        signature=headers.get("signature", ""),
+        path=request.scope["raw_path"].decode("latin-1"),
+    )
 
 
 async def read_body(request: Request) -> bytes:
@@ -211,11 +237,14 @@ async def get_json_request(request: Request) -> ApiRequest:
 
 async def get_redirect_request(request: Request) -> ApiRequest:
     """Return the request of a route that redirects. Its Accept header is ignored."""
+    path = request.url.path
+    is_auth = path.startswith("/auth/")
     return ApiRequest(
         service=get_service(request),
-        token=get_token(request),
+        credentials=get_credentials(request),
         body=await read_body(request),
-        is_throttled=not request.url.path.startswith("/auth/"),
+        is_throttled=not is_auth,
+        requires_terms=not is_auth or path in _AUTH_PATHS_WITH_TERMS,
     )
 
 

@@ -45,7 +45,7 @@ def update_status(request: JsonRequest) -> Response:
     Source: PUT /admin/synapse/status
     """
     with request.service.database.write_transaction() as session:
-        caller = auth.authenticate(session, request.token, request.service.now())
+        caller = auth.authenticate(session, request.credentials, request.service.now())
         return ApiResponse(stack_status.update(session, caller, request.json_object()))
 
 
