@@ -52,9 +52,24 @@ USED_URL: Final = f"{MODEL}.provenance.UsedURL"
 S3_FILE_HANDLE: Final = f"{MODEL}.file.S3FileHandle"
 EXTERNAL_FILE_HANDLE: Final = f"{MODEL}.file.ExternalFileHandle"
 EXTERNAL_OBJECT_STORE_FILE_HANDLE: Final = f"{MODEL}.file.ExternalObjectStoreFileHandle"
+PROXY_FILE_HANDLE: Final = f"{MODEL}.file.ProxyFileHandle"
 MULTIPART_UPLOAD_REQUEST: Final = f"{MODEL}.file.MultipartUploadRequest"
+MULTIPART_UPLOAD_COPY_REQUEST: Final = f"{MODEL}.file.MultipartUploadCopyRequest"
+
+#: Types of storage locations.
+S3_LOCATION: Final = f"{MODEL}.project.S3StorageLocationSetting"
+EXTERNAL_S3_LOCATION: Final = f"{MODEL}.project.ExternalS3StorageLocationSetting"
+EXTERNAL_OBJECT_LOCATION: Final = f"{MODEL}.project.ExternalObjectStorageLocationSetting"
+EXTERNAL_LOCATION: Final = f"{MODEL}.project.ExternalStorageLocationSetting"
+PROXY_LOCATION: Final = f"{MODEL}.project.ProxyStorageLocationSettings"
+GOOGLE_CLOUD_LOCATION: Final = f"{MODEL}.project.ExternalGoogleCloudStorageLocationSetting"
+UPLOAD_DESTINATION_LIST: Final = f"{MODEL}.project.UploadDestinationListSetting"
+#: Types of upload destinations.
 S3_UPLOAD_DESTINATION: Final = f"{MODEL}.file.S3UploadDestination"
 EXTERNAL_S3_UPLOAD_DESTINATION: Final = f"{MODEL}.file.ExternalS3UploadDestination"
+EXTERNAL_OBJECT_UPLOAD_DESTINATION: Final = f"{MODEL}.file.ExternalObjectStoreUploadDestination"
+EXTERNAL_UPLOAD_DESTINATION: Final = f"{MODEL}.file.ExternalUploadDestination"
+GOOGLE_CLOUD_UPLOAD_DESTINATION: Final = f"{MODEL}.file.ExternalGoogleCloudUploadDestination"
 ERROR_RESPONSE: Final = f"{MODEL}.ErrorResponse"
 OAUTH_ERROR_RESPONSE: Final = f"{MODEL}.OAuthErrorResponse"
 
@@ -77,6 +92,24 @@ class AccessType(StrEnum):
     DELETE_SUBMISSION = "DELETE_SUBMISSION"
     TEAM_MEMBERSHIP_UPDATE = "TEAM_MEMBERSHIP_UPDATE"
     SEND_MESSAGE = "SEND_MESSAGE"
+
+
+class UploadType(StrEnum):
+    """Transfer protocols of storage locations (UploadType)."""
+
+    S3 = "S3"
+    GOOGLECLOUDSTORAGE = "GOOGLECLOUDSTORAGE"
+    SFTP = "SFTP"
+    HTTPS = "HTTPS"
+    PROXYLOCAL = "PROXYLOCAL"
+    NONE = "NONE"
+
+
+class StsPermission(StrEnum):
+    """Permissions of temporary AWS credentials (StsPermission)."""
+
+    READ_ONLY = "read_only"
+    READ_WRITE = "read_write"
 
 
 class AnnotationType(StrEnum):

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from synapse_workflows.local.domain import bootstrap
 from synapse_workflows.local.domain.job_pool import JobPool
 from synapse_workflows.local.domain.rate_limit import RateLimiter
-from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.domain.service import Service, StsIssuer
 from synapse_workflows.local.domain.signing import Signer
 from synapse_workflows.local.domain.tables import outbox
 from synapse_workflows.local.errors import BadRequest, ServiceError
@@ -27,8 +27,11 @@ from synapse_workflows.local.routers import (
     messages,
     permissions,
     presigned_urls,
+    project_settings,
     provenance,
     stack_status,
+    storage_locations,
+    sts,
     submissions,
     tables,
     team_members,
@@ -63,6 +66,9 @@ ROUTERS = (
     permissions,
     trash,
     files,
+    storage_locations,
+    project_settings,
+    sts,
     async_jobs,
     tables,
     evaluations,
@@ -72,8 +78,12 @@ ROUTERS = (
 )
 
 
-def open_service(settings: Settings) -> Service:
+def open_service(settings: Settings, sts_issuer: StsIssuer | None = None) -> Service:
     """Open the data directory. Create missing built-in content and missing users.
+
+    Args:
+        settings: Settings of the service.
+        sts_issuer: Issuer of temporary credentials; None if there is no S3 server.
 
     Raises:
         DataDirError: The database of existing content is missing, or the secret is too weak.
@@ -96,6 +106,7 @@ def open_service(settings: Settings) -> Service:
         signer=signer,
         rate_limiter=RateLimiter(settings.throttle),
         users=users,
+        sts=sts_issuer,
     )
     try:
         outbox.recover(service)
@@ -134,11 +145,12 @@ def _handle_error(request: Request, error: Exception) -> Response:
             raise error
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, sts_issuer: StsIssuer | None = None) -> FastAPI:
     """Create the FastAPI application. `app.state.service` is the service.
 
     Args:
         settings: Settings of the service. `data_dir` is created if it does not exist.
+        sts_issuer: Issuer of temporary credentials; None if there is no S3 server.
     """
     app = FastAPI(
         title="Local Synapse",
@@ -147,7 +159,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.service = open_service(settings)
+    app.state.service = open_service(settings, sts_issuer)
     for error_type in (ServiceError, RequestValidationError, HTTPException):
         app.add_exception_handler(error_type, _handle_error)
     for module in ROUTERS:

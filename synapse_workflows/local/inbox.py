@@ -128,7 +128,7 @@ def _iter_messages(
 def _read_body(session: "Session", blobs: BlobStore, handle: FileHandle) -> str:
     """Return the text of a message; the URL of a body that the service does not store."""
     if handle.blob_id is None:
-        return str(handle.location["externalURL"])
+        return str(handle.location.get("externalURL") or handle.location)
     content = b"".join(blobs.read(file_handles.list_stored_files(session, handle)))
     header = EmailMessage()
     header["Content-Type"] = handle.content_type

@@ -11,6 +11,7 @@ from synapse_workflows.local.domain.access import get_acl_owner
 from synapse_workflows.local.domain.access_lists import Grants
 from synapse_workflows.local.domain.ids import ROOT, format_entity_id
 from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.storage import sts_rules
 from synapse_workflows.local.errors import CertificationRequired, Forbidden, NotFound
 from synapse_workflows.local.storage.models import Entity
 
@@ -63,13 +64,16 @@ def create(
     The new ACL also applies to descendants that inherited their ACL through the entity.
 
     Raises:
-        BadRequest: The ACL is invalid.
+        BadRequest: The ACL is invalid, or the entity is below an STS-enabled folder.
         Forbidden: The entity already has an ACL, or the caller lacks CHANGE_PERMISSIONS.
         NotFound: No such entity.
     """
     entity = access.require(session, caller, entity_id, AccessType.CHANGE_PERMISSIONS)
     if hierarchy.has_own_acl(session, entity_id):
         raise Forbidden("Resource already has an ACL.")
+    sts_rules.check_not_below_sts_folder(
+        session, entity, "Cannot override ACLs in a child of an STS-enabled folder"
+    )
     grants = _parse_grants(session, caller, entity, body)
     access_lists.create(session, get_acl_owner(entity_id), grants, caller.now)
     hierarchy.set_benefactor(session, entity, entity_id)

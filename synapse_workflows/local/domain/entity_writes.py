@@ -27,6 +27,7 @@ from synapse_workflows.local.domain.ids import (
     next_id,
 )
 from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.storage import sts_rules
 from synapse_workflows.local.domain.tables import schemas
 from synapse_workflows.local.domain.views import materialized_views
 from synapse_workflows.local.errors import BadRequest, Forbidden
@@ -48,7 +49,7 @@ def create(
         The created entity.
 
     Raises:
-        BadRequest: The entity is invalid.
+        BadRequest: The entity is invalid, or not allowed in its STS-enabled folder.
         Conflict: The name or the alias is in use.
         Forbidden: The caller lacks CREATE, is not certified, or does not own the file handle; or
             the parent is in the trash can.
@@ -58,8 +59,10 @@ def create(
     parent = hierarchy.require_parent(session, caller, request.type, request.parent_id)
     if request.properties.get("fileNameOverride") is not None:
         raise BadRequest("fileNameOverride field can not be set.")
+    handle = None
     if request.file_handle_id is not None:
-        file_handles.get_own_handle(session, caller, request.file_handle_id)
+        handle = file_handles.get_own_handle(session, caller, request.file_handle_id)
+    sts_rules.check_new_entity(session, parent, request.type.concrete_type, handle)
     if activity_id is not None:
         activities.require_access(session, caller, activity_id)
     entity_id = next_id(session, "entity")
@@ -153,7 +156,8 @@ def update(
         The updated entity.
 
     Raises:
-        BadRequest: The entity in the body is invalid, or has another type than the stored entity.
+        BadRequest: The entity in the body is invalid, has another type than the stored entity, or
+            is not allowed in its STS-enabled folder.
         Conflict: The name, the alias or the version label is in use.
         Forbidden: The caller lacks an access type, or does not own the new file handle.
         NotFound: No such entity, parent, file handle or activity.
@@ -177,6 +181,7 @@ def update(
         activities.require_access(session, caller, activity_id)
     aliases.check_alias(session, request, entity_id)
     _move_or_rename(session, caller, entity, request)
+    _check_new_handle(session, entity, request, current)
     version = versions.prepare_update(session, entity, request, new_version=new_version)
     schemas.update_columns(session, caller, entity, request.properties)
     version.description = request.description
@@ -217,6 +222,15 @@ def _check_file(
         override = current.properties["fileNameOverride"]
         return replace(request, properties={**request.properties, "fileNameOverride": override})
     return request
+
+
+def _check_new_handle(
+    session: Session, entity: Entity, request: EntityRequest, current: EntityVersion
+) -> None:
+    """Check that the entity, at its new parent, may have its new file handle."""
+    if request.file_handle_id not in {None, current.file_handle_id}:
+        handle = file_handles.get_handle(session, request.file_handle_id)
+        sts_rules.check_file_handle(session, entity, handle)
 
 
 def _move_or_rename(

@@ -20,6 +20,7 @@ from synapse_workflows.local.domain import (
 from synapse_workflows.local.domain.evaluations import submissions
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.domain.storage import download_urls
 from synapse_workflows.local.domain.tables import cell_files
 from synapse_workflows.local.domain.teams import teams
 from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
@@ -199,7 +200,7 @@ def get_batch(
         if handle is not None and with_handles:
             result["fileHandle"] = file_handles.serialize(handle)
         if handle is not None and with_urls:
-            result["preSignedURL"] = file_handles.get_url(service, handle)
+            result["preSignedURL"] = download_urls.find_url(service, session, handle)
         results.append(result)
     return {"requestedFiles": results}
 

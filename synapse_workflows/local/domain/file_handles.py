@@ -1,26 +1,25 @@
 """File handles: immutable metadata of stored and external files."""
 
 import re
-import uuid
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from sqlalchemy import delete as sql_delete, exists, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, S3_FILE_HANDLE
-from synapse_workflows.local.domain import presigned_urls, request_fields
+from synapse_workflows.constants import S3_FILE_HANDLE
+from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.dates import to_iso
-from synapse_workflows.local.domain.destinations import BUCKET, parse_location_id
 from synapse_workflows.local.domain.entities import is_file_handle_used
 from synapse_workflows.local.domain.ids import generate_etag, next_id
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.domain.storage import locations
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden
 from synapse_workflows.local.storage.blobs import StoredFile
 from synapse_workflows.local.storage.file_models import Blob, FileHandle, Part, Segment, UnusedFile
+from synapse_workflows.local.storage.storage_models import StorageLocation
 
 #: Default name and default content type of external files.
 NOT_SET: Final = "NOT_SET"
@@ -82,13 +81,6 @@ def serialize(handle: FileHandle) -> dict[str, Any]:
     return body
 
 
-def get_url(service: Service, handle: FileHandle) -> str:
-    """Return the pre-signed URL of a stored file, or the URL of an external file."""
-    if handle.blob_id is None:
-        return str(handle.location["externalURL"])
-    return presigned_urls.create_download_url(service, handle.id)
-
-
 def list_stored_files(session: Session, handle: FileHandle) -> list[StoredFile]:
     """List the blob files of a file handle, in the order of their bytes."""
     query = select(Segment).where(Segment.blob_id == handle.blob_id).order_by(Segment.position)
@@ -96,10 +88,26 @@ def list_stored_files(session: Session, handle: FileHandle) -> list[StoredFile]:
 
 
 def create_stored(
-    session: Session, caller: Caller, blob: Blob, *, file_name: str, content_type: str
+    session: Session,
+    caller: Caller,
+    blob: Blob,
+    *,
+    file_name: str,
+    content_type: str,
+    storage_location: StorageLocation | None = None,
 ) -> FileHandle:
-    """Create an S3FileHandle for a stored blob."""
-    return _add(
+    """Create an S3FileHandle for a stored blob.
+
+    Args:
+        session: Database session with write access.
+        caller: Owner of the file handle.
+        blob: The content.
+        file_name: Name of the file.
+        content_type: Media type.
+        storage_location: Storage location with a bucket; None for the default location.
+    """
+    location = storage_location or locations.parse_location(session, None)
+    return add(
         session,
         caller,
         concrete_type=S3_FILE_HANDLE,
@@ -107,35 +115,12 @@ def create_stored(
         content_type=content_type,
         content_md5=blob.md5,
         content_size=blob.size,
-        storage_location_id=parse_location_id(None),
-        location={"bucketName": BUCKET, "key": f"{caller.id}/{uuid.uuid4()}/{file_name}"},
+        storage_location_id=location.id,
+        location={
+            "bucketName": locations.get_bucket(location),
+            "key": locations.generate_key(location, caller, file_name),
+        },
         blob_id=blob.id,
-    )
-
-
-def create_external(session: Session, caller: Caller, body: Mapping[str, Any]) -> FileHandle:
-    """Create a file handle for an external file (ExternalFileHandle).
-
-    Raises:
-        BadRequest: The concrete type is not supported, or the URL is missing or invalid.
-        Forbidden: The caller is anonymous.
-        NotFound: No such storage location.
-    """
-    check_logged_in(caller)
-    concrete_type = request_fields.get_text(body, "concreteType")
-    if concrete_type != EXTERNAL_FILE_HANDLE:
-        raise BadRequest(f"concreteType must be {EXTERNAL_FILE_HANDLE}, not {concrete_type}.")
-    location = body.get("storageLocationId")
-    return _add(
-        session,
-        caller,
-        concrete_type=concrete_type,
-        file_name=request_fields.get_text(body, "fileName") or NOT_SET,
-        content_type=request_fields.get_text(body, "contentType") or NOT_SET,
-        content_md5=request_fields.get_text(body, "contentMd5"),
-        content_size=request_fields.get_integer(body, "contentSize"),
-        storage_location_id=None if location is None else parse_location_id(location),
-        location={"externalURL": _parse_external_url(body)},
     )
 
 
@@ -150,7 +135,7 @@ def copy(
         original: File handle to copy; the caller can download it.
         changes: newFileName and newContentType, both optional.
     """
-    return _add(
+    return add(
         session,
         caller,
         concrete_type=original.concrete_type,
@@ -164,7 +149,18 @@ def copy(
     )
 
 
-def _add(session: Session, caller: Caller, *, file_name: str, **columns: Any) -> FileHandle:
+def add(session: Session, caller: Caller, *, file_name: str, **columns: Any) -> FileHandle:
+    """Add a file handle of the caller to the database.
+
+    Args:
+        session: Database session with write access.
+        caller: Owner of the file handle.
+        file_name: Name of the file.
+        columns: Other columns of the file handle.
+
+    Raises:
+        BadRequest: The file name is too long.
+    """
     if request_fields.utf16_length(file_name) > MAX_NAME_LENGTH:
         raise BadRequest(
             f"File names must be {MAX_NAME_LENGTH} characters or less: {file_name[:50]!r}..."
@@ -245,14 +241,3 @@ def parse_md5(value: str, name: str) -> str:
     if _MD5.fullmatch(value.lower()) is None:
         raise BadRequest(f"{name} must be an MD5 of 32 hexadecimal digits.")
     return value.lower()
-
-
-def _parse_external_url(body: Mapping[str, Any]) -> str:
-    url = request_fields.get_required_text(body, "externalURL")
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if not parts.scheme or not (parts.netloc or parts.path.startswith("/")):
-        raise BadRequest(f"externalURL: '{url}' is not a valid URL.")
-    return url

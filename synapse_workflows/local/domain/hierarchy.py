@@ -10,6 +10,7 @@ from synapse_workflows.local.domain import access
 from synapse_workflows.local.domain.entity_types import EntityType
 from synapse_workflows.local.domain.ids import ROOT, TRASH, format_entity_id
 from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.storage import sts_rules
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden
 from synapse_workflows.local.storage.models import Acl, Entity
 
@@ -145,8 +146,8 @@ def move(
         target: ID of the new parent, and the new name.
 
     Raises:
-        BadRequest: The entity is not allowed in the container, or the container is in the subtree
-            of the entity.
+        BadRequest: The entity is not allowed in the container, the container is in the subtree of
+            the entity, or a rule of STS-enabled folders is violated.
         Conflict: The name is in use.
         Forbidden: The caller lacks CREATE on the container or CHANGE_PERMISSIONS on the entity.
         NotFound: No such container.
@@ -162,6 +163,7 @@ def move(
     height = max(level for _, level in subtree)
     parent = require_parent(session, caller, entity_type, parent_id, height=height)
     check_name_available(session, parent.id, name)
+    sts_rules.check_placement(session, entity, parent)
     entity.parent_id = parent.id
     entity.name = name
     if not has_own_acl(session, entity.id):

@@ -5,7 +5,7 @@ import uuid
 
 from sqlalchemy.orm import Session
 
-from synapse_workflows.constants import ROOT_ENTITY, TRASH_ENTITY
+from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION, ROOT_ENTITY, TRASH_ENTITY
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.models import Counter, Principal
 
@@ -22,6 +22,7 @@ _LAST_RESERVED_IDS = {
     "file_handle": 60_000_000,
     "evaluation": 9_600_000,
     "submission": 9_700_000,
+    "storage_location": DEFAULT_STORAGE_LOCATION,
 }
 
 

@@ -24,13 +24,14 @@ from synapse_workflows.local.domain import (
     request_fields,
 )
 from synapse_workflows.local.domain.dates import to_iso
-from synapse_workflows.local.domain.destinations import parse_location_id
 from synapse_workflows.local.domain.ids import next_id
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.domain.storage import locations, upload_rights
 from synapse_workflows.local.errors import BadRequest, Forbidden
 from synapse_workflows.local.storage.file_models import Part, Upload
+from synapse_workflows.local.storage.storage_models import StorageLocation
 
 MIN_PART: Final = 5 * MiB
 MAX_PART: Final = 5 * 1024 * MiB
@@ -62,11 +63,13 @@ class UploadRequest:
         return hashlib.md5(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def parse_request(body: Mapping[str, Any]) -> UploadRequest:
+def parse_request(session: Session, caller: Caller, body: Mapping[str, Any]) -> UploadRequest:
     """Parse a MultipartUploadRequest.
 
     Raises:
-        BadRequest: A field is missing or out of range.
+        BadRequest: A field is missing or out of range, or the service has no access to the storage
+            location.
+        Forbidden: The caller may not use the storage location.
         NotFound: No such storage location.
     """
     concrete_type = request_fields.get_text(body, "concreteType")
@@ -82,7 +85,7 @@ def parse_request(body: Mapping[str, Any]) -> UploadRequest:
             request_fields.get_required_text(body, "contentMD5Hex"), "contentMD5Hex"
         ),
         content_type=request_fields.get_text(body, "contentType") or "application/octet-stream",
-        storage_location_id=parse_location_id(body.get("storageLocationId")),
+        storage_location_id=_parse_location(session, caller, body).id,
         generate_preview=request_fields.get_boolean(body, "generatePreview", default=True),
     )
     if request.part_count > MAX_PARTS:
@@ -91,6 +94,18 @@ def parse_request(body: Mapping[str, Any]) -> UploadRequest:
             "Use a larger partSizeBytes."
         )
     return request
+
+
+def _parse_location(session: Session, caller: Caller, body: Mapping[str, Any]) -> StorageLocation:
+    """Return the storage location of a request, which must have a bucket for uploads."""
+    location = locations.parse_location(session, body.get("storageLocationId"))
+    if locations.get_bucket(location) is None:
+        raise BadRequest(
+            f"storageLocationId: the service cannot store files in {location.id}, which is a "
+            f"{location.concrete_type}. Upload to its upload destination."
+        )
+    upload_rights.check_upload(session, caller, location)
+    return location
 
 
 def _parse_file_name(body: Mapping[str, Any]) -> str:
@@ -115,10 +130,11 @@ def start(
 
     Raises:
         BadRequest: The request is invalid.
-        Forbidden: The caller is anonymous.
+        Forbidden: The caller is anonymous, or may not use the storage location.
+        NotFound: No such storage location.
     """
     file_handles.check_logged_in(caller)
-    request = parse_request(body)
+    request = parse_request(session, caller, body)
     existing = session.scalar(
         select(Upload).where(
             Upload.started_by == caller.id, Upload.request_hash == request.fingerprint()

@@ -10,6 +10,7 @@ from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import format_entity_id, generate_etag, next_id
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.storage import sts_rules
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.models import AccessRequirement, Entity
 
@@ -37,7 +38,8 @@ def create_lock(session: Session, caller: Caller, entity_id: int) -> dict[str, A
     """Restrict downloads of an entity and its descendants to administrators.
 
     Raises:
-        BadRequest: The entity or one of its ancestors is already restricted.
+        BadRequest: The entity or one of its ancestors is already restricted, or the entity is
+            below an STS-enabled folder.
         Forbidden: The caller lacks CREATE or UPDATE.
         NotFound: No such entity.
     """
@@ -45,6 +47,9 @@ def create_lock(session: Session, caller: Caller, entity_id: int) -> dict[str, A
     access.require(session, caller, entity_id, AccessType.CREATE)
     if access.list_requirements(session, entity):
         raise BadRequest(f"Entity {format_entity_id(entity_id)} is already restricted.")
+    sts_rules.check_not_below_sts_folder(
+        session, entity, "Cannot add access requirements in a child of an STS-enabled folder"
+    )
     requirement = AccessRequirement(
         id=next_id(session, "access_requirement"),
         entity_id=entity_id,

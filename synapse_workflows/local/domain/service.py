@@ -1,7 +1,9 @@
 """Components of a running service."""
 
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
+from synapse_workflows.constants import StsPermission
 from synapse_workflows.local.domain.job_pool import JobPool
 from synapse_workflows.local.domain.rate_limit import RateLimiter
 from synapse_workflows.local.domain.signing import Signer
@@ -33,6 +35,27 @@ class KnownUser:
     api_key: str | None = field(repr=False, default=None)
 
 
+class StsIssuer(Protocol):
+    """Issuer of temporary credentials for an S3 server."""
+
+    def issue(
+        self, bucket: str, base_key: str | None, permission: StsPermission, user: int
+    ) -> dict[str, Any]:
+        """Return credentials that the S3 server accepts.
+
+        Args:
+            bucket: Name of the bucket.
+            base_key: The credentials are limited to keys below `<base_key>/`; None for the whole
+                bucket.
+            permission: Read access, or read and write access.
+            user: Principal ID of the user of the credentials.
+
+        Returns:
+            accessKeyId, secretAccessKey, sessionToken, and expiration (ISO 8601, in UTC).
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """Components of a running service that process requests.
@@ -47,6 +70,7 @@ class Service:
         signer: Signer of tokens and URLs.
         rate_limiter: Rate limiter of the requests of each user.
         users: Users from the settings, in the order of the settings.
+        sts: Issuer of temporary credentials; None if the service has no S3 server.
     """
 
     settings: Settings
@@ -58,6 +82,7 @@ class Service:
     signer: Signer
     rate_limiter: RateLimiter
     users: tuple[KnownUser, ...]
+    sts: StsIssuer | None = None
 
     def now(self) -> int:
         """Return the time in milliseconds since the epoch."""

@@ -14,6 +14,7 @@ from synapse_workflows.local.domain.ids import TRASH, format_entity_id, generate
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.storage import sts_rules
 from synapse_workflows.local.errors import Forbidden
 from synapse_workflows.local.storage.models import Entity, Trashed
 
@@ -93,6 +94,7 @@ def restore(
         parent_id: ID of the container; None for the original parent.
 
     Raises:
+        BadRequest: The entity is not allowed in the container.
         Conflict: The name is in use.
         Forbidden: The caller has no permission, or the container is in the trash can.
         NotFound: The entity is not in the trash can, or no such container.
@@ -104,6 +106,7 @@ def restore(
     target = trashed.original_parent_id if parent_id is None else parent_id
     parent = hierarchy.require_parent(session, caller, entity_type, target, height=height)
     hierarchy.check_name_available(session, parent.id, trashed.original_name)
+    sts_rules.check_placement(session, entity, parent)
     entity.name, entity.parent_id = trashed.original_name, parent.id
     entity.etag = generate_etag()
     session.delete(trashed)

@@ -12,6 +12,7 @@ from synapse_workflows.local.domain.entity_types import EntityRequest
 from synapse_workflows.local.domain.ids import format_entity_id, generate_etag, parse_id
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.storage import sts_rules
 from synapse_workflows.local.domain.tables import schemas
 from synapse_workflows.local.errors import BadRequest, Conflict, PreconditionFailed
 from synapse_workflows.local.storage.file_models import FileHandle
@@ -190,7 +191,8 @@ def replace_file_handle(
     """Replace the file handle of a version (FileHandleUpdateRequest). The MD5s must be equal.
 
     Raises:
-        BadRequest: The MD5s differ, or a file handle has no MD5.
+        BadRequest: The MD5s differ, a file handle has no MD5, or the new file handle is not in the
+            STS-enabled storage location of the folder.
         Forbidden: The caller lacks UPDATE, or does not own the new file handle.
         NotFound: No such entity, version or file handle.
         PreconditionFailed: The version does not have the old file handle.
@@ -204,7 +206,8 @@ def replace_file_handle(
             f"The id of the provided old file handle (id: {old}) does not match the id of the "
             f"file handle of {format_entity_id(entity_id)}, version {number}"
         )
-    file_handles.get_own_handle(session, caller, new)
+    handle = file_handles.get_own_handle(session, caller, new)
+    sts_rules.check_file_handle(session, entity, handle)
     if not has_same_content(session, old, new):
         raise BadRequest(
             f"Cannot replace file handle {old} by {new}: their MD5s must be set and equal."

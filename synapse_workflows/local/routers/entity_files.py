@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter, Response
 
-from synapse_workflows.local.domain import entity_files, file_handles
+from synapse_workflows.local.domain import entity_files
+from synapse_workflows.local.domain.storage import download_urls
 from synapse_workflows.local.routers.dependencies import (
     JsonRequest,
     RedirectRequest,
@@ -40,5 +41,5 @@ def get_file(
     with request.read_transaction("download") as tx:
         entity, version = parse_entity_path(entity_id, number)
         handle = entity_files.get_handle(tx.session, tx.caller, entity, version)
-        url = file_handles.get_url(tx.service, handle)
+        url = download_urls.get_url(tx.service, tx.session, handle)
     return redirect_to(url, redirect=redirect)

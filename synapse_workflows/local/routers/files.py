@@ -6,13 +6,13 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from synapse_workflows.local.domain import (
-    destinations,
     file_associations,
     file_handles,
     ids,
     multipart,
     upload_parts,
 )
+from synapse_workflows.local.domain.storage import destinations, download_urls, external_handles
 from synapse_workflows.local.routers.dependencies import JsonRequest, RedirectRequest
 from synapse_workflows.local.routers.parameters import PathNumber
 from synapse_workflows.local.routers.responses import (
@@ -32,9 +32,8 @@ def get_upload_destination(request: JsonRequest, entity_id: str) -> ApiResponse:
     Source: GET /file/v1/entity/{id}/uploadDestination
     """
     with request.read_transaction("view") as tx:
-        return ApiResponse(
-            destinations.get_destination(tx.session, ids.parse_entity_id(entity_id))
-        )
+        container = ids.parse_entity_id(entity_id)
+        return ApiResponse(destinations.get_destination(tx.session, tx.caller, container))
 
 
 @router.get("/entity/{entity_id}/uploadDestination/{location_id}")
@@ -47,7 +46,21 @@ def get_upload_destination_of_location(
     """
     with request.read_transaction("view") as tx:
         container = ids.parse_entity_id(entity_id)
-        return ApiResponse(destinations.get_destination(tx.session, container, location_id))
+        return ApiResponse(
+            destinations.get_destination(tx.session, tx.caller, container, location_id)
+        )
+
+
+@router.get("/entity/{entity_id}/uploadDestinations")
+def list_upload_destinations(request: JsonRequest, entity_id: str) -> ApiResponse:
+    """List the upload destinations of a container.
+
+    Source: GET /file/v1/entity/{id}/uploadDestinations
+    """
+    with request.read_transaction("view") as tx:
+        container = ids.parse_entity_id(entity_id)
+        found = destinations.list_destinations(tx.session, tx.caller, container)
+        return ApiResponse({"list": found})
 
 
 @router.get("/entity/{entity_id}/uploadDestinationLocations")
@@ -124,12 +137,23 @@ def complete_upload(request: JsonRequest, upload_id: PathNumber) -> ApiResponse:
 
 @router.post("/externalFileHandle")
 def create_external_file_handle(request: JsonRequest) -> ApiResponse:
-    """Create a file handle for an external URL.
+    """Create a file handle for a file that the service does not store.
 
     Source: POST /file/v1/externalFileHandle
     """
     with request.write_transaction("view", "modify") as tx:
-        handle = file_handles.create_external(tx.session, tx.caller, request.json_object())
+        handle = external_handles.create(tx.session, tx.caller, request.json_object())
+        return ApiResponse(file_handles.serialize(handle))
+
+
+@router.post("/externalFileHandle/s3")
+def create_external_s3_file_handle(request: JsonRequest) -> ApiResponse:
+    """Create a file handle for an object of an external bucket of the caller.
+
+    Source: POST /file/v1/externalFileHandle/s3
+    """
+    with request.write_transaction("view", "modify") as tx:
+        handle = external_handles.create_s3(tx.session, tx.caller, request.json_object())
         return ApiResponse(file_handles.serialize(handle))
 
 
@@ -191,7 +215,7 @@ def get_file_handle_url(
     """
     with request.read_transaction("download") as tx:
         found = file_handles.get_own_handle(tx.session, tx.caller, handle_id)
-        return redirect_to(file_handles.get_url(tx.service, found), redirect=redirect)
+        return redirect_to(download_urls.get_url(tx.service, tx.session, found), redirect=redirect)
 
 
 @router.get("/file/{handle_id}")
@@ -216,4 +240,4 @@ def get_file_url(
     )
     with request.read_transaction("download") as tx:
         found = file_associations.require_handle(tx.session, tx.caller, association)
-        return redirect_to(file_handles.get_url(tx.service, found), redirect=redirect)
+        return redirect_to(download_urls.get_url(tx.service, tx.session, found), redirect=redirect)

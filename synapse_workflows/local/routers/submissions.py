@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from synapse_workflows.local.domain import file_handles, paging
+from synapse_workflows.local.domain import paging
 from synapse_workflows.local.domain.evaluations import (
     submission_create,
     submission_eligibility,
@@ -14,6 +14,7 @@ from synapse_workflows.local.domain.evaluations import (
 )
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.paging import Page
+from synapse_workflows.local.domain.storage import download_urls
 from synapse_workflows.local.routers.dependencies import JsonRequest, RedirectRequest
 from synapse_workflows.local.routers.evaluations import EvaluationId
 from synapse_workflows.local.routers.parameters import TeamId
@@ -147,7 +148,7 @@ def get_file(
     with request.read_transaction("download") as tx:
         handle = parse_id(handle_id, "fileHandleId")
         found = submissions.get_file_handle(tx.session, tx.caller, submission_id, handle)
-        url = file_handles.get_url(tx.service, found)
+        url = download_urls.get_url(tx.service, tx.session, found)
     return redirect_to(url, redirect=redirect)
 
 

@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter, Response
 
-from synapse_workflows.local.domain import async_jobs, file_associations, file_handles
+from synapse_workflows.local.domain import async_jobs, file_associations
 from synapse_workflows.local.domain.file_associations import AssociateType, Association
 from synapse_workflows.local.domain.ids import canonical_id, parse_entity_version
+from synapse_workflows.local.domain.storage import download_urls
 from synapse_workflows.local.domain.tables import (
     cell_files,
     csv_export,
@@ -68,4 +69,6 @@ def get_cell_file(
         handle_id = cell_files.get_handle_id(target, column_id, row_id, version)
         association = Association(handle_id, AssociateType.TABLE_ENTITY, entity_id)
         handle = file_associations.require_handle(tx.session, tx.caller, association)
-        return redirect_to(file_handles.get_url(tx.service, handle), redirect=redirect)
+        return redirect_to(
+            download_urls.get_url(tx.service, tx.session, handle), redirect=redirect
+        )

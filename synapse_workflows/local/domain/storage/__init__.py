@@ -1,0 +1,1 @@
+"""Storage locations, project settings, upload destinations, and temporary credentials."""

@@ -1,0 +1,51 @@
+"""Storage locations that apply to a container: those of the nearest setting at or above it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION
+from synapse_workflows.local.domain import access
+from synapse_workflows.local.domain.storage import locations
+from synapse_workflows.local.storage.models import Entity
+from synapse_workflows.local.storage.storage_models import ProjectSetting, StorageLocation
+
+
+@dataclass(frozen=True)
+class StsFolder:
+    """A folder with an STS-enabled storage location.
+
+    Args:
+        id: ID of the folder with the setting.
+        location: The storage location of the folder and everything below it.
+    """
+
+    id: int
+    location: StorageLocation
+
+
+def find_setting(session: Session, entity: Entity) -> ProjectSetting | None:
+    """Return the nearest setting of an entity and its ancestors; None if there is none."""
+    path = [each.id for each in access.iter_ancestors(session, entity)]
+    query = select(ProjectSetting).where(ProjectSetting.container_id.in_(path))
+    settings = {each.container_id: each for each in session.scalars(query)}
+    return next((settings[each] for each in path if each in settings), None)
+
+
+def list_locations(session: Session, entity: Entity) -> list[StorageLocation]:
+    """List the storage locations that apply to an entity; the first one is the default."""
+    setting = find_setting(session, entity)
+    numbers = [DEFAULT_STORAGE_LOCATION] if setting is None else setting.locations
+    return [locations.get_location(session, each) for each in numbers]
+
+
+def find_sts_folder(session: Session, entity: Entity) -> StsFolder | None:
+    """Return the STS-enabled folder of an entity, the entity itself or one of its ancestors."""
+    setting = find_setting(session, entity)
+    if setting is None:
+        return None
+    location = locations.get_location(session, setting.locations[0])
+    return (
+        StsFolder(setting.container_id, location) if locations.is_sts_enabled(location) else None
+    )

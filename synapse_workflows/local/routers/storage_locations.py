@@ -1,0 +1,40 @@
+"""Routes of storage locations (repo/v1)."""
+
+from fastapi import APIRouter, Response
+
+from synapse_workflows.local.domain.storage import locations
+from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.parameters import PathNumber
+from synapse_workflows.local.routers.responses import ApiResponse, created_response
+
+router = APIRouter(prefix="/repo/v1")
+
+
+@router.post("/storageLocation")
+def create_storage_location(request: JsonRequest) -> Response:
+    """Create a storage location, or return the equal one of the caller.
+
+    Source: POST /storageLocation
+    """
+    with request.write_transaction("view", "modify") as tx:
+        return created_response(locations.create(tx.session, tx.caller, request.json_object()))
+
+
+@router.get("/storageLocation")
+def list_storage_locations(request: JsonRequest) -> Response:
+    """List the storage locations that the caller created.
+
+    Source: GET /storageLocation
+    """
+    with request.read_transaction("view") as tx:
+        return ApiResponse({"list": locations.list_own(tx.session, tx.caller)})
+
+
+@router.get("/storageLocation/{location_id}")
+def get_storage_location(request: JsonRequest, location_id: PathNumber) -> Response:
+    """Return a storage location that the caller created.
+
+    Source: GET /storageLocation/{id}
+    """
+    with request.read_transaction("view") as tx:
+        return ApiResponse(locations.get_own(tx.session, tx.caller, location_id))
