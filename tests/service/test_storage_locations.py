@@ -48,9 +48,7 @@ def test_only_the_creator_reads_a_location(ann, ben, admin):
     ]
 
 
-@pytest.mark.parametrize(
-    "body", [each for each in ALL_TYPES if each != SYNAPSE_STS], ids=names
-)
+@pytest.mark.parametrize("body", [each for each in ALL_TYPES if each != SYNAPSE_STS], ids=names)
 def test_equal_content_of_one_user_is_one_location(ann, ben, body):
     first = create_location(ann, body)
     assert create_location(ann, body) == first
