@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from support import kill_matrix_tasks as tasks
+from support import kill_matrix_tasks as tasks, scoring_functions
 from support.kill_matrix import KillMatrix, Scenario, World, select_kill_points
 
 from synapse_workflows import (
@@ -638,7 +638,7 @@ print("SCORED")
 def score(world: World, **arguments):
     return {
         "submission": world.submit(),
-        "scorer": tasks.count_lines,
+        "scorer": scoring_functions.count_lines,
         "goldstandard_id": world.put("goldstandard.csv", "right"),
         "results_parent_id": world.project,
         **arguments,
@@ -658,7 +658,7 @@ SCORES = [
     Scenario(
         "score by a function",
         SynapseScoreSubmissionOperator,
-        lambda world: score(world, validator=tasks.require_header),
+        lambda world: score(world, validator=scoring_functions.require_header),
         used=SOURCES | RESULTS,
         statuses=["SCORED"],
     ),
@@ -672,7 +672,7 @@ SCORES = [
     Scenario(
         "score an invalid submission",
         SynapseScoreSubmissionOperator,
-        lambda world: score(world, validator=tasks.reject, store=["results"]),
+        lambda world: score(world, validator=scoring_functions.reject, store=["results"]),
         used=SOURCES | {"{submission}/results.json": [SCORED]},
         statuses=["INVALID"],
         is_variant=True,
@@ -680,7 +680,7 @@ SCORES = [
     Scenario(
         "score with an invalid result",
         SynapseScoreSubmissionOperator,
-        lambda world: score(world, scorer=tasks.return_nan),
+        lambda world: score(world, scorer=scoring_functions.return_nan),
         used=SOURCES,
         statuses=["RECEIVED"],
         state="failed",

@@ -1,7 +1,6 @@
 """Functions of the tasks in the kill matrix. Worker processes import this module."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import task
@@ -68,27 +67,6 @@ def store_rows_twice(table_id: str, rows: list[Any]) -> list[int]:
     """Append the same rows twice."""
     hook = SynapseHook()
     return [hook.store_rows(table_id, rows)["added"] for _ in range(2)]
-
-
-def require_header(predictions: Path) -> list[str]:
-    """Validate a submission."""
-    return [] if predictions.read_text().startswith("prediction") else ["The header is missing"]
-
-
-def reject(predictions: Path) -> list[str]:
-    """Refuse a submission."""
-    return [f"{predictions.name} is invalid"]
-
-
-def count_lines(predictions: Path, goldstandard: Path) -> dict[str, Any]:
-    """Score a submission."""
-    numbers = [len(path.read_text().splitlines()) for path in (predictions, goldstandard)]
-    return {"lines": numbers[0], "ratio": numbers[0] / numbers[1]}
-
-
-def return_nan(predictions: Path) -> dict[str, Any]:
-    """Return a score that Synapse does not store."""
-    return {"lines": float("nan"), "name": predictions.name}
 
 
 def create_task(function: Callable[..., Any], task_id: str, retries: int, **arguments: Any) -> Any:
