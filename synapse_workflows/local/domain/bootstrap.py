@@ -30,7 +30,7 @@ from synapse_workflows.local.domain.ids import (
 from synapse_workflows.local.domain.principal_names import normalize_name
 from synapse_workflows.local.domain.service import KnownUser
 from synapse_workflows.local.domain.signing import Signer
-from synapse_workflows.local.domain.storage import locations
+from synapse_workflows.local.domain.storage import storage_locations
 from synapse_workflows.local.errors import BadRequest, Conflict
 from synapse_workflows.local.settings import UserSeed
 from synapse_workflows.local.storage.models import (
@@ -89,7 +89,7 @@ def _build_folder(entity_id: int, name: str, parent_id: int | None, now: int) ->
 
 def create_builtins(session: Session, now: int) -> None:
     """Create the built-in entities, principals and storage location that do not exist yet."""
-    locations.create_default(session, now)
+    storage_locations.create_default(session, now)
     if session.get(Entity, ROOT) is not None:
         return
     session.add(StackStatus(id=0, status="READ_WRITE", message=None))

@@ -15,7 +15,7 @@ from synapse_workflows.local.domain.ids import generate_etag, next_id
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.domain.storage import locations
+from synapse_workflows.local.domain.storage import storage_locations
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden
 from synapse_workflows.local.storage.blobs import StoredFile
 from synapse_workflows.local.storage.file_models import Blob, FileHandle, Part, Segment, UnusedFile
@@ -106,7 +106,7 @@ def create_stored(
         content_type: Media type.
         storage_location: Storage location with a bucket; None for the default location.
     """
-    location = storage_location or locations.parse_location(session, None)
+    location = storage_location or storage_locations.parse_location(session, None)
     return add(
         session,
         caller,
@@ -117,8 +117,8 @@ def create_stored(
         content_size=blob.size,
         storage_location_id=location.id,
         location={
-            "bucketName": locations.get_bucket(location),
-            "key": locations.generate_key(location, caller, file_name),
+            "bucketName": storage_locations.get_bucket(location),
+            "key": storage_locations.generate_key(location, caller, file_name),
         },
         blob_id=blob.id,
     )

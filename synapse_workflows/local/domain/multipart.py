@@ -28,7 +28,7 @@ from synapse_workflows.local.domain.ids import next_id
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.domain.storage import locations, upload_rights
+from synapse_workflows.local.domain.storage import storage_locations, upload_rights
 from synapse_workflows.local.errors import BadRequest, Forbidden
 from synapse_workflows.local.storage.file_models import Part, Upload
 from synapse_workflows.local.storage.storage_models import StorageLocation
@@ -98,8 +98,8 @@ def parse_request(session: Session, caller: Caller, body: Mapping[str, Any]) -> 
 
 def _parse_location(session: Session, caller: Caller, body: Mapping[str, Any]) -> StorageLocation:
     """Return the storage location of a request, which must have a bucket for uploads."""
-    location = locations.parse_location(session, body.get("storageLocationId"))
-    if locations.get_bucket(location) is None:
+    location = storage_locations.parse_location(session, body.get("storageLocationId"))
+    if storage_locations.get_bucket(location) is None:
         raise BadRequest(
             f"storageLocationId: the service cannot store files in {location.id}, which is a "
             f"{location.concrete_type}. Upload to its upload destination."

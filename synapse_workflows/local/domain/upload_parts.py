@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.local.domain import file_handles, multipart
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.domain.storage import locations
+from synapse_workflows.local.domain.storage import storage_locations
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.blobs import BlobStore, FileWriter, StoredFile
 from synapse_workflows.local.storage.file_models import Blob, Part, Segment, Upload
@@ -215,7 +215,9 @@ def complete(
         blob,
         file_name=upload.request["file_name"],
         content_type=upload.request["content_type"],
-        storage_location=locations.get_location(session, upload.request["storage_location_id"]),
+        storage_location=storage_locations.get_location(
+            session, upload.request["storage_location_id"]
+        ),
     )
     upload.state, upload.result_id, upload.updated_on = multipart.COMPLETED, handle.id, caller.now
     session.flush()

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from synapse_workflows.local.domain.storage import locations
+from synapse_workflows.local.domain.storage import storage_locations
 from synapse_workflows.local.routers.dependencies import JsonRequest
 from synapse_workflows.local.routers.parameters import PathNumber
 from synapse_workflows.local.routers.responses import ApiResponse, created_response
@@ -17,7 +17,9 @@ def create_storage_location(request: JsonRequest) -> Response:
     Source: POST /storageLocation
     """
     with request.write_transaction("view", "modify") as tx:
-        return created_response(locations.create(tx.session, tx.caller, request.json_object()))
+        return created_response(
+            storage_locations.create(tx.session, tx.caller, request.json_object())
+        )
 
 
 @router.get("/storageLocation")
@@ -27,7 +29,7 @@ def list_storage_locations(request: JsonRequest) -> Response:
     Source: GET /storageLocation
     """
     with request.read_transaction("view") as tx:
-        return ApiResponse({"list": locations.list_own(tx.session, tx.caller)})
+        return ApiResponse({"list": storage_locations.list_own(tx.session, tx.caller)})
 
 
 @router.get("/storageLocation/{location_id}")
@@ -37,4 +39,4 @@ def get_storage_location(request: JsonRequest, location_id: PathNumber) -> Respo
     Source: GET /storageLocation/{id}
     """
     with request.read_transaction("view") as tx:
-        return ApiResponse(locations.get_own(tx.session, tx.caller, location_id))
+        return ApiResponse(storage_locations.get_own(tx.session, tx.caller, location_id))

@@ -23,7 +23,7 @@ from synapse_workflows.constants import (
 from synapse_workflows.local.domain import access
 from synapse_workflows.local.domain.ids import ROOT
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.domain.storage import effective_settings, locations
+from synapse_workflows.local.domain.storage import effective_settings, storage_locations
 from synapse_workflows.local.storage.models import Entity
 from synapse_workflows.local.storage.storage_models import StorageLocation
 
@@ -63,7 +63,7 @@ def get_destination(
     if location_id is None:
         location = effective_settings.list_locations(session, parent)[0]
     else:
-        location = locations.parse_location(session, location_id)
+        location = storage_locations.parse_location(session, location_id)
     return _serialize(session, caller, parent, location)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import EXTERNAL_OBJECT_STORE_FILE_HANDLE, PROXY_FILE_HANDLE
 from synapse_workflows.local.domain import presigned_urls
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.domain.storage import locations
+from synapse_workflows.local.domain.storage import storage_locations
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.file_models import FileHandle
 
@@ -48,7 +48,7 @@ def get_url(service: Service, session: Session, handle: FileHandle) -> str:
 
 def _build_proxy_url(service: Service, session: Session, handle: FileHandle) -> str:
     """Return the URL of a file of a proxy, signed with the secret key of the storage location."""
-    location = locations.parse_location(session, handle.storage_location_id)
+    location = storage_locations.parse_location(session, handle.storage_location_id)
     path = str(handle.location["filePath"]).lstrip("/")
     url = f"{location.properties['proxyUrl'].rstrip('/')}/{location.upload_type.lower()}/{path}"
     query = {

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION
 from synapse_workflows.local.domain import access
-from synapse_workflows.local.domain.storage import locations
+from synapse_workflows.local.domain.storage import storage_locations
 from synapse_workflows.local.storage.models import Entity
 from synapse_workflows.local.storage.storage_models import ProjectSetting, StorageLocation
 
@@ -37,7 +37,7 @@ def list_locations(session: Session, entity: Entity) -> list[StorageLocation]:
     """List the storage locations that apply to an entity; the first one is the default."""
     setting = find_setting(session, entity)
     numbers = [DEFAULT_STORAGE_LOCATION] if setting is None else setting.locations
-    return [locations.get_location(session, each) for each in numbers]
+    return [storage_locations.get_location(session, each) for each in numbers]
 
 
 def find_sts_folder(session: Session, entity: Entity) -> StsFolder | None:
@@ -45,7 +45,9 @@ def find_sts_folder(session: Session, entity: Entity) -> StsFolder | None:
     setting = find_setting(session, entity)
     if setting is None:
         return None
-    location = locations.get_location(session, setting.locations[0])
+    location = storage_locations.get_location(session, setting.locations[0])
     return (
-        StsFolder(setting.container_id, location) if locations.is_sts_enabled(location) else None
+        StsFolder(setting.container_id, location)
+        if storage_locations.is_sts_enabled(location)
+        else None
     )

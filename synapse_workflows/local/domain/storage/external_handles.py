@@ -19,7 +19,7 @@ from synapse_workflows.constants import (
 from synapse_workflows.local.domain import file_handles, request_fields
 from synapse_workflows.local.domain.file_handles import NOT_SET
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.domain.storage import locations, upload_rights
+from synapse_workflows.local.domain.storage import storage_locations, upload_rights
 from synapse_workflows.local.errors import BadRequest, Forbidden
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.storage_models import StorageLocation
@@ -46,9 +46,9 @@ def _parse_external(session: Session, caller: Caller, body: Body) -> dict[str, A
     """Parse an ExternalFileHandle. Any text is accepted as its MD5."""
     location_id = None
     if body.get("storageLocationId") is not None:
-        location = locations.parse_location(session, body["storageLocationId"])
+        location = storage_locations.parse_location(session, body["storageLocationId"])
         upload_rights.check_upload(session, caller, location)
-        if locations.is_sts_enabled(location):
+        if storage_locations.is_sts_enabled(location):
             raise BadRequest(
                 f"The storage location {location.id} is STS-enabled: it has no external URLs. "
                 "Create an S3FileHandle."
@@ -123,7 +123,7 @@ def create_s3(session: Session, caller: Caller, body: Body) -> FileHandle:
     concrete_type = request_fields.get_text(body, "concreteType") or S3_FILE_HANDLE
     request_fields.parse_choice((S3_FILE_HANDLE,), concrete_type, "concreteType")
     location = _parse_location(session, body, EXTERNAL_S3_LOCATION)
-    if not locations.is_owner(caller, location):
+    if not storage_locations.is_owner(caller, location):
         raise Forbidden(
             f"Only the creator of the storage location {location.id} can create file handles for "
             "objects of its bucket."
@@ -148,7 +148,7 @@ def _parse_key(location: StorageLocation, body: Body) -> str:
     key = request_fields.get_required_text(body, "key")
     base_key = location.properties.get("baseKey")
     is_below = base_key is None or key.startswith(f"{base_key}/")
-    if locations.is_sts_enabled(location) and not is_below:
+    if storage_locations.is_sts_enabled(location) and not is_below:
         raise BadRequest(
             f"key: '{key}' is not below the baseKey '{base_key}' of the STS-enabled storage "
             f"location {location.id}."
@@ -159,7 +159,7 @@ def _parse_key(location: StorageLocation, body: Body) -> str:
 def _parse_location(session: Session, body: Body, concrete_type: str) -> StorageLocation:
     if body.get("storageLocationId") is None:
         raise BadRequest("storageLocationId is required.")
-    location = locations.parse_location(session, body["storageLocationId"])
+    location = storage_locations.parse_location(session, body["storageLocationId"])
     if location.concrete_type != concrete_type:
         raise BadRequest(
             f"The storage location {location.id} is a {location.concrete_type}; expected a "

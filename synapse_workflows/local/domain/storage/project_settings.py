@@ -23,7 +23,7 @@ from synapse_workflows.local.domain.ids import (
 )
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.domain.storage import locations, sts_rules
+from synapse_workflows.local.domain.storage import storage_locations, sts_rules
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
 from synapse_workflows.local.storage.storage_models import ProjectSetting, StorageLocation
 
@@ -117,13 +117,14 @@ def _parse_locations(
 
 def _get_usable_location(session: Session, caller: Caller, number: int) -> StorageLocation:
     try:
-        location = locations.get_location(session, number)
+        location = storage_locations.get_location(session, number)
     except NotFound:
         raise BadRequest(f"locations: the storage location {number} does not exist.") from None
-    needs_owner = location.concrete_type == EXTERNAL_S3_LOCATION or locations.is_sts_enabled(
-        location
+    needs_owner = (
+        location.concrete_type == EXTERNAL_S3_LOCATION
+        or storage_locations.is_sts_enabled(location)
     )
-    if needs_owner and not locations.is_owner(caller, location):
+    if needs_owner and not storage_locations.is_owner(caller, location):
         raise Forbidden(
             f"Only the creator of the storage location {number} can use it in a project setting."
         )
@@ -198,7 +199,7 @@ def update(session: Session, caller: Caller, body: Mapping[str, Any]) -> None:
 
 
 def _load(session: Session, setting: ProjectSetting) -> list[StorageLocation]:
-    return [locations.get_location(session, each) for each in setting.locations]
+    return [storage_locations.get_location(session, each) for each in setting.locations]
 
 
 def delete(session: Session, caller: Caller, setting_id: int) -> None:

@@ -9,7 +9,7 @@ from synapse_workflows.constants import S3_LOCATION, AccessType, StsPermission
 from synapse_workflows.local.domain import access, request_fields
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.domain.storage import effective_settings, locations
+from synapse_workflows.local.domain.storage import effective_settings, storage_locations
 from synapse_workflows.local.errors import BadRequest
 
 _RIGHTS = {
@@ -62,7 +62,7 @@ def authorize(
     if wanted is StsPermission.READ_WRITE and location.concrete_type == S3_LOCATION:
         raise BadRequest("STS write access is not allowed in Synapse storage")
     return CredentialsRequest(
-        bucket=locations.get_bucket(location) or "",
+        bucket=storage_locations.get_bucket(location) or "",
         base_key=location.properties.get("baseKey"),
         permission=wanted,
         user=caller.id,

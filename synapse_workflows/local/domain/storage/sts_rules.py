@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION, FILE, FOLDER
 from synapse_workflows.local.domain import access
 from synapse_workflows.local.domain.ids import format_entity_id
-from synapse_workflows.local.domain.storage import effective_settings, locations
+from synapse_workflows.local.domain.storage import effective_settings, storage_locations
 from synapse_workflows.local.domain.storage.effective_settings import StsFolder
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.file_models import FileHandle
@@ -50,7 +50,7 @@ def check_setting(
     check_not_below_sts_folder(
         session, container, "Can't override project settings in an STS-enabled folder path"
     )
-    enables = any(locations.is_sts_enabled(each) for each in after)
+    enables = any(storage_locations.is_sts_enabled(each) for each in after)
     if enables and container.concrete_type != FOLDER:
         raise BadRequest("Can only enable STS on a folder")
     if enables and len(after) > 1:
@@ -61,7 +61,7 @@ def check_setting(
         return
     if enables:
         raise BadRequest("Can't enable STS in a non-empty folder")
-    if any(locations.is_sts_enabled(each) for each in before):
+    if any(storage_locations.is_sts_enabled(each) for each in before):
         raise BadRequest("Can't disable STS in a non-empty folder")
 
 
@@ -122,8 +122,8 @@ def _check_location(session: Session, folder: StsFolder | None, location_id: int
                 f"storage location: {format_entity_id(folder.id)} has the storage location "
                 f"{folder.location.id}, the file has {number}"
             )
-    elif number != DEFAULT_STORAGE_LOCATION and locations.is_sts_enabled(
-        locations.get_location(session, number)
+    elif number != DEFAULT_STORAGE_LOCATION and storage_locations.is_sts_enabled(
+        storage_locations.get_location(session, number)
     ):
         raise BadRequest(
             "Files in STS-enabled storage locations can only be placed in folders with the same "

@@ -7,7 +7,7 @@ from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION, PROXY_LOCATION
 from synapse_workflows.local.domain import access, access_lists
 from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.domain.storage import locations
+from synapse_workflows.local.domain.storage import storage_locations
 from synapse_workflows.local.errors import Forbidden
 from synapse_workflows.local.storage.models import Entity
 from synapse_workflows.local.storage.storage_models import ProjectSetting, StorageLocation
@@ -25,7 +25,7 @@ def check_upload(session: Session, caller: Caller, location: StorageLocation) ->
     is_allowed = (
         location.id == DEFAULT_STORAGE_LOCATION
         or caller.is_admin
-        or locations.is_owner(caller, location)
+        or storage_locations.is_owner(caller, location)
         or _can_use_proxy(session, caller, location)
         or _can_create_below_setting(session, caller, location)
     )
