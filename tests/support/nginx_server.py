@@ -40,7 +40,12 @@ http {{
     listen 127.0.0.1:{port};
     root {root};
     location / {{ try_files $uri @upstream; }}
-    location /repo/ {{ types {{}} default_type application/json; try_files $uri @upstream; }}
+    location /repo/ {{
+      types {{}}
+      default_type application/json;
+      try_files $uri @upstream;
+      error_page 405 =200 $uri;  # a file is also the response to POST
+    }}
     location @upstream {{ {upstream} }}
   }}
 }}

@@ -1,9 +1,8 @@
 """Download of a file in parts, with parallel range requests and retries."""
 
 import time
-from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import urllib3
 
@@ -24,11 +23,17 @@ from synapse_workflows.client.transfer.executor import (
 )
 from synapse_workflows.client.transfer.part_plan import Part
 from synapse_workflows.client.transfer.partial_file import PartialFile
+from synapse_workflows.client.transfer.prefix_md5 import PrefixMd5
 from synapse_workflows.client.transfer.presigned_urls import RenewableUrl
 from synapse_workflows.client.transfer.progress import Progress
 
 if TYPE_CHECKING:
     from synapse_workflows.client.core.flows import Reply
+
+
+#: Number of threads of a connection that is faster than the computation of the MD5: one thread
+#: receives, one thread computes.
+_FEW_THREADS: Final = 2
 
 
 class RangesNotSupportedError(Exception):
@@ -55,27 +60,35 @@ class PartDownloader:
         self._cancel_token = CancelToken()
         self._limit: int | None = None
 
-    def download_parts(
-        self, parts: tuple[Part, ...], on_complete: Callable[[Part], object]
-    ) -> None:
+    def download_parts(self, parts: tuple[Part, ...], md5: PrefixMd5) -> None:
         """Download parts in parallel, in the threads of the client.
 
         Args:
             parts: The parts.
-            on_complete: Called with each complete part, in the thread that downloaded it.
+            md5: Receives each complete part, in the thread that downloaded it. While it is behind,
+                and during the first moments, only `_FEW_THREADS` threads are used: on a fast
+                connection, more threads would compete with the computation of the MD5 for the
+                processors.
 
         Raises:
             SynapseDownloadError: A part could not be downloaded, or the disk is full.
             RangesNotSupportedError: The server ignores ranges; download the whole file instead.
         """
         threads = self._syn.max_threads if self._syn.multi_threaded else 1
+        started = time.monotonic()
 
         def download(part: Part) -> None:
             self._download(part, is_range=True)
             self._partial.mark_complete(part.number)
-            on_complete(part)
+            md5.add(part)
 
-        executor.get_executor(self._syn).run(parts, download, self._cancel_token, threads=threads)
+        def limit() -> int:
+            is_starting = time.monotonic() - started < executor.LIMIT_INTERVAL
+            return min(_FEW_THREADS, threads) if is_starting or md5.is_behind else threads
+
+        executor.get_executor(self._syn).run(
+            parts, download, self._cancel_token, threads=threads, limit=limit
+        )
 
     def download_whole(self, size: int | None, limit: int | None = None) -> None:
         """Download the file in one stream; resume it where possible after an interruption.

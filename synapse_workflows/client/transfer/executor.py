@@ -36,6 +36,8 @@ BLOCK_SIZE: Final = 128 * KiB
 #: Seconds to wait for running parts after Ctrl-C. Parts that still wait for the network after this
 #: time are abandoned.
 CANCEL_TIMEOUT: Final = 3.0
+#: Maximum seconds between two calls of the `limit` of a transfer.
+LIMIT_INTERVAL: Final = 0.1
 #: Policy of a request that the session sends only once, because the transfer handles the retries.
 NO_RETRY: Final = RetryPolicy(attempts=1)
 #: Errors of a request; their `retry_category` decides whether the part is retried.
@@ -150,6 +152,7 @@ class TransferExecutor:
         cancel_token: CancelToken,
         *,
         threads: int,
+        limit: Callable[[], int] | None = None,
     ) -> None:
         """Call `work` for every part in the threads, and return when all parts are done.
 
@@ -162,15 +165,19 @@ class TransferExecutor:
                 blocks.
             cancel_token: Cancelled at the first error and at Ctrl-C.
             threads: Size of the pool.
+            limit: Returns the number of parts to run at the same time, 1 to `threads`; called
+                again after each part, and at least every `LIMIT_INTERVAL` seconds.
         """
         remaining, running = iter(parts), set[Future[object]]()
         try:
             while True:
-                for part in islice(remaining, threads - len(running)):
+                allowed = threads if limit is None else limit()
+                for part in islice(remaining, max(0, allowed - len(running))):
                     running.add(self._get_pool(threads).submit(work, part))
                 if not running:
                     return
-                done, running = wait(running, return_when=FIRST_COMPLETED)
+                timeout = None if len(running) >= threads else LIMIT_INTERVAL
+                done, running = wait(running, timeout, return_when=FIRST_COMPLETED)
                 for future in done:
                     future.result()
         except BaseException as error:

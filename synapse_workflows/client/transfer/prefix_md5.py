@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from synapse_workflows.client.transfer.part_plan import Part
-from synapse_workflows.constants import MiB
+from synapse_workflows.constants import KiB, MiB
 
-_BLOCK_SIZE: Final = MiB
+#: Bytes of added parts that may wait for the computation of the MD5 before it is behind.
+MAX_BACKLOG: Final = 32 * MiB
+#: Bytes to read at a time. A block stays in the cache of the processor.
+_BLOCK_SIZE: Final = 128 * KiB
 
 
 class PrefixMd5:
@@ -25,9 +28,23 @@ class PrefixMd5:
     def __init__(self, path: Path, parts: Iterable[Part] = ()) -> None:
         self._path = path
         self._ends = {part.start: part.end for part in parts}
+        self._resumed = self._contiguous_end(0)
         self._md5 = hashlib.md5(usedforsecurity=False)
+        self._block = memoryview(bytearray(_BLOCK_SIZE))
         self._position = 0
+        self._part_start = 0
         self._lock = threading.Lock()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether parts are added faster than they are read.
+
+        Parts of an earlier download, at the start of a resumed file, do not count.
+        """
+        start = self._part_start
+        return start >= self._resumed and (
+            self._contiguous_end(start, MAX_BACKLOG) - start > MAX_BACKLOG
+        )
 
     def add(self, part: Part) -> None:
         """Add a complete part, which must not be written again."""
@@ -36,6 +53,7 @@ class PrefixMd5:
             try:
                 while (end := self._ends.get(self._position)) is not None:
                     self._read(end)
+                    self._part_start = end
             finally:
                 self._lock.release()
 
@@ -45,14 +63,21 @@ class PrefixMd5:
             self._read(None)
             return self._md5.hexdigest()
 
+    def _contiguous_end(self, start: int, length: float = float("inf")) -> int:
+        """Return the end of the added parts from `start` without a gap, up to about `length`."""
+        end = start
+        while end - start <= length and end in self._ends:
+            end = self._ends[end]
+        return end
+
     def _read(self, end: int | None) -> None:
         """Read up to offset `end`, or to the end of the file."""
         with self._path.open("rb", buffering=0) as file:
             file.seek(self._position)
             while end is None or self._position < end:
-                size = _BLOCK_SIZE if end is None else min(_BLOCK_SIZE, end - self._position)
-                data = file.read(size)
-                if not data:
+                remaining = _BLOCK_SIZE if end is None else end - self._position
+                count = file.readinto(self._block[:remaining])
+                if not count:
                     return
-                self._md5.update(data)
-                self._position += len(data)
+                self._md5.update(self._block[:count])
+                self._position += count

@@ -97,7 +97,7 @@ def _download_parts(
     shown.advance(size - sum(part.size for part in missing))
     md5_so_far = PrefixMd5(partial.path, (part for part in parts if part.number in complete))
     try:
-        PartDownloader(syn, url, partial, shown).download_parts(missing, md5_so_far.add)
+        PartDownloader(syn, url, partial, shown).download_parts(missing, md5_so_far)
     except RangesNotSupportedError:
         PartDownloader(syn, url, partial, shown).download_whole(size)
         return partial.md5()

@@ -60,6 +60,39 @@ def test_run_processes_at_most_one_part_per_thread(executor):
     assert most == 3
 
 
+def test_number_of_parts_at_the_same_time_can_change(executor):
+    guard, running, most = threading.Lock(), 0, []
+    allowed = 1
+
+    def work(number):
+        nonlocal running, allowed
+        with guard:
+            running += 1
+            most.append(running)
+        time.sleep(0.002)
+        with guard:
+            running -= 1
+            allowed = 1 if number < 10 else 4
+
+    executor.run(range(60), work, CancelToken(), threads=4, limit=lambda: allowed)
+    assert set(most[:10]) == {1}
+    assert max(most) == 4
+
+
+def test_more_parts_are_allowed_while_one_is_running(executor):
+    allowed, second = 1, threading.Event()
+
+    def work(number):
+        nonlocal allowed
+        if number:
+            second.set()
+        else:
+            allowed = 2
+            assert second.wait(10)
+
+    executor.run(range(2), work, CancelToken(), threads=2, limit=lambda: allowed)
+
+
 def test_run_takes_parts_lazily(executor):
     taken = []
 

@@ -4,11 +4,13 @@ import hashlib
 import os
 import random
 import threading
+import time
+from contextlib import suppress
 
 import pytest
 
 from synapse_workflows.client.transfer.part_plan import split_into_parts
-from synapse_workflows.client.transfer.prefix_md5 import PrefixMd5
+from synapse_workflows.client.transfer.prefix_md5 import MAX_BACKLOG, PrefixMd5
 
 CONTENT = os.urandom(3_000_001)
 EXPECTED = hashlib.md5(CONTENT).hexdigest()
@@ -58,3 +60,32 @@ def test_complete_parts_are_read_before_the_last_part_is_written(tmp_path):
         md5.add(part)
     path.write_bytes(bytes(PARTS[-1].start) + CONTENT[PARTS[-1].start :])
     assert md5.hexdigest() == EXPECTED
+
+
+def test_it_is_behind_while_many_added_parts_are_not_read(tmp_path):
+    path = tmp_path / "file"
+    os.mkfifo(path)  # opening it blocks until it is also opened for writing
+    size = MAX_BACKLOG // 4
+    first, *parts, last = split_into_parts(6 * size, size)
+    md5 = PrefixMd5(path)
+
+    def add() -> None:
+        with suppress(OSError):  # a pipe has no positions
+            md5.add(first)
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    while first.start not in md5._ends:
+        time.sleep(0.001)
+    for part in (*parts[1:], last):
+        md5.add(part)
+    assert not md5.is_behind  # the second part is missing
+    md5.add(parts[0])
+    assert md5.is_behind
+    path.open("wb").close()
+    thread.join()
+
+
+def test_parts_of_an_earlier_download_do_not_count_as_a_backlog(tmp_path):
+    md5 = PrefixMd5(tmp_path / "file", split_into_parts(2 * MAX_BACKLOG, MAX_BACKLOG // 4))
+    assert not md5.is_behind
