@@ -23,6 +23,7 @@
     │   ├─ SynapseUploadFailedException
     │   ├─ SynapseUploadAbortedException
     │   ├─ SynapseDownloadError
+    │   ├─ SynapseUnsupportedStorageError (+ NotImplementedError)
     │   └─ SynapseMd5MismatchError (+ OSError)   .expected .found .path
     ├─ SynapseFileCacheError
     ├─ SynapseFileNotFoundError (+ FileNotFoundError)
@@ -336,6 +337,12 @@ class SynapseUploadAbortedException(SynapseTransferError):  # noqa: N818 - a nam
 
 class SynapseDownloadError(SynapseTransferError):
     """A download could not be completed. No file was created under the final name."""
+
+
+class SynapseUnsupportedStorageError(SynapseTransferError, NotImplementedError):
+    """The client does not support a storage location."""
+
+    _retry_category = RetryCategory.PERMANENT
 
 
 class SynapseMd5MismatchError(SynapseTransferError, OSError):

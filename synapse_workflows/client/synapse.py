@@ -18,6 +18,7 @@ from synapse_workflows.client.api import (
     queries,
     rest,
     snapshots,
+    storage,
     store as store_api,
     submission_create,
     submissions,
@@ -152,6 +153,15 @@ class Synapse(Session):
 
     # Files
     uploadFileHandle = files.uploadFileHandle
+
+    # Storage
+    create_external_s3_file_handle = storage.create_external_s3_file_handle
+    createStorageLocationSetting = storage.createStorageLocationSetting
+    getMyStorageLocationSetting = storage.getMyStorageLocationSetting
+    setStorageLocation = storage.setStorageLocation
+    getProjectSetting = storage.getProjectSetting
+    get_sts_storage_token = storage.get_sts_storage_token
+    create_s3_storage_location = storage.create_s3_storage_location
 
     # Evaluations and submissions
     getEvaluation = evaluations.getEvaluation

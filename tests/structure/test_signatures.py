@@ -64,6 +64,21 @@ METHODS = {
     "uploadFileHandle": (
         "path, parent, synapseStore=True, mimetype=None, md5=None, file_size=None"
     ),
+    "create_external_s3_file_handle": (
+        "bucket_name, s3_file_key, file_path, *, parent=None, storage_location_id=None, "
+        "mimetype=None"
+    ),
+    "createStorageLocationSetting": "storage_type, **kwargs",
+    "getMyStorageLocationSetting": "storage_location_id",
+    "setStorageLocation": "entity, storage_location_id",
+    "getProjectSetting": "project, setting_type",
+    "get_sts_storage_token": (
+        "entity, permission, *, output_format='json', min_remaining_life=None"
+    ),
+    "create_s3_storage_location": (
+        "*, parent=None, folder_name=None, folder=None, bucket_name=None, base_key=None, "
+        "sts_enabled=False"
+    ),
     "getEvaluation": "id",
     "getEvaluationByName": "name",
     "getEvaluationByContentSource": "entity",

@@ -10,13 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from synapse_workflows import constants
 from synapse_workflows.client.core import cache_map
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseMd5MismatchError
 from synapse_workflows.client.model.ids import id_of
-from synapse_workflows.client.transfer import upload, upload_destination
+from synapse_workflows.client.transfer import file_handles, storage_upload, upload_destination
+from synapse_workflows.client.transfer.file_handles import FileDescription
 
 
 def uploadFileHandle(
@@ -48,7 +48,8 @@ def uploadFileHandle(
         OSError: The file does not exist, or is a directory.
         SynapseMd5MismatchError: The file has another MD5 than `md5`.
         SynapseUploadFailedException: The upload could not be completed.
-        SynapseTransferError: The storage location of the parent is not supported.
+        SynapseUnsupportedStorageError: The client cannot write to the storage location.
+        SynapseConfigError: Credentials for the storage location are missing.
 
     Source:
         GET /entity/{id}/uploadDestination, POST /file/multipart, GET /fileHandle/{id},
@@ -61,23 +62,7 @@ def uploadFileHandle(
     if not synapseStore:
         return _create_external_file_handle(syn, os.fspath(path), mimetype, md5, file_size)
     destination = upload_destination.get_upload_destination(syn, id_of(parent))
-    uploaded = upload.upload_file(
-        syn,
-        path,
-        storage_location_id=destination.storage_location_id,
-        content_type=mimetype,
-    )
-    syn.cache.add(uploaded.file_handle_id, Path(path).expanduser(), uploaded.md5)
-    return _get_file_handle(syn, uploaded.file_handle_id)
-
-
-def _get_file_handle(syn: Session, file_handle_id: str) -> dict[str, Any]:
-    """Get a file handle; the caller must be its creator.
-
-    Source:
-        GET /fileHandle/{id} of the file service
-    """
-    return syn.call("GET", f"/fileHandle/{file_handle_id}", endpoint="file").object
+    return storage_upload.upload_to_storage(syn, path, id_of(parent), destination, mimetype)
 
 
 def _create_external_file_handle(
@@ -101,20 +86,8 @@ def _create_external_file_handle(
             )
         md5, size = actual_md5, local.stat().st_size
     name = urlsplit(url).path.rpartition("/")[2]
-    properties = {
-        "concreteType": constants.EXTERNAL_FILE_HANDLE,
-        "fileName": name,
-        "externalURL": url,
-        "contentMd5": md5,
-        "contentSize": size,
-        "contentType": mimetype or mimetypes.guess_type(name)[0],
-    }
-    handle = syn.call(
-        "POST",
-        "/externalFileHandle",
-        endpoint="file",
-        json={key: value for key, value in properties.items() if value is not None},
-    ).object
+    content = FileDescription(name, md5, size, mimetype or mimetypes.guess_type(name)[0])
+    handle = file_handles.create_external_file_handle(syn, url, content)
     if local is not None:
         syn.cache.add(handle["id"], local, md5)
     return handle

@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from synapse_workflows.client.api import endpoints, users
-from synapse_workflows.client.core import config, credentials, keyring_store
+from synapse_workflows.client.core import config, credentials, keyring_store, sts_tokens
 from synapse_workflows.client.core.credentials import LoginRequest, Token
 from synapse_workflows.client.core.redaction import redact
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseAuthenticationError, SynapseHTTPError
+from synapse_workflows.client.transfer import s3_clients
 
 
 def login(
@@ -95,6 +96,8 @@ def logout(syn: Session, forgetMe: bool = False) -> None:
         keyring_store.delete_token(syn.username)
     syn.credentials = None
     users.clear_profiles(syn)
+    s3_clients.discard_s3_clients(syn)
+    sts_tokens.discard_sts_tokens(syn)
 
 
 def _verify_token(syn: Session, token: Token, email: str | None) -> Token:

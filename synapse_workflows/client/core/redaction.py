@@ -13,6 +13,12 @@ _SIGNED_FIELD = re.compile(
     r"((?:x-amz-(?:signature|credential|security-token)|signature|awsaccesskeyid)=)[^&\s'\"<>]+",
     re.IGNORECASE,
 )
+#: Value of a secret property in JSON, or in the repr of a dict.
+_SECRET_PROPERTY = re.compile(
+    r"""(["'](?:secretKey|accessKeyId|secretAccessKey|sessionToken|password|apiKey)["']\s*:\s*"""
+    r"""(["']))(?:(?!\2)[^\\]|\\.)*""",
+    re.IGNORECASE,
+)
 _BEARER = re.compile(r"\b(bearer)\s+[^\s'\",;]+", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)?")
 _USER_INFO = re.compile(r"(?<=://)[^/@\s'\"]+@")
@@ -43,6 +49,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
         text = text.replace(secret, REDACTED)
     text = _SIGNED_QUERY.sub(f"?{REDACTED}", text)
     text = _SIGNED_FIELD.sub(rf"\1{REDACTED}", text)
+    text = _SECRET_PROPERTY.sub(rf"\1{REDACTED}", text)
     text = _USER_INFO.sub(f"{REDACTED}@", text)
     text = _BEARER.sub(rf"\1 {REDACTED}", text)
     return _JWT.sub(REDACTED, text)

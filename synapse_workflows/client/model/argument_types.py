@@ -8,6 +8,17 @@ CollisionPolicy = Literal["keep.both", "keep.local", "overwrite.local"]
 #: Result formats of `tableQuery`.
 ResultFormat = Literal["csv", "rowset"]
 
+#: Types of storage locations that `createStorageLocationSetting` creates.
+StorageType = Literal[
+    "ExternalObjectStorage", "ExternalS3Storage", "ExternalStorage", "ProxyStorage"
+]
+
+#: Types of project settings. Only `upload` still exists in Synapse.
+ProjectSettingType = Literal["upload", "external_sync", "requester_pays"]
+
+#: Output formats of `get_sts_storage_token`.
+StsOutputFormat = Literal["json", "boto", "shell", "bash", "cmd", "powershell"]
+
 #: EntityType: short names of entity types.
 EntityTypeName = Literal[
     "project",

@@ -18,7 +18,12 @@ from synapse_workflows.client.errors import (
     SynapseFileNotFoundError,
 )
 from synapse_workflows.client.model.paths import expand_path, is_local_file, is_url, looks_like_url
-from synapse_workflows.client.transfer import download_request, executor, verified_download
+from synapse_workflows.client.transfer import (
+    download_request,
+    executor,
+    external_download,
+    verified_download,
+)
 from synapse_workflows.client.transfer.download_request import DownloadRequest, DownloadUrl
 from synapse_workflows.client.transfer.partial_file import PartialFile
 from synapse_workflows.client.transfer.progress import format_size
@@ -272,14 +277,17 @@ def _obtain(
     if scheme == "file":
         _require_own(syn, source.handle, source.url)
         return _use_local_file(source)
-    if scheme not in {"http", "https"}:
+    if scheme not in {"http", "https"} and not external_download.is_supported(scheme):
         raise SynapseDownloadError(
             f"Cannot download file handle {request.handle_id}: URLs with the scheme {scheme}: are "
             "not supported."
         )
     if partial.path.is_relative_to(syn.cache.cache_root_dir):
         _make_room(syn, source.size or 0)
-    md5 = verified_download.download_verified(syn, request, source, partial)
+    if external_download.is_supported(scheme):
+        md5 = external_download.download_external(syn, source, partial)
+    else:
+        md5 = verified_download.download_verified(syn, request, source, partial)
     return Downloaded(partial.move_to_target(overwrite=destination.overwrite), md5)
 
 

@@ -13,6 +13,7 @@ from synapse_workflows.client.errors import (
     SynapseFileNotFoundError,
     SynapseForbiddenError,
 )
+from synapse_workflows.client.transfer import own_storage
 
 #: Maximum number of file handles in one request.
 _BATCH_SIZE: Final = 100
@@ -83,8 +84,10 @@ def request_download_url(syn: Session, request: DownloadRequest) -> DownloadUrl:
     result = _request(syn, request, with_url=True)
     handle = {**request.handle, **(result.get("fileHandle") or {})}
     kind = str(handle.get("concreteType") or "")
-    url = result.get("preSignedURL")
-    if not url or kind == constants.EXTERNAL_OBJECT_STORE_FILE_HANDLE:
+    url = own_storage.sign_download(
+        syn, handle, request.associate_type, request.associate_id
+    ) or result.get("preSignedURL")
+    if not url:
         raise SynapseDownloadError(
             f"File handle {request.handle_id} cannot be downloaded: its type is "
             f"{kind.rpartition('.')[2] or 'unknown'}, a storage that is not supported."

@@ -2,6 +2,8 @@
 
 import mimetypes
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,11 +75,18 @@ def upload_file(
         "storageLocationId": storage_location_id,
     }
     name = source.path.name
+    with (
+        raising_aborted(source),
+        progress.show_progress(syn, f"Uploading {name}", f"Uploaded {name}", source.size) as shown,
+    ):
+        return Uploaded(MultipartUpload(syn, source, request, shown).run(), md5)
+
+
+@contextmanager
+def raising_aborted(source: UploadSource) -> Generator[None]:
+    """Convert Ctrl-C to SynapseUploadAbortedException."""
     try:
-        with progress.show_progress(
-            syn, f"Uploading {name}", f"Uploaded {name}", source.size
-        ) as shown:
-            return Uploaded(MultipartUpload(syn, source, request, shown).run(), md5)
+        yield
     except KeyboardInterrupt as interrupt:
         raise SynapseUploadAbortedException(
             f"The upload of {source.path} was interrupted. Upload it again to resume."

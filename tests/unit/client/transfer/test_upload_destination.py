@@ -7,9 +7,14 @@ import responses
 
 from synapse_workflows.client.api import files
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import SynapseTransferError
+from synapse_workflows.client.errors import RetryCategory, SynapseUnsupportedStorageError
 from synapse_workflows.client.transfer import upload_destination
-from synapse_workflows.constants import MODEL, S3_UPLOAD_DESTINATION
+from synapse_workflows.constants import (
+    EXTERNAL_OBJECT_UPLOAD_DESTINATION,
+    EXTERNAL_UPLOAD_DESTINATION,
+    MODEL,
+    S3_UPLOAD_DESTINATION,
+)
 
 FILE = "https://file.example.org/file/v1"
 URL = f"{FILE}/entity/syn1/uploadDestination"
@@ -38,7 +43,14 @@ def log_records(syn):
     return lines
 
 
-@pytest.mark.parametrize("kind", ["S3UploadDestination", "ExternalS3UploadDestination"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "S3UploadDestination",
+        "ExternalS3UploadDestination",
+        "ExternalGoogleCloudUploadDestination",
+    ],
+)
 def test_supported_storage_is_returned(syn, http, log_records, kind):
     concrete = f"{MODEL}.file.{kind}"
     http.get(URL, json={"concreteType": concrete, "storageLocationId": 7, "banner": "be nice"})
@@ -47,14 +59,34 @@ def test_supported_storage_is_returned(syn, http, log_records, kind):
     assert log_records == [("INFO", "be nice")]
 
 
-@pytest.mark.parametrize(
-    "kind", ["ExternalUploadDestination", "ExternalObjectStoreUploadDestination"]
-)
-def test_unsupported_storage_raises(syn, http, tmp_path, kind):
-    http.get(URL, json={"concreteType": f"{MODEL}.file.{kind}", "storageLocationId": 7})
+@pytest.mark.parametrize("upload_type", ["HTTPS", "PROXYLOCAL", None])
+def test_external_storage_other_than_sftp_raises(syn, http, tmp_path, upload_type):
+    http.get(
+        URL,
+        json={
+            "concreteType": EXTERNAL_UPLOAD_DESTINATION,
+            "storageLocationId": 7,
+            "uploadType": upload_type,
+        },
+    )
     path = tmp_path / "data.txt"
     path.write_text("data")
-    with pytest.raises(SynapseTransferError, match=f"storage of type {kind}"):
+    with pytest.raises(NotImplementedError, match="only handle SFTP upload locations") as caught:
+        files.uploadFileHandle(syn, str(path), "syn1")
+    assert caught.value.retry_category is RetryCategory.PERMANENT
+
+
+@pytest.mark.parametrize("kind", [EXTERNAL_UPLOAD_DESTINATION, EXTERNAL_OBJECT_UPLOAD_DESTINATION])
+def test_missing_property_of_a_storage_is_named(syn, http, tmp_path, kind):
+    http.get(
+        URL,
+        json={"concreteType": kind, "storageLocationId": 7, "uploadType": "SFTP"},
+    )
+    path = tmp_path / "data.txt"
+    path.write_text("data")
+    with pytest.raises(
+        SynapseUnsupportedStorageError, match=r"location 7 has no (url|endpointUrl)"
+    ):
         files.uploadFileHandle(syn, str(path), "syn1")
 
 
