@@ -32,7 +32,6 @@
     └─ SynapseUnmetAccessRestrictions
 
 Every error can be pickled. No error contains a token or the query of a pre-signed URL.
-
 `SynapseError.retry_category` is the one definition of which failures may be retried.
 """
 

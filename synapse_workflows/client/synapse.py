@@ -153,9 +153,9 @@ class Synapse(Session):
 
     # Files
     uploadFileHandle = files.uploadFileHandle
+    create_external_s3_file_handle = files.create_external_s3_file_handle
 
     # Storage
-    create_external_s3_file_handle = storage.create_external_s3_file_handle
     createStorageLocationSetting = storage.createStorageLocationSetting
     getMyStorageLocationSetting = storage.getMyStorageLocationSetting
     setStorageLocation = storage.setStorageLocation

@@ -186,5 +186,5 @@ def test_missing_external_file_raises(syn, link, external_server, tmp_path):
 
 
 def test_unsupported_url_scheme_raises(syn, link):
-    with pytest.raises(SynapseDownloadError, match="scheme sftp:"):
-        fetch(syn, link("sftp://example.org/data.csv"))
+    with pytest.raises(SynapseDownloadError, match="scheme gopher:"):
+        fetch(syn, link("gopher://example.org/data.csv"))

@@ -54,6 +54,8 @@ TESTED_BY = {
     "client/core/keyring_store": "unit/client/core/test_credentials.py",
     "client/core/message_flow": "contract/test_messages.py",
     "client/core/log": "unit/client/core/test_redaction.py",
+    "client/api/sts_formats": "unit/client/core/test_sts_tokens.py",
+    "client/core/storage_config": "contract/test_transfers_sftp.py",
     "client/core/shared_session": "airflow/test_shared_polls.py",
     "client/core/transport": "unit/client/core/test_session.py",
     "client/model/argument_types": "unit/client/model/test_rows.py",

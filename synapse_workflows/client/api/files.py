@@ -14,9 +14,10 @@ from synapse_workflows.client.core import cache_map
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseMd5MismatchError
-from synapse_workflows.client.model.ids import id_of
+from synapse_workflows.client.model.ids import id_of, parse_entity_id, parse_numeric_id
 from synapse_workflows.client.transfer import file_handles, storage_upload, upload_destination
 from synapse_workflows.client.transfer.file_handles import FileDescription
+from synapse_workflows.client.transfer.upload_source import UploadSource
 
 
 def uploadFileHandle(
@@ -63,6 +64,63 @@ def uploadFileHandle(
         return _create_external_file_handle(syn, os.fspath(path), mimetype, md5, file_size)
     destination = upload_destination.get_upload_destination(syn, id_of(parent))
     return storage_upload.upload_to_storage(syn, path, id_of(parent), destination, mimetype)
+
+
+def create_external_s3_file_handle(
+    syn: Session,
+    bucket_name: str,
+    s3_file_key: str,
+    file_path: str | os.PathLike[str],
+    *,
+    parent: Any = None,
+    storage_location_id: Any = None,
+    mimetype: str | None = None,
+) -> dict[str, Any]:
+    """Create a file handle for an object that already is in an own S3 bucket.
+
+    Args:
+        syn: The session that sends the requests.
+        bucket_name: The bucket.
+        s3_file_key: Key of the object.
+        file_path: A local copy of the object, whose MD5, size and name are recorded.
+        parent: The project or folder whose storage location contains the object, or its ID.
+        storage_location_id: The storage location, instead of `parent`.
+        mimetype: Content type; None to guess it from the file name.
+
+    Returns:
+        The file handle.
+
+    Raises:
+        ValueError: Both or neither of `parent` and `storage_location_id` are given; or the file
+            is empty, or its name is invalid in Synapse.
+        OSError: The local file does not exist.
+        SynapseBadRequestError: The bucket is not the bucket of the storage location.
+        SynapseForbiddenError: The caller does not own the storage location.
+
+    Source:
+        GET /entity/{id}/uploadDestination, POST /externalFileHandle/s3 of the file service
+        https://rest-docs.synapse.org/rest/POST/externalFileHandle/s3.html
+    """
+    if parent is not None and storage_location_id is not None:
+        raise ValueError("Pass parent or storage_location_id, not both")
+    if parent is None and storage_location_id is None:
+        raise ValueError("One of parent or storage_location_id is required")
+    source = UploadSource.of(file_path)
+    if parent is not None:
+        container = parse_entity_id(parent).id
+        found = upload_destination.request_upload_destination(syn, container)
+        storage_location_id = found["storageLocationId"]
+    md5 = cache_map.file_md5(source.path)
+    source.require_unchanged()
+    handle = file_handles.create_s3_file_handle(
+        syn,
+        bucket=bucket_name,
+        key=s3_file_key,
+        storage_location_id=int(parse_numeric_id(storage_location_id, "storage location")),
+        content=FileDescription.of(source, md5, mimetype),
+    )
+    syn.cache.add(handle["id"], source.path, md5)
+    return handle
 
 
 def _create_external_file_handle(

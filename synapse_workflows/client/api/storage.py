@@ -3,7 +3,6 @@
 Source: https://rest-docs.synapse.org (StorageLocationController, ProjectSettingsController)
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
@@ -11,7 +10,7 @@ from typing import Any, Final, NamedTuple, get_args
 
 from synapse_workflows import constants
 from synapse_workflows.client.api import store as store_api, sts_formats
-from synapse_workflows.client.core import cache_map, sts_tokens
+from synapse_workflows.client.core import sts_tokens
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.core.sts_tokens import StsPermission
@@ -23,8 +22,6 @@ from synapse_workflows.client.model.argument_types import (
 )
 from synapse_workflows.client.model.entity import Folder
 from synapse_workflows.client.model.ids import parse_entity_id, parse_numeric_id
-from synapse_workflows.client.transfer import file_handles, upload_destination
-from synapse_workflows.client.transfer.upload_source import UploadSource
 
 
 class _LocationType(NamedTuple):
@@ -343,62 +340,6 @@ def create_s3_storage_location(
     location = _create_location(syn, kind, properties)
     setting = setStorageLocation(syn, folder, location["storageLocationId"])
     return folder, location, setting
-
-
-def create_external_s3_file_handle(
-    syn: Session,
-    bucket_name: str,
-    s3_file_key: str,
-    file_path: str | os.PathLike[str],
-    *,
-    parent: Any = None,
-    storage_location_id: Any = None,
-    mimetype: str | None = None,
-) -> dict[str, Any]:
-    """Create a file handle for an object that already is in an own S3 bucket.
-
-    Args:
-        syn: The session that sends the requests.
-        bucket_name: The bucket.
-        s3_file_key: Key of the object.
-        file_path: A local copy of the object, whose MD5, size and name are recorded.
-        parent: The project or folder whose storage location contains the object, or its ID.
-        storage_location_id: The storage location, instead of `parent`.
-        mimetype: Content type; None to guess it from the file name.
-
-    Returns:
-        The file handle.
-
-    Raises:
-        ValueError: Both or neither of `parent` and `storage_location_id` are given; or the file
-            is empty, or its name is invalid in Synapse.
-        OSError: The local file does not exist.
-        SynapseBadRequestError: The bucket is not the bucket of the storage location.
-        SynapseForbiddenError: The caller does not own the storage location.
-
-    Source:
-        GET /entity/{id}/uploadDestination, POST /externalFileHandle/s3 of the file service
-        https://rest-docs.synapse.org/rest/POST/externalFileHandle/s3.html
-    """
-    if parent is not None and storage_location_id is not None:
-        raise ValueError("Pass parent or storage_location_id, not both")
-    if parent is None and storage_location_id is None:
-        raise ValueError("One of parent or storage_location_id is required")
-    source = UploadSource.of(file_path)
-    if parent is not None:
-        found = upload_destination.request_upload_destination(syn, parse_entity_id(parent).id)
-        storage_location_id = found["storageLocationId"]
-    md5 = cache_map.file_md5(source.path)
-    source.require_unchanged()
-    handle = file_handles.create_s3_file_handle(
-        syn,
-        bucket=bucket_name,
-        key=s3_file_key,
-        storage_location_id=_parse_location_id(storage_location_id),
-        content=file_handles.FileDescription.of(source, md5, mimetype),
-    )
-    syn.cache.add(handle["id"], source.path, md5)
-    return handle
 
 
 def _validate_folder(parent: Any, folder_name: str | None, folder: Any) -> None:
