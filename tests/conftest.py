@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.s3_service import S3Service, start_s3_server
 from support.wire_facts import WireFacts
 from support.wire_recorder import Recorder
 
 from synapse_workflows import Synapse
+from synapse_workflows.local.s3.object_store import ObjectStore
 from synapse_workflows.testing import SynapseService, in_process, over_socket
 
 # No deadline: data generation is slow on a busy machine.
@@ -64,6 +66,17 @@ def socket_service(tmp_path_factory, recording) -> Iterator[SynapseService]:
     """A service over a socket, shared by the session."""
     with over_socket(tmp_path_factory.mktemp("socket"), wrap=recording) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def s3_service(tmp_path_factory, recording) -> Iterator[S3Service]:
+    """A service over a socket with a real S3 server, shared by the session."""
+    folder = tmp_path_factory.mktemp("s3")
+    with (
+        start_s3_server(folder) as server,
+        over_socket(folder, wrap=recording, s3=server.wait_until_ready) as service,
+    ):
+        yield S3Service(service, server, ObjectStore(server.wait_until_ready))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from synapse_workflows.local.domain import bootstrap
 from synapse_workflows.local.domain.job_pool import JobPool
 from synapse_workflows.local.domain.rate_limit import RateLimiter
-from synapse_workflows.local.domain.service import Service, StsIssuer
+from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.signing import Signer
 from synapse_workflows.local.domain.tables import outbox
 from synapse_workflows.local.errors import BadRequest, ServiceError
@@ -41,6 +41,8 @@ from synapse_workflows.local.routers import (
 )
 from synapse_workflows.local.routers.request_log import RequestLog
 from synapse_workflows.local.routers.responses import error_response
+from synapse_workflows.local.s3.credentials import CredentialIssuer
+from synapse_workflows.local.s3.object_store import ObjectStore
 from synapse_workflows.local.settings import Settings
 from synapse_workflows.local.storage.blobs import BlobStore
 from synapse_workflows.local.storage.data_dir import BLOBS, DATABASE, check_database
@@ -78,12 +80,8 @@ ROUTERS = (
 )
 
 
-def open_service(settings: Settings, sts_issuer: StsIssuer | None = None) -> Service:
+def open_service(settings: Settings) -> Service:
     """Open the data directory. Create missing built-in content and missing users.
-
-    Args:
-        settings: Settings of the service.
-        sts_issuer: Issuer of temporary credentials; None if there is no S3 server.
 
     Raises:
         DataDirError: The database of existing content is missing, or the secret is too weak.
@@ -106,7 +104,8 @@ def open_service(settings: Settings, sts_issuer: StsIssuer | None = None) -> Ser
         signer=signer,
         rate_limiter=RateLimiter(settings.throttle),
         users=users,
-        sts=sts_issuer,
+        object_store=settings.s3 and ObjectStore(settings.s3),
+        credential_issuer=settings.s3 and CredentialIssuer(settings.s3, settings.sts_seconds),
     )
     try:
         outbox.recover(service)
@@ -145,12 +144,11 @@ def _handle_error(request: Request, error: Exception) -> Response:
             raise error
 
 
-def create_app(settings: Settings, sts_issuer: StsIssuer | None = None) -> FastAPI:
+def create_app(settings: Settings) -> FastAPI:
     """Create the FastAPI application. `app.state.service` is the service.
 
     Args:
         settings: Settings of the service. `data_dir` is created if it does not exist.
-        sts_issuer: Issuer of temporary credentials; None if there is no S3 server.
     """
     app = FastAPI(
         title="Local Synapse",
@@ -159,7 +157,7 @@ def create_app(settings: Settings, sts_issuer: StsIssuer | None = None) -> FastA
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.service = open_service(settings, sts_issuer)
+    app.state.service = open_service(settings)
     for error_type in (ServiceError, RequestValidationError, HTTPException):
         app.add_exception_handler(error_type, _handle_error)
     for module in ROUTERS:

@@ -17,12 +17,9 @@ from synapse_workflows.local.data_dir_lock import DataDirInUseError, lock_data_d
 from synapse_workflows.local.demo_seed import seed_demo
 from synapse_workflows.local.domain.principal_names import normalize_name
 from synapse_workflows.local.seeder import Seeder, SeedUser
-from synapse_workflows.local.service_file import (
-    SERVICE_FILE,
-    select_default_user,
-    write_private_file,
-)
+from synapse_workflows.local.service_file import SERVICE_FILE, select_default_user
 from synapse_workflows.local.settings import Settings, UserSeed
+from synapse_workflows.local.storage.private_file import write_private_file
 from synapse_workflows.local.user_file import load_users
 
 if TYPE_CHECKING:

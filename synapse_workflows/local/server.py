@@ -31,9 +31,9 @@ from synapse_workflows.local.service_file import (
     SERVICE_FILE,
     describe_service,
     get_endpoints,
-    write_private_file,
 )
 from synapse_workflows.local.settings import DEFAULT_USERS, Settings, UserSeed
+from synapse_workflows.local.storage.private_file import write_private_file
 
 if TYPE_CHECKING:
     from synapse_workflows.local.domain.service import KnownUser, Service

@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -71,14 +70,3 @@ def describe_service(
     ]
     service_info = {**endpoints, "users": users, "airflow_connection": json.dumps(connection)}
     return {**service_info, "pid": os.getpid(), **({"seed": seeded_ids} if seeded_ids else {})}
-
-
-def write_private_file(path: Path, text: str) -> None:
-    """Write a file atomically. Only the owner has permission to read and write the file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from synapse_workflows.constants import GiB
+from synapse_workflows.local.s3.credentials import MAX_SECONDS
+from synapse_workflows.local.s3.endpoint import EndpointProvider
 
 
 def utc_now() -> datetime:
@@ -102,6 +104,8 @@ class Settings:
         query_seconds: Maximum duration of a table query in seconds (default 30).
         archive_bytes: Maximum total size of the files of a bulk download in bytes
             (default 1 GiB).
+        s3: Returns the S3 server for storage locations in buckets; None without such a server.
+        sts_seconds: Validity of temporary credentials in seconds (default 12 hours).
         clock: Returns the current time in UTC. Tests replace it.
     """
 
@@ -116,4 +120,6 @@ class Settings:
     processing_answers: int = 0
     query_seconds: float = 30
     archive_bytes: int = GiB
+    s3: EndpointProvider | None = None
+    sts_seconds: int = MAX_SECONDS
     clock: Callable[[], datetime] = utc_now

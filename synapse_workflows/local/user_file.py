@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from synapse_workflows.local.domain.api_keys import is_valid
 from synapse_workflows.local.domain.principal_names import normalize_name
-from synapse_workflows.local.service_file import write_private_file
 from synapse_workflows.local.settings import DEFAULT_USERS, UserSeed
+from synapse_workflows.local.storage.private_file import write_private_file
 
 _SAVED_NAME: Final = "users.json"
 #: Key in the file -> field of UserSeed, and type of the value.

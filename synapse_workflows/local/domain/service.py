@@ -1,17 +1,25 @@
 """Components of a running service."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Final
 
-from synapse_workflows.constants import StsPermission
 from synapse_workflows.local.domain.job_pool import JobPool
 from synapse_workflows.local.domain.rate_limit import RateLimiter
 from synapse_workflows.local.domain.signing import Signer
+from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.s3.credentials import CredentialIssuer
+from synapse_workflows.local.s3.object_store import ObjectStore
 from synapse_workflows.local.settings import Settings
 from synapse_workflows.local.storage.blobs import BlobStore
 from synapse_workflows.local.storage.database import Database
 from synapse_workflows.local.storage.table_store import TableStore
 from synapse_workflows.local.storage.view_store import ViewStore
+
+_NO_S3_SERVER: Final = (
+    "This service has no S3 server, so it neither issues temporary credentials nor stores files "
+    "in buckets. Restart it with `synapse-workflows serve --s3 auto` (needs the extra s3-server: "
+    "pip install 'synapse-workflows[s3-server]'), or with `--s3 URL` for a running S3 server."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,27 +43,6 @@ class KnownUser:
     api_key: str | None = field(repr=False, default=None)
 
 
-class StsIssuer(Protocol):
-    """Issuer of temporary credentials for an S3 server."""
-
-    def issue(
-        self, bucket: str, base_key: str | None, permission: StsPermission, user: int
-    ) -> dict[str, Any]:
-        """Return credentials that the S3 server accepts.
-
-        Args:
-            bucket: Name of the bucket.
-            base_key: The credentials are limited to keys below `<base_key>/`; None for the whole
-                bucket.
-            permission: Read access, or read and write access.
-            user: Principal ID of the user of the credentials.
-
-        Returns:
-            accessKeyId, secretAccessKey, sessionToken, and expiration (ISO 8601, in UTC).
-        """
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """Components of a running service that process requests.
@@ -70,7 +57,8 @@ class Service:
         signer: Signer of tokens and URLs.
         rate_limiter: Rate limiter of the requests of each user.
         users: Users from the settings, in the order of the settings.
-        sts: Issuer of temporary credentials; None if the service has no S3 server.
+        object_store: Objects in buckets; None if the service has no S3 server.
+        credential_issuer: Issuer of temporary credentials; None if the service has no S3 server.
     """
 
     settings: Settings
@@ -82,7 +70,28 @@ class Service:
     signer: Signer
     rate_limiter: RateLimiter
     users: tuple[KnownUser, ...]
-    sts: StsIssuer | None = None
+    object_store: ObjectStore | None = None
+    credential_issuer: CredentialIssuer | None = None
+
+    def require_object_store(self) -> ObjectStore:
+        """Return the objects in buckets.
+
+        Raises:
+            BadRequest: The service has no S3 server.
+        """
+        if self.object_store is None:
+            raise BadRequest(_NO_S3_SERVER)
+        return self.object_store
+
+    def require_credential_issuer(self) -> CredentialIssuer:
+        """Return the issuer of temporary credentials.
+
+        Raises:
+            BadRequest: The service has no S3 server.
+        """
+        if self.credential_issuer is None:
+            raise BadRequest(_NO_S3_SERVER)
+        return self.credential_issuer
 
     def now(self) -> int:
         """Return the time in milliseconds since the epoch."""

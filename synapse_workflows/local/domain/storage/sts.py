@@ -1,6 +1,7 @@
 """Temporary AWS credentials for the storage locations of STS-enabled folders."""
 
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -72,16 +73,21 @@ def authorize(
 def issue(service: Service, request: CredentialsRequest) -> dict[str, Any]:
     """Return the StsCredentials of an authorized request. Call it outside of a transaction.
 
+    The property `endpointUrl` is an extension: in Synapse, the server is always that of AWS.
+
     Raises:
         BadRequest: The service has no S3 server.
+        ServiceUnavailable: The S3 server does not respond.
     """
-    if service.sts is None:
-        raise BadRequest(
-            "This service has no S3 server, so it issues no temporary credentials. Restart it "
-            "with `synapse-workflows serve --s3 auto` (needs the extra s3-server: pip install "
-            "'synapse-workflows[s3-server]'), or with `--s3 URL` for a running S3 server."
-        )
-    credentials = service.sts.issue(
-        request.bucket, request.base_key, request.permission, request.user
+    credentials = service.require_credential_issuer().issue(
+        request.bucket, request.base_key, request.permission, f"synapse-{request.user}"
     )
-    return {**credentials, "bucket": request.bucket, "baseKey": request.base_key}
+    return {
+        "accessKeyId": credentials.access_key_id,
+        "secretAccessKey": credentials.secret_access_key,
+        "sessionToken": credentials.session_token,
+        "expiration": credentials.expiration.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "bucket": request.bucket,
+        "baseKey": request.base_key,
+        "endpointUrl": service.require_object_store().endpoint.url,
+    }

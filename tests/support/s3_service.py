@@ -1,0 +1,82 @@
+"""A real S3 server and a service that uses it, for tests."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synapse_workflows.constants import StsPermission
+from synapse_workflows.local.s3.credentials import CredentialIssuer, TemporaryCredentials
+from synapse_workflows.local.s3.endpoint import S3Endpoint
+from synapse_workflows.local.s3.object_store import ObjectStore
+from synapse_workflows.local.s3.server import S3Server, find_weed, run_s3_server
+from synapse_workflows.testing import SynapseService
+
+
+def require_weed() -> None:
+    """Skip the test if the S3 server is not installed; fail in continuous integration."""
+    if find_weed() is None:
+        reason = "The S3 server is not installed: pip install 'synapse-workflows[s3-server]'"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@contextmanager
+def start_s3_server(folder: Path) -> Iterator[S3Server]:
+    """Run an S3 server in a folder, ready for requests."""
+    require_weed()
+    with run_s3_server(folder) as server:
+        server.wait_until_ready()
+        yield server
+
+
+@dataclass(frozen=True)
+class S3Service:
+    """A service with an S3 server.
+
+    Args:
+        service: the service, over a socket; it stores the files of buckets in the S3 server.
+        server: the S3 server.
+        store: objects of the S3 server, as its administrator.
+    """
+
+    service: SynapseService
+    server: S3Server
+    store: ObjectStore
+
+    @property
+    def endpoint(self) -> S3Endpoint:
+        """The URL of the S3 server and the credentials of its administrator."""
+        return self.server.endpoint
+
+    def issue(self, bucket: str, prefix: str, permission: str, seconds: int = 900) -> Any:
+        """Return a boto3 client with temporary credentials."""
+        issuer = CredentialIssuer(lambda: self.endpoint, seconds)
+        return self.client(issuer.issue(bucket, prefix, StsPermission(permission), "a-test"))
+
+    def client(self, credentials: TemporaryCredentials) -> Any:
+        """Return a boto3 client of the S3 server, which does not retry."""
+        return create_client(self.endpoint.url, credentials)
+
+
+def create_client(url: str, credentials: TemporaryCredentials) -> Any:
+    """Return a boto3 client with temporary credentials, which does not retry."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        aws_session_token=credentials.session_token,
+        config=Config(
+            signature_version="s3v4",
+            retries={"total_max_attempts": 1},
+            s3={"addressing_style": "path"},
+        ),
+    )
