@@ -17,6 +17,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from synapse_workflows.client.core.socket_body import SocketBodyConnection
 from synapse_workflows.constants import KiB, MiB
 
 #: Maximum size in bytes of a response that is held in memory.
@@ -135,11 +136,11 @@ class _LimitedResponse(http.client.HTTPResponse):
             self.fp = io.BufferedReader(_TimedStream(self.fp.detach(), sock))
 
 
-class _LimitedConnection(HTTPConnection):
+class _LimitedConnection(SocketBodyConnection, HTTPConnection):
     response_class = _LimitedResponse
 
 
-class _LimitedTlsConnection(HTTPSConnection):
+class _LimitedTlsConnection(SocketBodyConnection, HTTPSConnection):
     response_class = _LimitedResponse
 
 

@@ -18,6 +18,7 @@ from synapse_workflows.client.errors import (
     SynapseUploadFailedException,
 )
 from synapse_workflows.client.transfer import executor, part_plan, presigned_urls
+from synapse_workflows.client.transfer.content_hashes import ContentHashes
 from synapse_workflows.client.transfer.executor import REQUEST_ERRORS, Backoff, CancelToken
 from synapse_workflows.client.transfer.part_plan import Part
 from synapse_workflows.client.transfer.presigned_urls import PartUrls, PresignedUrl
@@ -44,15 +45,22 @@ class MultipartUpload:
     Args:
         syn: Session of the upload.
         source: The file.
+        hashes: MD5s of the file and of its parts.
         request: Body of the start request, which also identifies the upload.
         progress: Receives the number of bytes of each block.
     """
 
     def __init__(
-        self, syn: Session, source: UploadSource, request: dict[str, Any], progress: Progress
+        self,
+        syn: Session,
+        source: UploadSource,
+        hashes: ContentHashes,
+        request: dict[str, Any],
+        progress: Progress,
     ) -> None:
         self._syn = syn
         self._source = source
+        self._hashes = hashes
         self._request = request
         self._progress = _UploadProgress(progress)
         self._was_restarted = False
@@ -94,7 +102,9 @@ class MultipartUpload:
         parts = part_plan.split_into_parts(self._source.size, self._request["partSizeBytes"])
         missing = part_plan.missing_parts(parts, status.get("partsState") or "")
         self._progress.set(self._source.size - sum(part.size for part in missing))
-        uploader = _PartUploader(self._syn, self._source, upload_id, missing, self._progress)
+        uploader = _PartUploader(
+            self._syn, self._source, self._hashes, upload_id, missing, self._progress
+        )
         try:
             executor.get_executor(self._syn).run(
                 missing, uploader.upload, uploader.cancel_token, threads=self._syn.max_threads
@@ -160,6 +170,7 @@ class _PartUploader:
     Args:
         syn: Session of the upload.
         source: The file.
+        hashes: MD5s of the file and of its parts.
         upload_id: ID of the upload in the service.
         missing: The missing parts.
         progress: Receives the number of bytes of each block.
@@ -169,6 +180,7 @@ class _PartUploader:
         self,
         syn: Session,
         source: UploadSource,
+        hashes: ContentHashes,
         upload_id: str,
         missing: tuple[Part, ...],
         progress: "_UploadProgress",
@@ -176,6 +188,7 @@ class _PartUploader:
         self.cancel_token = CancelToken()
         self._syn = syn
         self._source = source
+        self._hashes = hashes
         self._path = f"/file/multipart/{upload_id}"
         self._upload_id = upload_id
         self._urls = PartUrls(self._request_urls, (part.number for part in missing))
@@ -183,6 +196,10 @@ class _PartUploader:
 
     def upload(self, part: Part) -> None:
         """Upload one part, and repeat the upload until the service confirms the MD5.
+
+        The service compares the bytes that it received with the MD5 that was computed before the
+        upload. Therefore, a file that is changed without a trace is not uploaded with mixed
+        content.
 
         Raises:
             AttemptFailedError: The MD5 was wrong each time, or the storage rejected the part.
@@ -193,7 +210,7 @@ class _PartUploader:
             self._source.require_unchanged()
             with PartBody(self._source, part, self.cancel_token, self._progress.advance) as body:
                 self._put(part, body)
-                result = self._add(part, body.md5)
+                result = self._add(part, self._hashes.part_md5s[part.number - 1])
                 if result.get("addPartState") == "ADD_SUCCESS":
                     self._urls.complete(part.number)
                     return

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from synapse_workflows import constants
-from synapse_workflows.client.core import cache_map
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseUploadAbortedException
 from synapse_workflows.client.transfer import part_plan, progress
+from synapse_workflows.client.transfer.content_hashes import compute_hashes
 from synapse_workflows.client.transfer.multipart import MultipartUpload
 from synapse_workflows.client.transfer.upload_source import UploadSource
 
@@ -60,14 +60,11 @@ def upload_file(
         POST /file/multipart of the file service, and the requests below this path
     """
     source = UploadSource.of(path, file_name)
-    md5 = cache_map.file_md5(source.path)
-    source.require_unchanged()
     mime_type = content_type or mimetypes.guess_type(source.path.name)[0]
     size = part_plan.choose_part_size(source.size, part_size)
     request = {
         "concreteType": constants.MULTIPART_UPLOAD_REQUEST,
         "contentType": mime_type or _DEFAULT_CONTENT_TYPE,
-        "contentMD5Hex": md5,
         "fileName": file_name or source.path.name,
         "fileSizeBytes": source.size,
         "generatePreview": True,
@@ -75,11 +72,14 @@ def upload_file(
         "storageLocationId": storage_location_id,
     }
     name = source.path.name
-    with (
-        raising_aborted(source),
-        progress.show_progress(syn, f"Uploading {name}", f"Uploaded {name}", source.size) as shown,
-    ):
-        return Uploaded(MultipartUpload(syn, source, request, shown).run(), md5)
+    with raising_aborted(source):
+        hashes = compute_hashes(source, part_plan.split_into_parts(source.size, size))
+        request["contentMD5Hex"] = hashes.md5
+        with progress.show_progress(
+            syn, f"Uploading {name}", f"Uploaded {name}", source.size
+        ) as shown:
+            upload = MultipartUpload(syn, source, hashes, request, shown)
+            return Uploaded(upload.run(), hashes.md5)
 
 
 @contextmanager

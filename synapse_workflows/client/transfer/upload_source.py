@@ -1,19 +1,26 @@
 """Source file of an upload, and its parts as request bodies."""
 
-import hashlib
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import requests
 from requests.auth import AuthBase
 
+from synapse_workflows.client.core.socket_body import SocketBody
 from synapse_workflows.client.errors import SynapseUploadFailedException
 from synapse_workflows.client.model.entity_names import require_valid_name
 from synapse_workflows.client.transfer.executor import CancelToken
 from synapse_workflows.client.transfer.part_plan import Part
+from synapse_workflows.constants import KiB, MiB
+
+#: Bytes that are sent with one call of `sendfile`.
+_SENDFILE_SIZE: Final = MiB
+#: Bytes that are read and sent at a time if the connection uses TLS.
+_TLS_BLOCK_SIZE: Final = 256 * KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +92,22 @@ class UploadSource:
                 "Upload it again when no process writes to it."
             )
 
+    def truncated_error(self) -> SynapseUploadFailedException:
+        """Return the error for a file that ends before the expected size."""
+        try:
+            self.require_unchanged()
+        except SynapseUploadFailedException as error:
+            return error
+        return SynapseUploadFailedException(
+            f"Cannot upload {self.path}: the file is shorter than when the upload started."
+        )
 
-class PartBody(AuthBase):
-    """Request body that streams one part of a file, block by block.
+
+class PartBody(SocketBody, AuthBase):
+    """Request body that streams one part of a file.
+
+    The bytes go from the file to the socket within the kernel (`sendfile`), or in blocks if the
+    connection uses TLS. Any other transport can read the body like a file.
 
     The object is passed to requests as `auth`, because requests calls `auth` before each attempt
     to modify the request. Therefore, each attempt starts at the beginning of the part, and no
@@ -113,19 +133,34 @@ class PartBody(AuthBase):
         self._on_progress = on_progress
         self._file = source.path.open("rb", buffering=0)
         self._sent = 0
-        self._digest = hashlib.md5()
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Make this object the body of a request."""
         self.rewind_progress()
-        self._file.seek(self._part.start)
-        self._digest = hashlib.md5()
         request.headers.pop("Authorization", None)
         request.body = self  # type: ignore[assignment]  # requests takes anything with `read`
         return request
 
     def __len__(self) -> int:
         return self._part.size
+
+    def write_to(self, sock: socket.socket) -> None:
+        """Write the part to a socket.
+
+        Raises:
+            SynapseUploadFailedException: The file cannot be read, or was truncated.
+            TransferCancelledError: The transfer was cancelled.
+            OSError: The connection failed, or nothing was sent within its timeout.
+        """
+        if type(sock) is not socket.socket:  # TLS
+            while data := self.read(_TLS_BLOCK_SIZE):
+                sock.sendall(data)
+            return
+        while remaining := self._part.size - self._sent:
+            self._cancel_token.raise_if_cancelled()
+            offset = self._part.start + self._sent
+            sent = sock.sendfile(self._file, offset, min(remaining, _SENDFILE_SIZE))
+            self._advance(sent)
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes, at most `size`; all remaining bytes if `size` is negative.
@@ -137,27 +172,16 @@ class PartBody(AuthBase):
         self._cancel_token.raise_if_cancelled()
         remaining = self._part.size - self._sent
         requested = remaining if size < 0 else min(size, remaining)
+        if not requested:
+            return b""
         try:
-            data = self._file.read(requested)
+            data = os.pread(self._file.fileno(), requested, self._part.start + self._sent)
         except OSError as error:
             raise SynapseUploadFailedException(
                 f"Cannot read {self._source.path}: {error}"
             ) from error
-        if requested and not data:
-            self._source.require_unchanged()
-            raise SynapseUploadFailedException(
-                f"Cannot upload {self._source.path}: the file is shorter than when "
-                "the upload started."
-            )
-        self._digest.update(data)
-        self._sent += len(data)
-        self._on_progress(len(data))
+        self._advance(len(data))
         return data
-
-    @property
-    def md5(self) -> str:
-        """MD5 of the sent bytes, in hex."""
-        return self._digest.hexdigest()
 
     def rewind_progress(self) -> None:
         """Subtract the bytes of a failed attempt from the progress."""
@@ -169,3 +193,10 @@ class PartBody(AuthBase):
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+    def _advance(self, size: int) -> None:
+        """Count sent bytes; none are sent at the end of the file."""
+        if not size:
+            raise self._source.truncated_error()
+        self._sent += size
+        self._on_progress(size)
