@@ -104,6 +104,9 @@ if TYPE_CHECKING:
     from synapse_workflows.operators.snapshots import (
         SynapseTableSnapshotOperator as SynapseTableSnapshotOperator,
     )
+    from synapse_workflows.operators.storage import (
+        SynapseIndexS3PrefixOperator as SynapseIndexS3PrefixOperator,
+    )
     from synapse_workflows.operators.submissions import (
         SynapseClaimSubmissionsOperator as SynapseClaimSubmissionsOperator,
         SynapseReapSubmissionsOperator as SynapseReapSubmissionsOperator,
@@ -162,6 +165,7 @@ _MODULES = {
     "SynapseError": "synapse_workflows.client.errors",
     "SynapseGetOperator": "synapse_workflows.operators.files",
     "SynapseHook": "synapse_workflows.hooks.synapse",
+    "SynapseIndexS3PrefixOperator": "synapse_workflows.operators.storage",
     "SynapseLeaderboardOperator": "synapse_workflows.operators.leaderboards",
     "SynapseMessageOperator": "synapse_workflows.operators.messages",
     "SynapseNotifier": "synapse_workflows.notifications",

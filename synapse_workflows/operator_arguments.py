@@ -249,6 +249,30 @@ def check_provenance(
     return activity
 
 
+def parse_provenance(
+    used: Any, executed: Any, activity: Any, name: Any, description: Any
+) -> dict[str, Any]:
+    """Check declared provenance; return arguments of `Synapse.store`.
+
+    Args:
+        used: Additional inputs.
+        executed: Additional code.
+        activity: An Activity, its JSON, or None.
+        name: Name of the Activity, the argument `activity_name`.
+        description: Description of the Activity, the argument `activity_description`.
+
+    Raises:
+        AirflowFailException: An argument has an invalid form.
+    """
+    return {
+        "used": used,
+        "executed": executed,
+        "activity": check_provenance(used, executed, activity),
+        "activityName": optional_text(name, "activity_name"),
+        "activityDescription": optional_text(description, "activity_description"),
+    }
+
+
 def invalid_type(value: Any, argument: str, expected: str) -> InvalidArgumentError:
     """Return the error for an argument of the wrong type.
 

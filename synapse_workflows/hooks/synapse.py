@@ -7,11 +7,11 @@ from synapse_workflows.client.model.argument_types import CollisionPolicy
 from synapse_workflows.client.model.ids import VersionedId
 from synapse_workflows.hooks import query_reads
 from synapse_workflows.hooks.annotations import annotate_entities
-from synapse_workflows.hooks.base import SynapseBaseHook
 from synapse_workflows.hooks.entity_ids import parse_entity_id, parse_unversioned_id
 from synapse_workflows.hooks.file_references import SynapseFile, local_path
 from synapse_workflows.hooks.files import DownloadOptions, FileUpload, UploadOptions, download
 from synapse_workflows.hooks.sql_parameters import bind_parameters
+from synapse_workflows.hooks.storage import StorageHook
 from synapse_workflows.idempotency.annotation_writer import AnnotateMode, SynapseAnnotations
 from synapse_workflows.idempotency.message_sender import (
     MessageContentType,
@@ -30,14 +30,14 @@ from synapse_workflows.idempotency.transaction import Deferral
 from synapse_workflows.lineage.store_provenance import IfUnchanged
 from synapse_workflows.operator_arguments import (
     check_choice,
-    check_provenance,
     optional_mapping,
     optional_text,
+    parse_provenance,
     parse_version,
 )
 
 
-class SynapseHook(SynapseBaseHook):
+class SynapseHook(StorageHook):
     """Interact with Synapse (synapse.org).
 
     Inside a task, the client records what it reads and stores as the lineage of the task. Every
@@ -144,7 +144,7 @@ class SynapseHook(SynapseBaseHook):
             match_case=match_case,
             new_columns=new_columns,
             location=TableLocation.from_arguments(parent_id, name, create=create),
-            provenance=_parse_provenance(
+            provenance=parse_provenance(
                 used, executed, activity, activity_name, activity_description
             ),
         )
@@ -306,7 +306,7 @@ class SynapseHook(SynapseBaseHook):
             version_comment=optional_text(version_comment, "version_comment"),
             force_version=force_version,
             if_unchanged=if_unchanged,
-            provenance=_parse_provenance(
+            provenance=parse_provenance(
                 used, executed, activity, activity_name, activity_description
             ),
         )
@@ -376,19 +376,6 @@ class SynapseHook(SynapseBaseHook):
         """
         message = OutgoingMessage.parse(to, subject, body, content_type)
         return send_from_code(self.client, message)
-
-
-def _parse_provenance(
-    used: Any, executed: Any, activity: Any, name: Any, description: Any
-) -> dict[str, Any]:
-    """Check declared provenance; return arguments of `Synapse.store`."""
-    return {
-        "used": used,
-        "executed": executed,
-        "activity": check_provenance(used, executed, activity),
-        "activityName": optional_text(name, "activity_name"),
-        "activityDescription": optional_text(description, "activity_description"),
-    }
 
 
 class SynHook(SynapseHook):

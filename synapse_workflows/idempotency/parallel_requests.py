@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -13,7 +14,8 @@ def map_parallel(
 ) -> Iterator[tuple[T, R]]:
     """Yield each item with the result of a function, in the order of the items.
 
-    If a call raises an exception, or the caller stops the iteration, no further call is started.
+    The calls have the context variables of the caller, for example those of `without_lineage`. If
+    a call raises an exception, or the caller stops the iteration, no further call is started.
 
     Args:
         function: Called from several threads.
@@ -24,8 +26,11 @@ def map_parallel(
     if threads <= 1:
         yield from ((item, function(item)) for item in items)
         return
+    context = copy_context()
     executor = ThreadPoolExecutor(threads, thread_name_prefix="synapse-requests")
     try:
-        yield from zip(items, executor.map(function, items), strict=True)
+        # a context runs one function at a time, so each call has a copy of its own
+        results = executor.map(lambda item: context.copy().run(function, item), items)
+        yield from zip(items, results, strict=True)
     finally:
         executor.shutdown(cancel_futures=True)

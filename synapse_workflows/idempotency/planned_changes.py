@@ -3,12 +3,9 @@
 A retry finds the objects that an earlier try has changed already, and includes them in its result.
 """
 
-import hashlib
 from collections.abc import Iterable
-from itertools import count
 
-from synapse_workflows.idempotency.task_state import SavedState, TaskState
-from synapse_workflows.lineage.collector import current_collector
+from synapse_workflows.idempotency.task_state import SavedState, get_call_state
 from synapse_workflows.lineage.lineage_client import LineageClient
 
 
@@ -33,15 +30,7 @@ class PlannedChanges:
             client: A client of the connection.
             signature: Text that is equal for calls with equal arguments.
         """
-        digest = hashlib.sha256(signature.encode()).hexdigest()
-        key = f"synapse_changes:{client.synapse_conn_id}"
-        collector = current_collector()
-        if collector is None:
-            return cls(SavedState(TaskState.current(), key, digest))
-        number = next(collector.get_or_create(key, lambda: count(1)))
-        state = SavedState(TaskState.current(), f"{key}:{number}", digest)
-        collector.add_finish_callback(state.mark_done)
-        return cls(state)
+        return cls(get_call_state(client.synapse_conn_id, signature))
 
     def add(self, ids: Iterable[str]) -> None:
         """Save the IDs of objects before they are changed."""

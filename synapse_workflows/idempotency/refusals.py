@@ -55,11 +55,21 @@ class Refusals:
     Args:
         client: Its logger lists the refusals.
         total: Number of objects to change.
+        done: What is done to an object, as a past participle.
+        others: The state of the other objects.
     """
 
-    def __init__(self, client: LineageClient, total: int) -> None:
+    def __init__(
+        self,
+        client: LineageClient,
+        total: int,
+        done: str = "annotated",
+        others: str = "have the given annotations",
+    ) -> None:
         self._client = client
         self._total = total
+        self._done = done
+        self._others = others
         self._by_id: dict[str, Refusal] = {}
         self._temporary: list[SynapseError] = []
 
@@ -95,15 +105,16 @@ class Refusals:
         shown = [f"{key}: {one.reason}" for key, one in self._by_id.items()][:_SHOWN]
         more = len(self._by_id) - len(shown)
         message = (
-            f"{len(self._by_id)} of {self._total} were not annotated; the others have the given "
-            f"annotations. {'; '.join(shown)}{f'; and {more} more, see the log' if more else ''}"
+            f"{len(self._by_id)} of {self._total} were not {self._done}; the others "
+            f"{self._others}. {'; '.join(shown)}"
+            f"{f'; and {more} more, see the log' if more else ''}"
         )
         is_permanent = all(one.is_permanent for one in self._by_id.values())
         raise (AirflowFailException if is_permanent else AirflowException)(message)
 
     def _report(self) -> None:
         for key, one in self._by_id.items():
-            self._client.logger.error("%s was not annotated: %s", key, one.reason)
+            self._client.logger.error("%s was not %s: %s", key, self._done, one.reason)
         collector = current_collector()
         if collector is not None:
             report = [{"id": key, "reason": one.reason} for key, one in self._by_id.items()]

@@ -1,7 +1,9 @@
 """Progress of a task instance on one table, kept between its tries."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Self
 
 from synapse_workflows.lineage.collector import current_collector
@@ -106,3 +108,23 @@ class SavedState:
         if not is_current or stored.get("done") not in (None, self._task.max_tries):
             return None
         return dict(stored)
+
+
+def get_call_state(conn_id: str, signature: str) -> SavedState:
+    """Return the saved state of the next call of the running task under a connection.
+
+    A retry continues the call with the same number, if its signature is the same.
+
+    Args:
+        conn_id: The Airflow connection.
+        signature: Text that is equal for calls with equal arguments.
+    """
+    digest = hashlib.sha256(signature.encode()).hexdigest()
+    key = f"synapse_changes:{conn_id}"
+    collector = current_collector()
+    if collector is None:
+        return SavedState(TaskState.current(), key, digest)
+    number = next(collector.get_or_create(key, lambda: count(1)))
+    state = SavedState(TaskState.current(), f"{key}:{number}", digest)
+    collector.add_finish_callback(state.mark_done)
+    return state

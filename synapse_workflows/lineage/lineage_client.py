@@ -144,9 +144,9 @@ class LineageClient(Synapse):
                 self, obj, activity=activity, used=used, executed=executed, **options
             )
         declared = (activity, used, executed, activityName, activityDescription)
-        is_separate = self._needs_separate_activity(activity, used, executed)
-        new = _build_separate(*declared) if is_separate else None
-        context = DeclaredProvenance() if is_separate else _create_declared(*declared)
+        is_separate = self.needs_separate_activity(activity, used, executed)
+        new = build_separate(*declared) if is_separate else None
+        context = DeclaredProvenance() if is_separate else create_declared(*declared)
         if if_unchanged == "new_version":
             options["forceVersion"] = True
         with attach_declared(context):
@@ -249,8 +249,8 @@ class LineageClient(Synapse):
             change, because another client may have created a snapshot meanwhile.
         """
         declared = (activity, used, executed, activityName, activityDescription)
-        is_separate = self._needs_separate_activity(activity, used, executed)
-        new = _build_separate(*declared) if is_separate else None
+        is_separate = self.needs_separate_activity(activity, used, executed)
+        new = build_separate(*declared) if is_separate else None
         saved = None if new is None else provenance.setProvenance(self, table_id, new)
         entity = self.call("GET", f"/entity/{table_id}").json
         wrote = Wrote.from_entity(
@@ -259,14 +259,14 @@ class LineageClient(Synapse):
             activity_given=saved is not None,
             replaced_etag=replaced_etag,
         )
-        with attach_declared(DeclaredProvenance() if is_separate else _create_declared(*declared)):
+        with attach_declared(DeclaredProvenance() if is_separate else create_declared(*declared)):
             self.emit(wrote)
         collector = current_collector()
         if saved is not None or collector is None:
             return entity, saved["id"] if saved else None
         return entity, collector.activity_ids.get(entity["id"])
 
-    def _needs_separate_activity(
+    def needs_separate_activity(
         self, activity: Mapping[str, Any] | None, used: Any, executed: Any
     ) -> bool:
         """Return whether declared provenance is not merged into the Activity of the task."""
@@ -309,7 +309,7 @@ class LineageClient(Synapse):
             return declared
         entity = self.call("GET", f"/entity/{parse_entity_id(table).id}").json
         current = EntityRef(entity["id"], entity["versionNumber"], self.repoEndpoint)
-        with attach_declared(_create_declared(declared, None, None, None, None)):
+        with attach_declared(create_declared(declared, None, None, None, None)):
             activity_id = collector.create_snapshot_activity(current, self)
         if activity_id is not None:
             collector.attach_activity(current.id, activity_id, self)
@@ -365,16 +365,17 @@ class LineageClient(Synapse):
         self.subscribe(self._record_event)
 
 
-def _create_declared(
+def create_declared(
     activity: Mapping[str, Any] | None, used: Any, executed: Any, name: Any, description: Any
 ) -> DeclaredProvenance:
+    """Return the provenance that the arguments of `store` declare."""
     if activity is None:
         return DeclaredProvenance(parse_declared(used, executed), name, description)
     record = parse_activity(activity, Origin.DECLARED)
     return DeclaredProvenance(record, activity.get("name"), activity.get("description"))
 
 
-def _build_separate(*declared: Any) -> Mapping[str, Any] | None:
+def build_separate(*declared: Any) -> Mapping[str, Any] | None:
     """Return a declared Activity, without secrets, to store apart from the task's Activity."""
     activity = store_api.build_activity(*declared)
     if activity is None or activity.get("id"):

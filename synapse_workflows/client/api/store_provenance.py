@@ -90,7 +90,7 @@ class StoreProvenance:
         try:
             yield
         except SynapseError as error:
-            if _is_rejection(error):
+            if is_rejection(error):
                 self.discard()
             raise
         except ValueError:  # invalid arguments, before any request
@@ -104,7 +104,8 @@ class StoreProvenance:
             self._is_created, self.activity_id = False, None
 
 
-def _is_rejection(error: SynapseError) -> bool:
+def is_rejection(error: SynapseError) -> bool:
+    """Return whether Synapse rejected a request, so that it changed nothing."""
     if isinstance(error, SynapseHTTPError):
         return error.status < _SERVER_ERRORS
     return error.retry_category is RetryCategory.PERMANENT

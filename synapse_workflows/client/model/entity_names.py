@@ -12,8 +12,18 @@ _INVALID_CHARACTER: Final = re.compile(r"[^a-zA-Z0-9 _\-.,+'()]")
 
 def is_valid_name(name: str) -> bool:
     """Return whether Synapse accepts a name, which it strips of surrounding blanks."""
+    return describe_invalid_name(name) is None
+
+
+def describe_invalid_name(name: str) -> str | None:
+    """Return why Synapse rejects a name; None for a valid name."""
     stripped = name.strip()
-    return 0 < len(stripped) <= MAX_LENGTH and _INVALID_CHARACTER.search(stripped) is None
+    invalid = list(dict.fromkeys(_INVALID_CHARACTER.findall(stripped)))
+    if invalid:
+        return f"invalid characters are {', '.join(map(repr, invalid[:5]))}"
+    if len(stripped) > MAX_LENGTH:
+        return f"it has {len(stripped)} characters, more than {MAX_LENGTH}"
+    return None if stripped else "a name must not be empty"
 
 
 def require_valid_name(name: str, described: str, advice: str) -> None:
@@ -28,20 +38,13 @@ def require_valid_name(name: str, described: str, advice: str) -> None:
         SynapseMalformedEntityError: The name is empty or too long, or contains an invalid
             character.
     """
-    if is_valid_name(name):
+    reason = describe_invalid_name(name)
+    if reason is None:
         return
-    stripped = name.strip()
-    invalid = list(dict.fromkeys(_INVALID_CHARACTER.findall(stripped)))
-    if invalid:
-        reason = f"invalid characters are {', '.join(map(repr, invalid[:5]))}"
-    elif stripped:
-        reason = f"it has {len(stripped)} characters, more than {MAX_LENGTH}"
-    else:
-        reason = "a name must not be empty"
     raise SynapseMalformedEntityError(
         f"Invalid name {_shorten(name)!r} of {described}: {reason}. Names may only contain ASCII "
         "letters, numbers, spaces, underscores, hyphens, periods, commas, plus signs, apostrophes "
-        f"and parentheses. {advice}{_suggest(stripped)}"
+        f"and parentheses. {advice}{_suggest(name.strip())}"
     )
 
 

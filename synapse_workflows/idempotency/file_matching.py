@@ -1,0 +1,71 @@
+"""The files of S3 objects: by the key in the file handle, or by the path."""
+
+from collections.abc import Mapping
+
+from synapse_workflows.idempotency.folder_tree import FileState
+from synapse_workflows.idempotency.object_paths import S3Object
+from synapse_workflows.idempotency.object_registration import S3Location, Target
+from synapse_workflows.idempotency.refusals import Refusal, Refusals
+
+
+def match_files(
+    objects: Mapping[str, S3Object],
+    files: Mapping[str, FileState],
+    location: S3Location,
+    refusals: Refusals,
+) -> list[Target]:
+    """Find the file of each object.
+
+    A file that was moved or renamed in Synapse still is the file of its object. Else, the file
+    with the path of the object is used, unless it is the file of another object.
+
+    Args:
+        objects: Objects by path.
+        files: States of the existing files by path.
+        location: The storage location and prefix.
+        refusals: Receives the objects whose path is in use.
+    """
+    by_key: dict[str, str] = {}
+    for path in sorted(files):
+        key = _get_key(files[path], location)
+        if key is not None and (key not in by_key or _is_at(path, key, objects)):
+            by_key[key] = path
+    keys = {one.key for one in objects.values()}
+    targets = []
+    for path, one in objects.items():
+        found = by_key.get(one.key, path)
+        state = files.get(found)
+        other = None if state is None else _get_key(state, location)
+        if state is not None and other != one.key and other in keys:
+            reason = f"{path} in Synapse is {state.id}, the file of s3://{location.bucket}/{other}"
+            refusals.add(one.key, Refusal(reason))
+        else:
+            targets.append(Target(found, "", one, state))
+    return targets
+
+
+def find_missing(
+    files: Mapping[str, FileState], keys: set[str], location: S3Location
+) -> dict[str, FileState]:
+    """Return the files below the prefix whose objects are not listed, by path.
+
+    Args:
+        files: States of files by path.
+        keys: The listed keys.
+        location: The storage location and prefix.
+    """
+    found = {path: _get_key(state, location) for path, state in files.items()}
+    return {
+        path: files[path] for path, key in found.items() if key is not None and key not in keys
+    }
+
+
+def _get_key(state: FileState, location: S3Location) -> str | None:
+    """Return the key of a file below the prefix; None for another file."""
+    if state.handle is None or not location.contains(state.handle):
+        return None
+    return str(state.handle["key"])
+
+
+def _is_at(path: str, key: str, objects: Mapping[str, S3Object]) -> bool:
+    return path in objects and objects[path].key == key

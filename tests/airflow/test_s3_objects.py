@@ -1,0 +1,46 @@
+"""MD5s of objects that S3 knows already."""
+
+import base64
+import hashlib
+
+import pytest
+
+from synapse_workflows.idempotency.s3_objects import find_md5
+
+MD5 = hashlib.md5(b"content").hexdigest()
+OTHER = hashlib.md5(b"other").hexdigest()
+BASE64 = base64.b64encode(bytes.fromhex(MD5)).decode()
+
+
+def head(etag=OTHER, checksum=None, **values):
+    headers = {} if checksum is None else {"x-amz-checksum-md5": checksum}
+    return {"ETag": f'"{etag}"', "ResponseMetadata": {"HTTPHeaders": headers}, **values}
+
+
+@pytest.mark.parametrize(
+    ("given", "md5"),
+    [
+        (head(MD5), MD5),
+        (head(MD5, ServerSideEncryption="AES256"), MD5),
+        (head(MD5.upper()), MD5),
+        (head(f"{MD5}-2"), None),
+        (head(MD5, ServerSideEncryption="aws:kms"), None),
+        (head(MD5, ServerSideEncryption="aws:kms:dsse"), None),
+        (head(MD5, SSECustomerAlgorithm="AES256"), None),
+        (head("not-an-md5"), None),
+        (head(f"{OTHER}-2", BASE64), MD5),
+        (head(f"{OTHER}-2", f"{BASE64}-2"), None),
+        (head(f"{OTHER}-2", Metadata={"md5chksum": BASE64}), MD5),
+        (head(f"{OTHER}-2", Metadata={"Content-MD5": MD5}), MD5),
+        (head(f"{OTHER}-2", Metadata={"md5": "unknown"}), None),
+        (head(f"{OTHER}-2", Metadata={"s3cmd-attrs": f"gid:1/md5:{MD5}/mode:1"}), MD5),
+        (head(MD5, Metadata={"md5": OTHER}), MD5),
+        (head(MD5, ServerSideEncryption="aws:kms", Metadata={"md5": OTHER}), OTHER),
+    ],
+)
+def test_md5_of_metadata(given, md5):
+    assert find_md5(given, "bucket") == md5
+
+
+def test_etags_of_directory_buckets_are_random():
+    assert find_md5(head(MD5), "name--use1-az4--x-s3") is None
