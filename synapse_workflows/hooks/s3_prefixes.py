@@ -7,7 +7,7 @@ from typing import Any, Final
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.errors import SynapseForbiddenError
-from synapse_workflows.constants import EXTERNAL_S3_LOCATION
+from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION, EXTERNAL_S3_LOCATION
 from synapse_workflows.idempotency.annotation_writer import AnnotationChange
 from synapse_workflows.idempotency.object_paths import PathFilter, describe_invalid_path
 from synapse_workflows.idempotency.object_registration import S3Location
@@ -17,6 +17,10 @@ from synapse_workflows.operator_arguments import InvalidArgumentError, invalid_t
 
 #: Endpoint of AWS in upload destinations. boto3 selects the endpoint of the region itself.
 _AWS_ENDPOINT: Final = "https://s3.amazonaws.com"
+_ADVICE: Final = (
+    "Pass another folder_id, or the storage_location_id of an ExternalS3StorageLocationSetting "
+    "that the user of the connection has created"
+)
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,11 @@ def find_storage(
     destination = client.call("GET", path, endpoint="file").json
     own_id = destination.get("storageLocationId")
     location_id = own_id if storage_location_id is None else storage_location_id
+    if location_id in (None, DEFAULT_STORAGE_LOCATION):
+        raise AirflowFailException(
+            f"The files of {folder_id} are in the storage of Synapse, not in a bucket of its "
+            f"owner. {_ADVICE}"
+        )
     has_sts = bool(destination.get("stsEnabled"))
     if has_sts and location_id != own_id:
         raise AirflowFailException(
@@ -107,10 +116,9 @@ def find_storage(
         ) from error
     if setting["concreteType"] != EXTERNAL_S3_LOCATION:
         kind = setting["concreteType"].rpartition(".")[2]
-        advice = "storage_location_id of an ExternalS3StorageLocationSetting"
         raise AirflowFailException(
-            f"The storage location {location_id} of {folder_id} is a {kind}, not a bucket of its "
-            f"owner. Pass another folder_id, or the {advice}"
+            f"The storage location {location_id} is a {kind}, not an S3 bucket of its owner. "
+            f"{_ADVICE}"
         )
     base_key = (setting.get("baseKey") or "").strip("/")
     endpoint_url = setting.get("endpointUrl") or destination.get("endpointUrl")
@@ -155,7 +163,7 @@ def open_bucket(
 def _create_config(connections: int) -> Any:
     """Return settings of boto3: a connection for each thread, and retries."""
     try:
-        from botocore.config import Config
+        from botocore.config import Config  # type: ignore[import-untyped]
     except ImportError as error:
         raise AirflowFailException(
             "boto3 is not installed: pip install 'synapse-workflows[s3]'"

@@ -1,0 +1,388 @@
+"""Registration of the objects below an S3 prefix."""
+
+import hashlib
+import json
+import re
+from itertools import count
+
+import pytest
+from airflow.sdk import DAG, AssetAlias
+from support.execution_api import Run
+from support.s3_server import s3_bucket
+
+from synapse_workflows import File, Folder, SynapseIndexS3PrefixOperator
+
+NUMBERS = count(1)
+MiB = 2**20
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """Client of an S3 server."""
+    with s3_bucket("data") as client:
+        yield client
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content).hexdigest()
+
+
+class Prefix:
+    """A storage location in the bucket, and a folder for its files."""
+
+    def __init__(self, s3, alice, project, api):
+        self.s3, self.syn, self.api = s3, alice, api
+        self.base = f"base{next(NUMBERS)}"
+        self.folder = alice.store(Folder("indexed", parent=project)).id
+        body = {
+            "concreteType": "org.sagebionetworks.repo.model.project."
+            "ExternalS3StorageLocationSetting",
+            "uploadType": "S3",
+            "bucket": "data",
+            "baseKey": self.base,
+            "endpointUrl": s3.meta.endpoint_url,
+        }
+        setting = alice.restPOST("/storageLocation", json.dumps(body))
+        self.location = setting["storageLocationId"]
+        api.connections["aws_data"] = json.dumps(
+            {
+                "conn_type": "aws",
+                "login": "a-key",
+                "password": "a-secret-of-the-test",
+                "extra": {"region_name": "us-east-1"},
+            }
+        )
+
+    def put(self, path, content="content", **options):
+        body = content if isinstance(content, bytes) else content.encode()
+        self.s3.put_object(Bucket="data", Key=f"{self.base}/{path}", Body=body, **options)
+        return md5(body)
+
+    def put_parts(self, path, *parts):
+        key = {"Bucket": "data", "Key": f"{self.base}/{path}"}
+        upload = self.s3.create_multipart_upload(**key)["UploadId"]
+        done = [
+            {
+                "PartNumber": number,
+                "ETag": self.s3.upload_part(**key, UploadId=upload, PartNumber=number, Body=part)[
+                    "ETag"
+                ],
+            }
+            for number, part in enumerate(parts, 1)
+        ]
+        self.s3.complete_multipart_upload(**key, UploadId=upload, MultipartUpload={"Parts": done})
+        return md5(b"".join(parts))
+
+    def delete(self, path):
+        self.s3.delete_object(Bucket="data", Key=f"{self.base}/{path}")
+
+    def run(self, tries=1, max_tries=0, **arguments):
+        """Run the operator; return its last result and its run."""
+        arguments = {
+            "folder_id": self.folder,
+            "storage_location_id": self.location,
+            "aws_conn_id": "aws_data",
+        } | arguments
+        with DAG("index", schedule=None) as dag:
+            SynapseIndexS3PrefixOperator(task_id="index", retries=max_tries, **arguments)
+        run = Run(self.api, dag, f"run_{next(NUMBERS)}")
+        for _ in range(tries):
+            result = run.task("index", max_tries=max_tries)
+        return result, run
+
+    def index(self, **arguments):
+        """Run the operator; return its value."""
+        result, run = self.run(**arguments)
+        assert result.state == "success", result.error
+        return run.value("index")
+
+    def files(self, parent=None, path=""):
+        """Return ID, version, MD5 and key of each file, by path."""
+        found = {}
+        for child in self.syn.getChildren(parent or self.folder):
+            child_path = path + child["name"]
+            if child["type"].endswith("Folder"):
+                found |= self.files(child["id"], f"{child_path}/")
+            else:
+                file = self.syn.get(child["id"], downloadFile=False)
+                handle = file._file_handle
+                found[child_path] = (file.id, file.versionNumber, file.md5, handle["key"])
+        return found
+
+    def versions(self):
+        return {path: version for path, (_, version, _, _) in self.files().items()}
+
+
+@pytest.fixture
+def prefix(s3, alice, project, api):
+    return Prefix(s3, alice, project, api)
+
+
+def counts(value):
+    names = ("created", "updated", "unchanged", "annotated", "skipped", "missing", "deleted")
+    return {name: value[name] for name in names if value[name]}
+
+
+def test_objects_become_files_in_mirrored_folders(prefix, sources_of, alice):
+    first = prefix.put("a.csv", "a")
+    second = prefix.put("deep/er/b.csv", "bb")
+    prefix.s3.put_object(Bucket="data", Key=f"{prefix.base}-other/c.csv", Body=b"c")
+    value = prefix.index()
+    files = prefix.files()
+    assert {path: found[1:] for path, found in files.items()} == {
+        "a.csv": (1, first, f"{prefix.base}/a.csv"),
+        "deep/er/b.csv": (1, second, f"{prefix.base}/deep/er/b.csv"),
+    }
+    activity = alice.getProvenance(files["a.csv"][0])["id"]
+    assert value == {
+        "id": prefix.folder,
+        "url": f"s3://data/{prefix.base}/",
+        "objects": 2,
+        "created": 2,
+        "updated": 0,
+        "unchanged": 0,
+        "annotated": 0,
+        "skipped": 0,
+        "missing": 0,
+        "deleted": 0,
+        "bytes": 3,
+        "ids": [files[path][0] for path in ("a.csv", "deep/er/b.csv")],
+        "missing_ids": [],
+        "activity_id": activity,
+        "dry_run": False,
+    }
+    assert alice.getProvenance(files["deep/er/b.csv"][0])["id"] == activity
+    used, executed = sources_of(files["a.csv"][0])
+    assert used == [f"s3://data/{prefix.base}/"]
+    assert len(executed) == 1
+
+
+def test_only_new_and_changed_objects_are_registered(prefix, alice):
+    for path in ("same.csv", "new content.csv", "other size.csv"):
+        prefix.put(path, f"{path} 1")
+    first = prefix.index()
+    before = prefix.files()
+    again = prefix.index()
+    assert counts(again) == {"unchanged": 3}
+    assert again["activity_id"] is None
+    assert prefix.files() == before
+
+    prefix.put("new content.csv", "new content.csv 2")
+    prefix.put("other size.csv", "other size.csv 10")
+    prefix.put("new.csv")
+    value = prefix.index()
+    assert counts(value) == {"created": 1, "updated": 2, "unchanged": 1}
+    assert value["activity_id"] != first["activity_id"]
+    assert prefix.versions() == {
+        "same.csv": 1,
+        "new content.csv": 2,
+        "other size.csv": 2,
+        "new.csv": 1,
+    }
+    old = alice.getProvenance(before["other size.csv"][0], 1)
+    assert old["id"] == first["activity_id"]
+
+
+def test_objects_of_several_parts_are_read_once(prefix, alice, s3):
+    parts = [b"a" * (5 * MiB), b"b" * 1000]
+    content = prefix.put_parts("large.bin", *parts)
+    reads = []
+    prefix.index()
+    (file,) = prefix.files().values()
+    assert file[2] == content
+    comment = alice.get(file[0], downloadFile=False).versionComment
+    etag = s3.head_object(Bucket="data", Key=f"{prefix.base}/large.bin")["ETag"].strip('"')
+    assert etag.endswith("-2")
+    assert comment == f"S3 etag {etag}"
+    s3.meta.events.register("before-call.s3.GetObject", lambda **_: reads.append(1))
+    assert counts(prefix.index()) == {"unchanged": 1}
+    prefix.put_parts("large.bin", *parts[:1], b"c" * 1000)
+    assert counts(prefix.index()) == {"updated": 1}
+    assert prefix.versions() == {"large.bin": 2}
+    # the same content with another etag
+    prefix.put("large.bin", parts[0] + b"c" * 1000)
+    assert counts(prefix.index()) == {"unchanged": 1}
+
+
+def test_invalid_names_are_all_listed(prefix):
+    prefix.put("good.csv")
+    bad = ["é.csv", "a//b", "a/../b", "x/"]
+    for path in bad:
+        prefix.put(path)
+    prefix.put("directory/", b"")
+    result, run = prefix.run(max_tries=3)
+    assert result.state == "failed"
+    text = str(result.error)
+    refused = run.value("index", key="refused")
+    assert {one["id"] for one in refused} == {f"{prefix.base}/{path}" for path in bad}
+    assert all(repr(f"{prefix.base}/{path}") in text for path in bad)
+    assert prefix.files() == {}
+
+    value = prefix.index(invalid_names="skip")
+    assert counts(value) == {"created": 1, "skipped": 4}
+    assert prefix.versions() == {"good.csv": 1}
+
+
+def test_annotations_are_set_on_each_file(prefix, alice):
+    prefix.put("a.csv")
+    prefix.index(annotations={"kind": "raw", "n": [1, 2]})
+    (file,) = prefix.files().values()
+    annotations = alice.get_annotations(file[0])
+    assert annotations == {"kind": ["raw"], "n": [1, 2]}
+    annotations["mine"] = ["kept"]
+    alice.set_annotations(annotations)
+    value = prefix.index(annotations={"kind": "clean"})
+    assert counts(value) == {"unchanged": 1, "annotated": 1}
+    assert value["activity_id"] is None
+    assert alice.get_annotations(file[0]) == {"kind": ["clean"], "n": [1, 2], "mine": ["kept"]}
+    prefix.put("a.csv", "new")
+    assert counts(prefix.index(annotations={"n": 3})) == {"updated": 1}
+    assert alice.get_annotations(file[0]) == {"kind": ["clean"], "n": [3], "mine": ["kept"]}
+    assert counts(prefix.index(annotations={"n": 3})) == {"unchanged": 1}
+
+
+def test_missing_objects_are_reported_and_deleted_only_on_request(prefix, alice, tmp_path):
+    for path in ("a.csv", "old/b.csv", "old/c.txt"):
+        prefix.put(path)
+    prefix.index()
+    files = prefix.files()
+    local = tmp_path / "uploaded.csv"
+    local.write_text("uploaded")
+    uploaded = alice.store(File(str(local), parent=prefix.folder)).id
+    prefix.delete("old/b.csv")
+    prefix.delete("old/c.txt")
+    value = prefix.index()
+    assert counts(value) == {"unchanged": 1, "missing": 2}
+    assert sorted(value["missing_ids"]) == sorted(files[p][0] for p in ("old/b.csv", "old/c.txt"))
+    assert counts(prefix.index(missing="ignore")) == {"unchanged": 1}
+    value = prefix.index(missing="delete", include="*.csv")
+    assert counts(value) == {"unchanged": 1, "missing": 1, "deleted": 1}
+    left = [child["id"] for child in alice.getChildren(prefix.folder)]
+    assert uploaded in left
+    assert alice.findEntityId("c.txt", alice.findEntityId("old", prefix.folder))
+    assert not alice.findEntityId("b.csv", alice.findEntityId("old", prefix.folder))
+
+
+def test_moved_files_stay_the_files_of_their_objects(prefix, alice):
+    prefix.put("a.csv", "1")
+    prefix.index()
+    file = alice.get(prefix.files()["a.csv"][0], downloadFile=False)
+    file.name = "renamed.csv"
+    alice.store(file, forceVersion=False)
+    version = prefix.versions()["renamed.csv"]
+    assert counts(prefix.index()) == {"unchanged": 1}
+    prefix.put("a.csv", "2")
+    assert counts(prefix.index()) == {"updated": 1}
+    assert prefix.versions() == {"renamed.csv": version + 1}
+    # the name is in use by the file of another object
+    prefix.put("renamed.csv", "3")
+    result, run = prefix.run()
+    assert result.state == "failed"
+    (refused,) = run.value("index", key="refused")
+    assert refused["id"] == f"{prefix.base}/renamed.csv"
+    assert prefix.versions() == {"renamed.csv": version + 1}
+
+
+def test_dry_run_changes_nothing(prefix):
+    prefix.put("old.csv", "1")
+    prefix.put("same.csv")
+    prefix.index()
+    prefix.put("old.csv", "20")
+    prefix.put("deep/new.csv")
+    before = prefix.files()
+    value = prefix.index(dry_run=True)
+    assert counts(value) == {"created": 1, "updated": 1, "unchanged": 1}
+    assert value["dry_run"]
+    assert sorted((one["action"], one["path"]) for one in value["plan"]) == [
+        ("create", "deep/new.csv"),
+        ("update", "old.csv"),
+    ]
+    assert prefix.files() == before
+
+
+def test_a_name_of_another_entity_is_refused_and_the_others_are_registered(prefix, alice):
+    prefix.put("a/b.csv")
+    prefix.put("c.csv")
+    prefix.put("d.csv")
+    alice.store(Folder("c.csv", parent=prefix.folder))
+    result, run = prefix.run()
+    assert result.state == "failed"
+    assert "is a Folder" in str(result.error)
+    assert "1 of 3 were not registered" in str(result.error)
+    assert prefix.versions() == {"a/b.csv": 1, "d.csv": 1}
+    assert [one["id"] for one in run.value("index", key="refused")] == [f"{prefix.base}/c.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"prefix": "nothing"}, "No object is selected"),
+        ({"include": "*.txt"}, "No object is selected below .* which has 2 objects"),
+        ({"max_files": 1}, "2 objects .* more than max_files=1"),
+        ({"prefix": "s3://data/other"}, "outside of the storage location"),
+        ({"aws_conn_id": None}, "no storage location with STS"),
+        ({"storage_location_id": 1}, "are in the storage of Synapse"),
+        ({"storage_location_id": "x"}, "Invalid storage_location_id"),
+        ({"annotations": {"id": 1}}, "Invalid annotation"),
+        ({"used": "syn1.999"}, "declared as a source"),
+        ({"folder_id": "syn1"}, "syn1"),
+    ],
+)
+def test_invalid_arguments_fail_before_anything_is_changed(prefix, arguments, message):
+    prefix.put("a.csv")
+    prefix.put("b.csv")
+    result, _ = prefix.run(max_tries=3, **arguments)
+    assert result.state == "failed"
+    assert re.search(message, str(result.error)), result.error
+    assert prefix.files() == {}
+
+
+def test_an_empty_prefix_may_be_valid(prefix):
+    assert counts(prefix.index(prefix="nothing", allow_empty=True)) == {}
+
+
+def test_a_prefix_and_a_folder(prefix):
+    prefix.put("results/2026/a.csv")
+    prefix.put("results-old/b.csv")
+    value = prefix.index(prefix="results", folder="out/put")
+    assert value["url"] == f"s3://data/{prefix.base}/results/"
+    assert prefix.versions() == {"out/put/2026/a.csv": 1}
+
+
+def test_stored_files_have_asset_events_and_lineage(prefix, api, alice):
+    prefix.put("a.csv", "1")
+    prefix.put("b.csv", "2")
+    _, run = prefix.run(outlets=[AssetAlias("indexed")])
+    files = {found[0]: found for found in prefix.files().values()}
+    events = {one["asset"]["uri"].removeprefix("syn://"): one["extra"] for one in api.events}
+    activity = run.value("index")["activity_id"]
+    assert events == {
+        entity: {"version": 1, "md5": found[2], "activity_id": activity}
+        for entity, found in files.items()
+    }
+    assert {one["id"] for one in run.record("index")["wrote"]} == files.keys()
+
+
+def test_a_retry_creates_nothing_twice(prefix, alice):
+    prefix.put("a.csv", "1")
+    result, run = prefix.run(tries=2, max_tries=1)
+    assert result.state == "success"
+    value = run.value("index")
+    assert counts(value) == {"created": 1}
+    assert value["activity_id"] == alice.getProvenance(prefix.files()["a.csv"][0])["id"]
+    assert prefix.versions() == {"a.csv": 1}
+
+
+def test_lineage_off(prefix, alice):
+    prefix.put("a.csv", "1")
+    result, run = prefix.run(tries=2, max_tries=1, lineage_mode="off")
+    assert result.state == "success", result.error
+    assert counts(run.value("index")) == {"created": 1}
+    assert run.value("index")["activity_id"] is None
+    prefix.put("b.csv", "2")
+    prefix.put("c.csv", "2")
+    result, run = prefix.run(tries=2, max_tries=1, lineage_mode="off", used="https://example.org")
+    files = prefix.files()
+    assert counts(run.value("index")) == {"created": 2, "unchanged": 1}
+    activities = {alice.getProvenance(files[path][0])["id"] for path in ("b.csv", "c.csv")}
+    assert activities == {run.value("index")["activity_id"]}
