@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from synapse_workflows.client.api import bundles, files
 from synapse_workflows.client.api.store_request import FileContent, StoreRequest
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseForbiddenError
+from synapse_workflows.client.transfer import upload_destination
 from synapse_workflows.client.transfer.upload_source import UploadSource
 from synapse_workflows.constants import EXTERNAL_FILE_HANDLE
 
@@ -86,11 +88,25 @@ def needs_upload(syn: Session, request: StoreRequest, existing: Mapping[str, Any
     if existing is None:
         return not request.properties.get("dataFileHandleId")
     handle = bundles.get_file_handle(existing) or {}
-    if handle.get("concreteType") == EXTERNAL_FILE_HANDLE:
-        return content.in_synapse or handle.get("externalURL") != content.location
+    is_external = handle.get("concreteType") == EXTERNAL_FILE_HANDLE
     if not content.in_synapse:
+        return not is_external or handle.get("externalURL") != content.location
+    if is_external and not _is_in_sftp_storage(syn, handle, existing["entity"]["parentId"]):
         return True
     return not _is_stored(syn, content.location, existing["entity"]["dataFileHandleId"], handle)
+
+
+def _is_in_sftp_storage(syn: Session, handle: Mapping[str, Any], parent: str) -> bool:
+    """Return whether an external file is on the SFTP server of the storage location of its parent.
+
+    Other external files are links, and are uploaded if the caller wants their content in Synapse.
+    """
+    url = urlsplit(str(handle.get("externalURL") or ""))
+    if url.scheme != "sftp":
+        return False
+    destination = upload_destination.request_upload_destination(syn, parent)
+    storage = urlsplit(str(destination.get("url") or ""))
+    return (storage.scheme, storage.hostname, storage.port) == ("sftp", url.hostname, url.port)
 
 
 def _is_stored(syn: Session, path: str, handle_id: str, handle: Mapping[str, Any]) -> bool:

@@ -127,10 +127,14 @@ def raising_sftp_errors(url: SftpUrl) -> Generator[None]:
         SynapseTransferError: The server refused an operation, for example for lack of access.
     """
     import paramiko
+    from paramiko.ssh_exception import NoValidConnectionsError
 
+    connection_errors = (
+        paramiko.SSHException, NoValidConnectionsError, EOFError, ConnectionError, TimeoutError,
+    )  # fmt: skip
     try:
         yield
-    except (paramiko.SSHException, EOFError, ConnectionError, TimeoutError) as error:
+    except connection_errors as error:
         raise SynapseConnectionError(
             f"{url.server}: the connection failed ({str(error) or type(error).__name__})."
         ) from None
