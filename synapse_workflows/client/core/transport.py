@@ -1,8 +1,12 @@
 """HTTP transport over requests: sends a request once and returns its outcome."""
 
+import os
+import sys
+import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
@@ -17,9 +21,39 @@ from synapse_workflows.client.core.retry import Failure, Outcome, failure_of_tls
 POOL_SIZE: Final = 128
 
 
+#: Environment variables with the proxy of an HTTP or HTTPS URL.
+_PROXY_VARIABLES: Final = (
+    *("http_proxy", "https_proxy", "all_proxy"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
+)
+
+
+class _Session(requests.Session):
+    """Session that does not search the environment for proxies before each request.
+
+    requests reads all environment variables twice per request, which takes longer than to send
+    the request.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # On the other systems, the settings of the system contain proxies as well.
+        is_environment_only = sys.platform not in {"darwin", "win32"}
+        self._may_skip = is_environment_only and not urllib.request.getproxies_environment()
+
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        """Merge the settings of a request with those of the session and the environment."""
+        if self._may_skip and not any(map(os.environ.get, _PROXY_VARIABLES)):
+            # A host that is excluded from proxies ends the search.
+            proxies = {"no_proxy": urlsplit(url).hostname or "", **(proxies or {})}
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+
 def new_session() -> requests.Session:
     """Create a requests session with one pooled connection per possible thread."""
-    session = requests.Session()
+    session = _Session()
     for scheme in ("https://", "http://"):
         adapter = response_limits.LimitedAdapter(pool_connections=16, pool_maxsize=POOL_SIZE)
         session.mount(scheme, adapter)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from synapse_workflows.client.transfer.part_plan import Part
-from synapse_workflows.constants import KiB, MiB
+from synapse_workflows.constants import MiB
 
 #: Bytes of added parts that may wait for the computation of the MD5 before it is behind.
 MAX_BACKLOG: Final = 32 * MiB
-#: Bytes to read at a time. A block stays in the cache of the processor.
-_BLOCK_SIZE: Final = 128 * KiB
+#: Bytes to read at a time. Between two blocks, the thread waits for the interpreter lock, which
+#: the threads that receive data hold often.
+_BLOCK_SIZE: Final = 2 * MiB
 
 
 class PrefixMd5:
