@@ -1,16 +1,18 @@
-"""Airflow plugin that registers the operator link and the XCom form of entities and tables.
+"""Airflow plugin: the operator link, hook lineage, and the XCom form of entities and tables.
 
 Airflow imports this module in every process that runs tasks.
 """
 
 from typing import Final
 
+from airflow.sdk.lineage import HookLineageReader
 from airflow.sdk.plugins_manager import AirflowPlugin
 from airflow.sdk.serde import allow_class
 
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import list_entity_classes
 from synapse_workflows.client.model.tables import RowSetTable
+from synapse_workflows.lineage import hook_lineage
 from synapse_workflows.links import SynapseEntityLink
 
 #: Classes whose objects tasks may return.
@@ -20,7 +22,12 @@ for returned_class in _RETURNED:
 
 
 class SynapsePlugin(AirflowPlugin):
-    """Plugin that registers `SynapseEntityLink`."""
+    """Plugin that registers `SynapseEntityLink` and turns on Airflow's hook lineage collector.
+
+    Without a plugin that reads hook lineage, Airflow does not collect it.
+    """
 
     name = "synapse"
     operator_extra_links = [SynapseEntityLink()]  # noqa: RUF012 - defined by Airflow
+    hook_lineage_readers = [HookLineageReader]  # noqa: RUF012 - defined by Airflow
+    listeners = [hook_lineage]  # noqa: RUF012 - defined by Airflow

@@ -21,6 +21,7 @@ from synapse_workflows.constants import CONTAINERS
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.activity_writer import ActivityWriter
 from synapse_workflows.lineage.asset_events import emit_asset_event
+from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
 from synapse_workflows.lineage.lineage_log import log_reads, log_store
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended
 from synapse_workflows.lineage.store_notes import StoreNotes
@@ -123,6 +124,8 @@ class LineageCollector:
         self._caches: dict[int, Cache] = {}
         self._attached: dict[str, str] = {}
         self._finish_callbacks: list[Callable[[], object]] = []
+        #: Functions that return what other libraries have read and written in this task so far.
+        self._observers: list[Callable[[], Record]] = []
         self._published: Record | None = None
         self._lock = AIRFLOW_LOCK
         _call_after_execute(self.ti.task, self.finish)
@@ -151,6 +154,8 @@ class LineageCollector:
                     self._record_write(event, client)
             elif mode is LineageMode.AUTO:
                 self.add(_record_from_event(event, client.repoEndpoint))
+            if mode is LineageMode.AUTO:
+                self.add_observer(collect_hook_lineage)
 
     def add(self, record: Record) -> None:
         """Add references to the record of the task, except in a `without_lineage` block."""
@@ -241,11 +246,25 @@ class LineageCollector:
         with self._lock:
             self._finish_callbacks.append(callback)
 
+    def add_observer(self, observer: Callable[[], Record]) -> None:
+        """Add a function that returns what the task has read and written outside Synapse so far.
+
+        The function is called whenever an Activity is written, and at the end of the task.
+        """
+        with self._lock:
+            if observer not in self._observers:
+                self._observers.append(observer)
+
+    @property
+    def observed(self) -> Record:
+        """The record of the task, with what all observers return."""
+        return Record.merge((self.record, *(observer() for observer in self._observers)))
+
     def publish(self) -> None:
         """Push the record as an XCom for the downstream tasks, if it has changed."""
-        record = self.record | self.static_lineage
+        record = self.observed | self.static_lineage
         # for display only: downstream tasks use `wrote`
-        if record.wrote and "upstream" in self.__dict__:
+        if record.stored_entities and "upstream" in self.__dict__:
             record |= self.upstream
         if record != self._published:
             self.ti.xcom_push(XCOM_KEY, serialize_record(record, self.ti.map_index))
@@ -254,7 +273,7 @@ class LineageCollector:
     def finish(self) -> None:
         """Publish the record and release all resources. Called before the task reports success."""
         with self._lock:
-            if self.record:
+            if self.observed:
                 self.publish()
             for writer in self._writers.values():
                 writer.finish()
@@ -305,8 +324,8 @@ class LineageCollector:
         return saved if is_own else {"id": activity_id}
 
     def _publish_if_grown(self) -> None:
-        published = len(self._published.wrote) if self._published is not None else 0
-        if len(self.record.wrote) >= published * _PUBLISH_GROWTH:
+        published = len(self._published.stored_entities) if self._published is not None else 0
+        if len(self.record.stored_entities) >= published * _PUBLISH_GROWTH:
             self.publish()
 
     def _link_activity(
@@ -320,7 +339,7 @@ class LineageCollector:
     def _collect_sources(self, client: EventSource, declared: DeclaredProvenance) -> Record | None:
         """Return the sources of the Activity, or None if the lineage mode requires none."""
         if client.lineage_mode is not LineageMode.DECLARED:
-            return Record.merge((self.record, self.static_lineage, self.upstream))
+            return Record.merge((self.observed, self.static_lineage, self.upstream))
         sources = self.record.with_origins(Origin.DECLARED)
         is_declared = sources.used or sources.ran or declared.name or declared.description
         return sources if is_declared else None

@@ -8,6 +8,8 @@ from typing import Literal
 
 from airflow.sdk import conf
 
+from synapse_workflows.lineage.hook_lineage import ignore_hook_lineage
+
 LineageModeName = Literal["auto", "declared", "off"]
 _suspended: ContextVar[bool] = ContextVar("lineage_suspended", default=False)
 
@@ -49,7 +51,8 @@ def without_lineage() -> Iterator[None]:
     """
     token = _suspended.set(True)
     try:
-        yield
+        with ignore_hook_lineage():
+            yield
     finally:
         _suspended.reset(token)
 

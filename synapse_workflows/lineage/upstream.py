@@ -100,7 +100,7 @@ class _UpstreamWalk:
 
     def _visit(self, instances: TaskInstances) -> Record:
         records = self.run_state.pull_records(instances)
-        stored = sum(1 for record in records if record.wrote)
+        stored = sum(1 for record in records if record.stored_entities)
         if instances.index is None and 0 < stored < self.run_state.count(instances):
             # only the upstream tasks of the instances that stored nothing contribute
             self.queue.extend(self.run_state.split(instances))

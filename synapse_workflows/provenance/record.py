@@ -103,19 +103,12 @@ class RecordEntry:
 
     def to_json(self) -> dict[str, Any]:
         """Convert to JSON; unknown fields are omitted."""
-        if isinstance(self.ref, UrlRef):
-            fields: dict[str, Any] = {"url": self.ref.url, "name": self.ref.name}
-        else:
-            fields = _entity_to_json(self.ref)
-        fields["origin"] = str(self.origin)
-        return {name: value for name, value in fields.items() if value is not None}
+        return {**_ref_to_json(self.ref), "origin": str(self.origin)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Create an entry from the result of `to_json`."""
-        is_url = "url" in data
-        ref = UrlRef(data["url"], data.get("name")) if is_url else _entity_from_json(data)
-        return cls(ref, Origin(data["origin"]))
+        return cls(_ref_from_json(data), Origin(data["origin"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +120,14 @@ class Record:
     Args:
         used: Inputs.
         ran: Executed code.
-        wrote: Stored entities, with the versions that were created.
+        wrote: Outputs: stored entities, with the versions that were created, and objects outside
+            Synapse, for example in S3.
         gaps: Descriptions of references that are unknown or have no version.
     """
 
     used: tuple[RecordEntry, ...] = ()
     ran: tuple[RecordEntry, ...] = ()
-    wrote: tuple[EntityRef, ...] = ()
+    wrote: tuple[Ref, ...] = ()
     gaps: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -157,9 +151,14 @@ class Record:
         )
 
     @classmethod
-    def from_stored(cls, *refs: EntityRef) -> Self:
-        """Create a record whose outputs are stored entities."""
+    def from_stored(cls, *refs: Ref) -> Self:
+        """Create a record whose outputs are stored entities or objects outside Synapse."""
         return cls(wrote=_unique(refs))
+
+    @property
+    def stored_entities(self) -> tuple[EntityRef, ...]:
+        """The outputs that are entities. Each of them has an Activity, unless lineage is off."""
+        return tuple(ref for ref in self.wrote if isinstance(ref, EntityRef))
 
     @classmethod
     def merge(cls, records: Iterable["Record"]) -> Self:
@@ -189,7 +188,7 @@ class Record:
             _get_key(entry.ref) for entry in self.used if entry.origin not in _OVERRIDABLE_ORIGINS
         }
         own = defaultdict(list)
-        for ref in self.wrote:
+        for ref in self.stored_entities:
             own[ref.id].append(ref)
         return _keep_most_exact(
             entry.ref
@@ -211,13 +210,14 @@ class Record:
 
         If the task stored entities, downstream tasks inherit these entities, because each of
         them has its own Activity. Otherwise, downstream tasks inherit the inputs and the code of
-        the task, without references of the origin `LOOKUP`.
+        the task, without references of the origin `LOOKUP`. Objects outside Synapse have no
+        Activity: downstream tasks inherit them in both cases.
         """
-        if self.wrote:
-            return Record.from_refs(Origin.WROTE, used=self.wrote)
-        return replace(
-            self, used=tuple(entry for entry in self.used if entry.origin is not Origin.LOOKUP)
-        )
+        outputs = Record.from_refs(Origin.WROTE, used=self.wrote)
+        if self.stored_entities:
+            return outputs
+        inputs = (entry for entry in self.used if entry.origin is not Origin.LOOKUP)
+        return replace(self, used=_unique((*inputs, *outputs.used)), wrote=())
 
     def list_gaps(self) -> tuple[str, ...]:
         """Return the gaps, including the inputs that are open versions of tables and views."""
@@ -260,7 +260,7 @@ class Record:
         parts: dict[str, list[Any]] = {
             "used": [entry.to_json() for entry in self.used],
             "ran": [entry.to_json() for entry in self.ran],
-            "wrote": [_entity_to_json(ref) for ref in self.wrote],
+            "wrote": [_ref_to_json(ref) for ref in self.wrote],
             "gaps": list(self.gaps),
         }
         return {name: part for name, part in parts.items() if part}
@@ -271,7 +271,7 @@ class Record:
         return cls(
             used=tuple(RecordEntry.from_json(item) for item in data.get("used", ())),
             ran=tuple(RecordEntry.from_json(item) for item in data.get("ran", ())),
-            wrote=tuple(_entity_from_json(item) for item in data.get("wrote", ())),
+            wrote=tuple(_ref_from_json(item) for item in data.get("wrote", ())),
             gaps=tuple(data.get("gaps", ())),
         )
 
@@ -300,11 +300,18 @@ def _keep_most_exact(refs: Iterable[Ref]) -> tuple[Ref, ...]:
     return tuple(ref for group in groups.values() for ref in group)
 
 
-def _entity_to_json(ref: EntityRef) -> dict[str, Any]:
-    fields = {"id": ref.id, "version": ref.version, "site": ref.site, "open": ref.is_open or None}
+def _ref_to_json(ref: Ref) -> dict[str, Any]:
+    fields: dict[str, Any]
+    if isinstance(ref, UrlRef):
+        fields = {"url": ref.url, "name": ref.name}
+    else:
+        is_open = ref.is_open or None
+        fields = {"id": ref.id, "version": ref.version, "site": ref.site, "open": is_open}
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _entity_from_json(data: Mapping[str, Any]) -> EntityRef:
+def _ref_from_json(data: Mapping[str, Any]) -> Ref:
+    if "url" in data:
+        return UrlRef(data["url"], data.get("name"))
     is_open = bool(data.get("open"))
     return EntityRef(data["id"], data.get("version"), data.get("site"), is_open)

@@ -1,0 +1,325 @@
+"""STS tokens of Synapse folders: scope checks, masking and renewal.
+
+Source: GET /entity/{id}/sts
+https://rest-docs.synapse.org/rest/GET/entity/id/sts.html
+"""
+
+import base64
+import json
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, NoReturn
+from urllib.parse import quote, quote_plus, urlsplit
+
+from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.log import mask_secret
+
+from synapse_workflows.client.core.retry import RetryPolicy
+from synapse_workflows.client.errors import (
+    SynapseBadRequestError,
+    SynapseForbiddenError,
+    SynapseHTTPError,
+    SynapseNotFoundError,
+)
+from synapse_workflows.constants import FOLDER
+from synapse_workflows.hooks.entity_ids import parse_unversioned_id
+from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.operator_arguments import check_choice
+
+_log: Final = logging.getLogger(__name__)
+
+StsPermission = Literal["read_only", "read_write"]
+
+#: A token is renewed when this share of its lifetime, or this time, is left.
+_RENEWAL_SHARE: Final = 0.25
+_RENEWAL_TIME: Final = timedelta(minutes=15)
+#: Wait after a failed renewal, while the token is still valid.
+_RENEWAL_WAIT: Final = timedelta(seconds=30)
+#: A token with less time left is treated as expired: requests in flight must be able to finish.
+_EXPIRY_MARGIN: Final = timedelta(seconds=2)
+#: Retry settings of a renewal while the token is still valid: the work must not wait.
+_SHORT_RETRY: Final = RetryPolicy(attempts=2, total=5, wait=0.5, max_wait=1)
+_SHORT_TIMEOUT: Final = 10
+_RIGHTS: Final = {
+    "read_only": "Download access",
+    "read_write": "the permissions to download, edit, create and delete",
+}
+
+
+class StsScopeError(AirflowFailException):
+    """A folder has no STS credentials with the requested permission. A retry cannot succeed."""
+
+
+@dataclass(frozen=True)
+class StsLocation:
+    """Storage of a Synapse folder.
+
+    Args:
+        folder_id: `syn123`.
+        name: Name of the folder.
+        bucket: S3 bucket.
+        prefix: Prefix of all keys, without a slash at the end; empty for the whole bucket.
+        endpoint_url: Endpoint of the S3 service; None for Amazon S3.
+    """
+
+    folder_id: str
+    name: str
+    bucket: str
+    prefix: str
+    endpoint_url: str | None
+
+    @property
+    def url(self) -> str:
+        """URL of the storage, such as `s3://bucket/prefix`."""
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+
+@dataclass(frozen=True)
+class StsToken:
+    """Temporary credentials. Their values are never shown."""
+
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+    expiration: datetime
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "StsToken":
+        """Create a token from the response of Synapse, and mask its values in all logs."""
+        token = cls(
+            data["accessKeyId"],
+            data["secretAccessKey"],
+            data["sessionToken"],
+            datetime.fromisoformat(data["expiration"]),
+        )
+        for value in token.iter_secret_forms():
+            mask_secret(value)
+        return token
+
+    def serialize(self) -> NoReturn:
+        """Raise an error: a token must not be stored in an XCom.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("A task cannot return STS credentials. Return keys of objects instead.")
+
+    @property
+    def remaining(self) -> timedelta:
+        """Time until the token expires, less a margin; not positive if it has expired."""
+        return self.expiration - _EXPIRY_MARGIN - datetime.now(UTC)
+
+    def iter_secret_forms(self) -> Iterator[str]:
+        """Yield the values, and their forms in URLs, JSON and base64; the longest form first."""
+        values = (self.session_token, self.secret_access_key, self.access_key_id)
+        forms = {form for value in values for form in _iter_forms(value)}
+        yield from sorted(forms, key=len, reverse=True)
+
+    def redact(self, value: Any) -> Any:
+        """Return a copy of a JSON value in which the secrets are replaced by `***`."""
+        if isinstance(value, str):
+            for form in self.iter_secret_forms():
+                value = value.replace(form, "***")
+            return value
+        if isinstance(value, Mapping):
+            return {self.redact(key): self.redact(item) for key, item in value.items()}
+        if type(value) in (list, tuple, set):
+            return type(value)(self.redact(item) for item in value)
+        return value
+
+
+def _iter_forms(value: str) -> Iterator[str]:
+    yield from (value, quote(value), quote(value, safe=""), quote_plus(value))
+    yield json.dumps(value)[1:-1]
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(value.encode()).decode()
+        yield encode(f"{value}\n".encode()).decode()
+
+
+class StsTokenSource:
+    """Source of tokens for a folder, for any number of threads.
+
+    The scope is checked when the source is created. `token` renews the token before it expires. A
+    failed renewal is not an error while the token is still valid.
+
+    Args:
+        client: Logged-in client of a hook.
+        folder_id: The folder, as the user has written it.
+        permission: `read_only` or `read_write`.
+        min_remaining_life: Minimum time until the first token expires; None for one hour.
+
+    Raises:
+        StsScopeError: The folder has no credentials with this permission.
+        InvalidEntityIdError: `folder_id` is not the ID of an entity.
+        InvalidArgumentError: Unknown permission.
+        SynapseError: Synapse cannot be reached; a retry may succeed.
+    """
+
+    def __init__(
+        self,
+        client: LineageClient,
+        folder_id: Any,
+        permission: StsPermission,
+        min_remaining_life: timedelta | None = None,
+    ) -> None:
+        check_choice(permission, "permission", StsPermission)
+        self.client = client
+        self.permission = permission
+        self.folder_id = parse_unversioned_id(folder_id, "folder_id")
+        self._folder = _get_folder(client, self.folder_id)
+        try:
+            data = self._request()
+        except SynapseHTTPError as error:
+            _explain(error, self._folder, permission)
+        self.location = _locate(client, self._folder, data)
+        self._lock = threading.Lock()
+        self._renew_at: datetime
+        self._set(StsToken.from_json(data))
+        if min_remaining_life is not None and self._token.remaining < min_remaining_life:
+            _log.warning(
+                "The STS credentials of %s expire at %s, before the requested time of %s is over",
+                self.folder_id,
+                self._token.expiration.isoformat(timespec="seconds"),
+                min_remaining_life,
+            )
+
+    def token(self) -> StsToken:
+        """Return a token that has not expired; renew it if it expires soon.
+
+        Raises:
+            SynapseError: The token has expired, and Synapse gives no new one.
+        """
+        with self._lock:
+            if datetime.now(UTC) < self._renew_at:
+                return self._token
+            is_valid = self._token.remaining > timedelta(0)
+            options = {"retry": _SHORT_RETRY, "timeout": _SHORT_TIMEOUT} if is_valid else {}
+            try:
+                self._set(StsToken.from_json(self._request(**options)))
+            except Exception as error:
+                if self._token.remaining <= timedelta(0):
+                    error.add_note(
+                        f"The STS credentials of {self.folder_id} ({self.permission}) have "
+                        f"expired at {self._token.expiration:%Y-%m-%d %H:%M:%S} UTC and could not "
+                        "be renewed."
+                    )
+                    raise
+                _log.warning(
+                    "Cannot renew the STS credentials of %s, which are valid until %s: %s",
+                    self.folder_id,
+                    self._token.expiration.isoformat(timespec="seconds"),
+                    error,
+                )
+                self._renew_at = min(
+                    datetime.now(UTC) + _RENEWAL_WAIT, self._token.expiration - _EXPIRY_MARGIN
+                )
+            return self._token
+
+    def _request(self, **options: Any) -> Mapping[str, Any]:
+        path, params = f"/entity/{self.folder_id}/sts", {"permission": self.permission}
+        data: Mapping[str, Any] = self.client.call("GET", path, params=params, **options).json
+        return data
+
+    def _set(self, token: StsToken) -> None:
+        self._token = token
+        ahead = min(_RENEWAL_TIME, token.remaining * _RENEWAL_SHARE)
+        self._renew_at = token.expiration - _EXPIRY_MARGIN - ahead
+
+
+def _get_folder(client: LineageClient, folder_id: str) -> Mapping[str, Any]:
+    """Return the properties of a folder.
+
+    Raises:
+        StsScopeError: The entity is not a folder, does not exist, or is not readable.
+    """
+    try:
+        entity: Mapping[str, Any] = client.call("GET", f"/entity/{folder_id}").json
+    except SynapseNotFoundError as error:
+        raise StsScopeError(
+            f"No STS credentials for {folder_id}: {error.reason} Correct the ID, or restore the "
+            "folder from the trash can."
+        ) from error
+    except SynapseForbiddenError as error:
+        raise StsScopeError(
+            f"No STS credentials for {folder_id}: {error.reason} Ask an administrator of its "
+            f"project for access to the folder for {client.username}."
+        ) from error
+    kind = str(entity["concreteType"])
+    if kind != FOLDER:
+        parent = f" For a file, pass its folder {entity['parentId']}." if "File" in kind else ""
+        raise StsScopeError(
+            f"No STS credentials for {folder_id} ({entity['name']!r}): it is not a folder but a "
+            f"{kind.rpartition('.')[2]}. STS storage locations belong to folders.{parent}"
+        )
+    return entity
+
+
+def _explain(
+    error: SynapseHTTPError, folder: Mapping[str, Any], permission: StsPermission
+) -> NoReturn:
+    """Raise the error for a token that Synapse refused, if a retry cannot succeed.
+
+    Raises:
+        StsScopeError: The folder has no credentials with this permission.
+        SynapseHTTPError: Another error.
+    """
+    shown = f"{permission} STS credentials for the folder {folder['id']} ({folder['name']!r})"
+    if isinstance(error, SynapseForbiddenError):
+        raise StsScopeError(
+            f"No {shown}: {error.reason} {permission} requires {_RIGHTS[permission]}. Ask an "
+            "administrator of the project for them, or use another connection."
+        ) from error
+    if isinstance(error, SynapseNotFoundError):
+        raise StsScopeError(
+            f"No {shown}: {error.reason} Restore the folder from the trash can, or correct the ID."
+        ) from error
+    if not isinstance(error, SynapseBadRequestError):
+        raise error
+    if permission == "read_write" and "write" in error.reason:
+        raise StsScopeError(
+            f"No {shown}: {error.reason} Use permission='read_only', or a folder whose storage "
+            "location is an own bucket: create_s3_storage_location(bucket_name=..., "
+            "sts_enabled=True)."
+        ) from error
+    raise StsScopeError(
+        f"No {shown}: {error.reason} Create a folder with such a location: "
+        "create_s3_storage_location(parent=..., folder_name=..., bucket_name=..., base_key=..., "
+        "sts_enabled=True). A folder that has content cannot be changed."
+    ) from error
+
+
+def _locate(
+    client: LineageClient, folder: Mapping[str, Any], token: Mapping[str, Any]
+) -> StsLocation:
+    """Return the storage of a folder; the upload destination tells its endpoint.
+
+    Source:
+        GET /entity/{id}/uploadDestination
+        https://rest-docs.synapse.org/rest/GET/entity/id/uploadDestination.html
+    """
+    path = f"/entity/{folder['id']}/uploadDestination"
+    destination = client.call("GET", path, endpoint="file").json
+    bucket = token.get("bucket") or destination.get("bucket")
+    if not bucket:
+        raise StsScopeError(
+            f"The storage location of the folder {folder['id']} ({folder['name']!r}) has no S3 "
+            "bucket."
+        )
+    prefix = token.get("baseKey") or destination.get("baseKey") or ""
+    return StsLocation(
+        folder_id=folder["id"],
+        name=folder["name"],
+        bucket=bucket,
+        prefix=prefix.strip("/"),
+        endpoint_url=_get_own_endpoint(destination.get("endpointUrl")),
+    )
+
+
+def _get_own_endpoint(url: str | None) -> str | None:
+    """Return an endpoint that is not Amazon S3. Amazon's endpoint depends on the region."""
+    host = urlsplit(url or "").hostname or ""
+    is_amazon = host == "amazonaws.com" or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    return None if is_amazon or not host else url

@@ -1,0 +1,68 @@
+"""What Airflow's hook lineage collector knows of the running task.
+
+Hooks and `ObjectStoragePath` report to this collector what they read and write. The collector
+belongs to the process. In `dag.test()`, a process runs several tasks, so a task has to ignore what
+was collected before its start.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from airflow.listeners import hookimpl
+from airflow.sdk.lineage import get_hook_lineage_collector
+
+from synapse_workflows.provenance.record import Origin, Record, UrlRef
+
+#: Schemes of assets that are not recorded: files of the worker, and entities, which the Synapse
+#: client records with their versions.
+_IGNORED_SCHEMES: Final = ("file:", "syn:")
+
+_Key = tuple[bool, str]
+#: How often each asset had been read or written when the task started, or while lineage was
+#: suspended.
+_ignored: Counter[_Key] = Counter()
+
+
+def collect_hook_lineage() -> Record:
+    """Return the objects that hooks of the running task have read and written."""
+    counts = _count_assets() - _ignored
+    written = {uri for is_output, uri in counts if is_output}
+    read = [uri for is_output, uri in counts if not is_output and uri not in written]
+    return Record(wrote=tuple(UrlRef(uri) for uri in sorted(written))) | Record.from_refs(
+        Origin.READ, used=map(UrlRef, read)
+    )
+
+
+@contextmanager
+def ignore_hook_lineage() -> Iterator[None]:
+    """Ignore what hooks read and write inside this block."""
+    before = _count_assets()
+    try:
+        yield
+    finally:
+        _ignored.update(_count_assets() - before)
+
+
+@hookimpl
+def on_task_instance_running(previous_state: Any, task_instance: Any) -> None:  # noqa: ARG001
+    """Ignore what earlier tasks of the process have read and written."""
+    _ignored.clear()
+    _ignored.update(_count_assets())
+
+
+def _count_assets() -> Counter[_Key]:
+    collected = get_hook_lineage_collector().collected_assets
+    counts: Counter[_Key] = Counter()
+    for is_output, assets in ((False, collected.inputs), (True, collected.outputs)):
+        for uri, count in _iter_uris(assets):
+            counts[is_output, uri] += count
+    return counts
+
+
+def _iter_uris(assets: Iterable[Any]) -> Iterator[tuple[str, int]]:
+    for info in assets:
+        uri = info.asset.uri
+        if "://" in uri and not uri.startswith(_IGNORED_SCHEMES):
+            yield uri, info.count

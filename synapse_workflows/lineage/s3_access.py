@@ -1,0 +1,138 @@
+"""Lineage of S3 objects: what a botocore session reads, writes and deletes."""
+
+import logging
+import threading
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import unquote
+
+from airflow.sdk.lineage import get_hook_lineage_collector
+
+from synapse_workflows.lineage.lineage_mode import is_suspended
+from synapse_workflows.provenance.record import Origin, Record, UrlRef
+
+_log: Final = logging.getLogger(__name__)
+#: Maximum number of objects that are recorded one by one, read and written each. More objects are
+#: recorded as their common prefix.
+_MAX_OBJECTS: Final = 100
+#: Maximum number of objects that are logged one by one.
+_MAX_LOGGED: Final = 20
+_CONTEXT_KEY: Final = "synapse_s3_access"
+_READS: Final = frozenset({"GetObject", "SelectObjectContent"})
+_COPIES: Final = frozenset({"CopyObject", "UploadPartCopy"})
+_WRITES: Final = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload"})
+
+
+class S3AccessRecorder:
+    """Recorder of the objects that sessions of one task read, write and delete.
+
+    Args:
+        hook: Hook that Airflow's hook lineage collector names as the source of the lineage; None
+            if the hook itself reports to this collector.
+    """
+
+    def __init__(self, hook: Any = None) -> None:
+        self._hook = hook
+        self._lock = threading.Lock()
+        self._read: dict[str, None] = {}
+        self._written: dict[str, None] = {}
+
+    def register(self, events: Any) -> None:
+        """Receive the events of a session of botocore or aiobotocore."""
+        events.register("before-parameter-build.s3", self._remember_parameters)
+        events.register("after-call.s3", self._record_call)
+
+    def to_record(self) -> Record:
+        """Return what was read and written so far."""
+        with self._lock:
+            read, written = list(self._read), list(self._written)
+        used, read_gaps = _limit(read, "read")
+        wrote, written_gaps = _limit(written, "written")
+        gaps = read_gaps + written_gaps
+        return Record.from_refs(Origin.READ, used=used, gaps=gaps) | Record.from_stored(*wrote)
+
+    def add_read(self, url: str) -> None:
+        """Record an object that was read, unless the task has written it before."""
+        if url not in self._written:
+            self._add(self._read, url, "used")
+
+    def add_written(self, url: str) -> None:
+        """Record an object that was written."""
+        self._add(self._written, url, "written")
+
+    def discard(self, url: str) -> None:
+        """Remove an object that the task wrote and has deleted again."""
+        with self._lock:
+            self._written.pop(url, None)
+
+    def _add(self, urls: dict[str, None], url: str, verb: str) -> None:
+        with self._lock:
+            if url in urls:
+                return
+            urls[url] = None
+            count = len(urls)
+        if count <= _MAX_LOGGED:
+            _log.info("Recorded as %s: %s", verb, url)
+        elif count == _MAX_LOGGED + 1:
+            _log.info("Further objects are recorded as %s, but not logged", verb)
+        if self._hook is not None:
+            collector: Any = get_hook_lineage_collector()
+            add = collector.add_input_asset if urls is self._read else collector.add_output_asset
+            add(context=self._hook, uri=url)
+
+    def _remember_parameters(
+        self, params: Mapping[str, Any], context: dict[str, Any], **_: Any
+    ) -> None:
+        if isinstance(params, Mapping) and not is_suspended():
+            context[_CONTEXT_KEY] = dict(params)
+
+    def _record_call(
+        self,
+        http_response: Any,
+        parsed: Mapping[str, Any],
+        model: Any,
+        context: Mapping[str, Any],
+        **_: Any,
+    ) -> None:
+        params = context.get(_CONTEXT_KEY)
+        if params is None or http_response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+            return
+        operation, bucket = str(model.name), params.get("Bucket")
+        if operation in _READS:
+            self.add_read(_to_url(bucket, params["Key"]))
+        if operation in _COPIES and (source := _parse_copy_source(params.get("CopySource"))):
+            self.add_read(source)
+        if operation in _WRITES:
+            self.add_written(_to_url(bucket, params["Key"]))
+        if operation == "DeleteObject":
+            self.discard(_to_url(bucket, params["Key"]))
+        if operation == "DeleteObjects":
+            kept = {error.get("Key") for error in parsed.get("Errors", ())}
+            for key in {item["Key"] for item in params["Delete"]["Objects"]} - kept:
+                self.discard(_to_url(bucket, key))
+
+
+def _to_url(bucket: Any, key: str) -> str:
+    """Return the URL of an object. A key may contain the marks of a query and of a fragment."""
+    return f"s3://{bucket}/{key.replace('?', '%3F').replace('#', '%23')}"
+
+
+def _parse_copy_source(source: Any) -> str | None:
+    """Return the URL of the source of a copy, given as a dictionary or as `bucket/key`."""
+    if isinstance(source, Mapping):
+        return _to_url(source.get("Bucket"), str(source.get("Key")))
+    if isinstance(source, str):
+        bucket, _, key = source.lstrip("/").partition("?")[0].partition("/")
+        return _to_url(bucket, unquote(key))
+    return None
+
+
+def _limit(urls: list[str], verb: str) -> tuple[list[UrlRef], list[str]]:
+    """Return references to objects, or to their common prefix if there are too many."""
+    if len(urls) <= _MAX_OBJECTS:
+        return [UrlRef(url) for url in urls], []
+    first, last = min(urls), max(urls)
+    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+    prefix = first[:length].rpartition("/")[0] + "/"
+    return [UrlRef(prefix)], [f"{len(urls)} objects below {prefix} were {verb}, too many to list"]
