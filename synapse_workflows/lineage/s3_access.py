@@ -84,7 +84,7 @@ class S3AccessRecorder:
     def _remember_parameters(
         self, params: Mapping[str, Any], context: dict[str, Any], **_: Any
     ) -> None:
-        if isinstance(params, Mapping) and not is_suspended():
+        if not is_suspended():
             context[_CONTEXT_KEY] = dict(params)
 
     def _record_call(

@@ -1,0 +1,148 @@
+"""Operators whose child processes have STS credentials of a Synapse folder."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import BaseOperator
+
+from synapse_workflows.hooks.sts_environment import DEFAULT_REGION, StsEnvironment
+from synapse_workflows.hooks.sts_tokens import StsPermission
+from synapse_workflows.hooks.synapse import SynapseHook
+from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
+from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
+from synapse_workflows.operator_arguments import check_choice
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_FIELDS: Final = ("folder_id", "permission", "synapse_conn_id")
+
+
+class SynapseStsMixin(BaseOperator):
+    """Mixin for operators that start a process with STS credentials of a Synapse folder.
+
+    The scope is checked before the work. The credentials are only in the environment of the
+    process: in no rendered field, command line or log. They are removed from the result of the
+    task, too. A subclass overrides `inject_credentials`.
+
+    Args:
+        folder_id: `syn123`, or a reference (templated).
+        permission: `read_only` or `read_write` (templated).
+        synapse_conn_id: The connection to Synapse (templated).
+        min_remaining_life: Minimum time until the credentials expire, at most 12 hours; None for
+            one hour.
+        region_name: AWS region of the bucket.
+        lineage_mode: `auto`, `declared` or `off`; None for `[synapse] lineage_mode`.
+        kwargs: Arguments of the other base class.
+
+    Raises:
+        InvalidArgumentError: Unknown `permission`.
+        ValueError: Unknown `lineage_mode`.
+    """
+
+    template_fields: Sequence[str] = _FIELDS
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Add the template fields of the other base classes."""
+        super().__init_subclass__(**kwargs)
+        declared = (base.__dict__.get("template_fields", ()) for base in cls.__mro__)
+        cls.template_fields = tuple(dict.fromkeys(name for names in declared for name in names))
+
+    def __init__(
+        self,
+        *,
+        folder_id: Any,
+        permission: StsPermission = "read_only",
+        synapse_conn_id: str = SynapseHook.default_conn_name,
+        min_remaining_life: timedelta | None = None,
+        region_name: str = DEFAULT_REGION,
+        lineage_mode: LineageModeName | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if lineage_mode is not None:
+            LineageMode.resolve(lineage_mode)
+        if "{" not in str(permission):
+            check_choice(permission, "permission", StsPermission)
+        super().__init__(**kwargs)
+        self.folder_id = folder_id
+        self.permission = permission
+        self.synapse_conn_id = synapse_conn_id
+        self.min_remaining_life = min_remaining_life
+        self.region_name = region_name
+        self.lineage_mode = lineage_mode
+        if self.retry_policy is None:
+            self.retry_policy = SynapseRetryPolicy()
+
+    def execute(self, context: "Context") -> Any:
+        """Get the credentials, and run the operator with them.
+
+        Raises:
+            StsScopeError: The folder has no credentials with this permission.
+        """
+        hook = SynapseHook(self.synapse_conn_id, lineage_mode=self.lineage_mode)
+        with (
+            hook.sts_environment(
+                self.folder_id,
+                self.permission,
+                min_remaining_life=self.min_remaining_life,
+                region_name=self.region_name,
+                set_os_environ=False,
+            ) as environment,
+            self.inject_credentials(environment),
+        ):
+            self.log.info(
+                "The process has %s credentials for %s, until %s",
+                self.permission,
+                environment.location.url,
+                environment.token.expiration.isoformat(timespec="seconds"),
+            )
+            return environment.token.redact(super().execute(context))
+
+    @contextmanager
+    def inject_credentials(self, environment: StsEnvironment) -> Iterator[None]:
+        """Give the credentials to the process that starts inside this block.
+
+        Args:
+            environment: The credentials. `environment.variables` are those of AWS clients alone.
+        """
+        raise NotImplementedError
+        yield
+
+
+class SynapseStsBashOperator(SynapseStsMixin, BashOperator):
+    """Run a Bash command with STS credentials of a Synapse folder in its environment.
+
+        SynapseStsBashOperator(
+            task_id="sync",
+            folder_id="syn123",
+            permission="read_write",
+            bash_command='aws s3 sync results "$SYNAPSE_STS_S3_LOCATION/results"',
+        )
+
+    The variables are those of `SynapseHook.sts_environment`. Credentials that the command prints
+    are masked in the log and in the result. Inside the command, a line with an exit code other
+    than 0 does not fail the task, unless it is the last one or the command has `set -e`.
+
+    Args:
+        bash_command: The command (templated).
+        kwargs: Further arguments of `BashOperator` and of `SynapseStsMixin`.
+    """
+
+    _environment: StsEnvironment | None = None
+
+    @contextmanager
+    def inject_credentials(self, environment: StsEnvironment) -> Iterator[None]:
+        """Add the credentials to the environment of the command inside this block."""
+        self._environment = environment
+        try:
+            yield
+        finally:
+            self._environment = None
+
+    def get_env(self, context: "Context") -> dict[str, str]:
+        """Return the environment of the command."""
+        env: dict[str, str] = super().get_env(context)
+        return env if self._environment is None else self._environment.merge(env)
