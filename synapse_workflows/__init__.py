@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         login as login,
     )
     from synapse_workflows.hooks.file_references import local_path as local_path
+    from synapse_workflows.hooks.sts_s3 import SynapseStsS3Hook as SynapseStsS3Hook
     from synapse_workflows.hooks.synapse import SynapseHook as SynapseHook
     from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy as SynapseRetryPolicy
     from synapse_workflows.links import SynapseEntityLink as SynapseEntityLink
@@ -106,6 +107,13 @@ if TYPE_CHECKING:
     )
     from synapse_workflows.operators.storage import (
         SynapseIndexS3PrefixOperator as SynapseIndexS3PrefixOperator,
+    from synapse_workflows.operators.sts import (
+        SynapseStsBashOperator as SynapseStsBashOperator,
+        SynapseStsMixin as SynapseStsMixin,
+    )
+    from synapse_workflows.operators.sts_containers import (
+        SynapseStsDockerMixin as SynapseStsDockerMixin,
+        SynapseStsKubernetesMixin as SynapseStsKubernetesMixin,
     )
     from synapse_workflows.operators.submissions import (
         SynapseClaimSubmissionsOperator as SynapseClaimSubmissionsOperator,
@@ -117,6 +125,7 @@ if TYPE_CHECKING:
     from synapse_workflows.operators.tables import (
         SynapseTableStoreOperator as SynapseTableStoreOperator,
     )
+    from synapse_workflows.secrets import SynapseStsBackend as SynapseStsBackend
     from synapse_workflows.sensors.submissions import (
         SynapseSubmissionSensor as SynapseSubmissionSensor,
     )
@@ -173,6 +182,12 @@ _MODULES = {
     "SynapseRetryPolicy": "synapse_workflows.idempotency.retry_policy",
     "SynapseScoreSubmissionOperator": "synapse_workflows.operators.scores",
     "SynapseStoreOperator": "synapse_workflows.operators.files",
+    "SynapseStsBackend": "synapse_workflows.secrets",
+    "SynapseStsBashOperator": "synapse_workflows.operators.sts",
+    "SynapseStsDockerMixin": "synapse_workflows.operators.sts_containers",
+    "SynapseStsKubernetesMixin": "synapse_workflows.operators.sts_containers",
+    "SynapseStsMixin": "synapse_workflows.operators.sts",
+    "SynapseStsS3Hook": "synapse_workflows.hooks.sts_s3",
     "SynapseSubmissionSensor": "synapse_workflows.sensors.submissions",
     "SynapseSubmissionTrigger": "synapse_workflows.triggers.submissions",
     "SynapseTableChangeSensor": "synapse_workflows.sensors.tables",

@@ -121,6 +121,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "synapse_workflows.hooks.synapse",
                     "synapse_workflows.hooks.sql",
+                    "synapse_workflows.hooks.sts_s3",
                 ],
             }
         ],
@@ -134,6 +135,8 @@ def get_provider_info() -> dict[str, Any]:
                     "synapse_workflows.operators.messages",
                     "synapse_workflows.operators.scores",
                     "synapse_workflows.operators.snapshots",
+                    "synapse_workflows.operators.sts",
+                    "synapse_workflows.operators.sts_containers",
                     "synapse_workflows.operators.submissions",
                     "synapse_workflows.operators.table_queries",
                     "synapse_workflows.operators.tables",
@@ -174,8 +177,13 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "name": "synapse_score",
                 "class-name": "synapse_workflows.decorators.scores.synapse_score_task",
-            }
+            },
+            {
+                "name": "synapse_sts",
+                "class-name": "synapse_workflows.decorators.sts.synapse_sts_task",
+            },
         ],
+        "secrets-backends": ["synapse_workflows.secrets.SynapseStsBackend"],
         "extra-links": ["synapse_workflows.links.SynapseEntityLink"],
         "config": _CONFIG,
     }

@@ -4,7 +4,8 @@ import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
@@ -47,6 +48,7 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
         folder_id: Any = None,
         permission: StsPermission = "read_only",
         synapse_conn_id: str = SynapseHook.default_conn_name,
+        min_remaining_life: timedelta | None = None,
         region_name: str = DEFAULT_REGION,
         lineage_mode: LineageModeName | None = None,
         **kwargs: Any,
@@ -69,38 +71,130 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
         self.folder_id = folder_id
         self.permission = permission
         self.synapse_conn_id = synapse_conn_id
+        self.min_remaining_life = min_remaining_life
         self.region_name = region_name
         self.lineage_mode = lineage_mode
         if self.retry_policy is None:
             self.retry_policy = SynapseRetryPolicy()
 
     def execute(self, context: "Context") -> Any:
-        """Call the function with credentials."""
-        given = dict(self.op_kwargs)
-        folder_id = given.get("folder_id", self.folder_id)
-        permission = given.get("permission", self.permission)
-        if folder_id is None:
+        """Get the credentials and call the function with them.
+
+        Raises:
+            InvalidArgumentError: There is no `folder_id`.
+            StsScopeError: The folder has no credentials with this permission.
+        """
+        for name in _CALL_ARGUMENTS:
+            if self.op_kwargs.get(name) is not None:
+                setattr(self, name, self.op_kwargs[name])
+        if self.folder_id is None:
             raise InvalidArgumentError(
                 "Missing folder_id: pass it to @task.synapse_sts, or to the call of the task."
             )
-        wrapped = self.python_callable.__wrapped__  # type: ignore[attr-defined]
-        wanted = inspect.signature(wrapped).parameters
-        taken = {name for name in _CALL_ARGUMENTS if name not in wanted}
+        own = {name: getattr(self, name) for name in _CALL_ARGUMENTS}
+        self.op_kwargs = {**self.op_kwargs, **own}
         hook = SynapseHook(self.synapse_conn_id, lineage_mode=self.lineage_mode)
-        options = {"region_name": self.region_name}
+        wanted = inspect.signature(self.python_callable).parameters
+        access: dict[str, Any] = {}
         with ExitStack() as stack:
-            extra: dict[str, Any] = {}
             if _SESSION in wanted:
-                extra[_SESSION] = hook.sts_session(folder_id, permission, **options)
+                access[_SESSION] = hook.sts_session(**own, region_name=self.region_name)
             if _ENVIRONMENT in wanted:
-                extra[_ENVIRONMENT] = stack.enter_context(
-                    hook.sts_environment(folder_id, permission, **options)
+                environment = hook.sts_environment(
+                    **own,
+                    region_name=self.region_name,
+                    min_remaining_life=self.min_remaining_life,
                 )
-            if "folder_id" in wanted:
-                extra["folder_id"] = folder_id
-            if "permission" in wanted:
-                extra["permission"] = permission
-            arguments = {name: value for name, value in given.items() if name not in taken}
-            self.op_kwargs = arguments
-            self.python_callable = functools.partial(wrapped, **extra)
-            return super().execute(context)
+                access[_ENVIRONMENT] = stack.enter_context(environment)
+            return super().execute(cast("Context", {**context, **access}))
+
+
+def synapse_sts_task(
+    python_callable: Callable[..., Any] | None = None,
+    multiple_outputs: bool | None = None,
+    **kwargs: Any,
+) -> TaskDecorator:
+    """Make a task with access to the S3 storage of a Synapse folder, as `@task.synapse_sts`.
+
+    The function takes `sts_session`, a boto3 session whose credentials are renewed, or
+    `sts_environment`, the environment of child processes, or both, by these names; see
+    `SynapseHook.sts_session` and `SynapseHook.sts_environment`:
+
+        @task.synapse_sts(folder_id="syn123", permission="read_write")
+        def count_lines(key: str, sts_session) -> int:
+            s3 = sts_session.client("s3")
+            body = s3.get_object(Bucket=sts_session.bucket, Key=sts_session.key(key))["Body"]
+            return sum(1 for line in body)
+
+        count_lines.expand(key=["a.csv", "b.csv"])
+
+    A call of the task may give `folder_id` and `permission`, also mapped:
+    `count_lines.partial(key="a.csv").expand(folder_id=["syn1", "syn2"])`. The function gets these,
+    too, if it has parameters of these names.
+
+    Args:
+        python_callable: The function.
+        multiple_outputs: As for `@task`.
+        kwargs: `folder_id` and `permission` (templated), `synapse_conn_id` (templated),
+            `min_remaining_life` and `region_name`, as for `SynapseStsBashOperator`, and arguments
+            of `PythonOperator`.
+
+    Raises:
+        ValueError: The function does not take the credentials, or is a coroutine function.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        return task_decorator_factory(
+            python_callable=_expose_arguments(function),
+            multiple_outputs=multiple_outputs,
+            decorated_operator_class=_StsDecoratedOperator,
+            **kwargs,
+        )
+
+    return decorate if python_callable is None else decorate(python_callable)  # type: ignore[return-value]
+
+
+def _expose_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function with the signature of the task: credentials optional, `folder_id`."""
+    parameters = inspect.signature(function).parameters
+    _check_function(function, parameters)
+    given = {_SESSION, _ENVIRONMENT, *_CALL_ARGUMENTS}
+    exposed = [one for name, one in parameters.items() if name not in given]
+    has_rest = bool(exposed) and exposed[-1].kind is inspect.Parameter.VAR_KEYWORD
+    rest = [exposed.pop()] if has_rest else []
+    optional = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
+        for name in (_SESSION, _ENVIRONMENT, *_CALL_ARGUMENTS)
+        if name in parameters or name in _CALL_ARGUMENTS
+    ]
+    signature = inspect.Signature([*exposed, *optional, *rest])
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        arguments = signature.bind(*args, **kwargs).arguments
+        others = arguments.pop(rest[0].name, {}) if rest else {}
+        known = {name: value for name, value in arguments.items() if name in parameters}
+        return function(**known, **others)
+
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    return call
+
+
+def _check_function(
+    function: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]
+) -> None:
+    name = getattr(function, "__name__", function)
+    if not {_SESSION, _ENVIRONMENT} & set(parameters):
+        raise ValueError(
+            f"Invalid function {name!r}: a task of @task.synapse_sts has a parameter "
+            f"{_SESSION!r} or {_ENVIRONMENT!r}."
+        )
+    if inspect.iscoroutinefunction(function):
+        raise ValueError(
+            f"Invalid function {name!r}: @task.synapse_sts takes no coroutine functions."
+        )
+    for one in parameters.values():
+        if one.kind in (one.POSITIONAL_ONLY, one.VAR_POSITIONAL):
+            raise ValueError(
+                f"Invalid function {name!r}: the parameter {one.name!r} cannot be given by name."
+            )
