@@ -125,7 +125,9 @@ class SynapseStsBackend(BaseSecretsBackend):
         try:
             reference = StsReference.from_conn_id(conn_id, self.synapse_conn_id)
             assert reference is not None  # noqa: S101 - the ID has the scheme
-            fields = create_connection_fields(reference, SOURCES.get(reference), with_token=True)
+            fields = create_connection_fields(
+                reference, SOURCES.get(reference), with_credentials=True
+            )
         except Exception as error:
             _log.error("Cannot provide the connection %s: %s", conn_id, error)
             is_permanent = isinstance(error, AirflowFailException | AirflowNotFoundException) or (

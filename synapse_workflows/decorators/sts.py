@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 
+from synapse_workflows.client.core.sts_tokens import StsPermission
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION
-from synapse_workflows.hooks.sts_tokens import StsPermission
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName

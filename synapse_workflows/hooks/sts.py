@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from synapse_workflows.client.core.sts_tokens import StsPermission
 from synapse_workflows.hooks.base import SynapseBaseHook
+from synapse_workflows.hooks.sts_credentials import StsCredentialSource
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION, StsEnvironment, export
-from synapse_workflows.hooks.sts_tokens import StsPermission, StsTokenSource
 from synapse_workflows.lineage.sts_lineage import record_environment, record_session
 
 if TYPE_CHECKING:
@@ -64,9 +65,14 @@ class SynapseStsHook(SynapseBaseHook):
             InvalidEntityIdError: `folder_id` is not the ID of an entity.
             InvalidArgumentError: Unknown permission.
         """
-        source = StsTokenSource(self.client, folder_id, permission, min_remaining_life)
+        source = StsCredentialSource(self.client, folder_id, permission, min_remaining_life)
         environment = StsEnvironment(source, region_name)
-        record_environment(self.client, source.location, is_writable=permission == "read_write")
+        record_environment(
+            self.client,
+            source.folder_id,
+            source.location.url,
+            is_writable=permission == "read_write",
+        )
         if not set_os_environ:
             yield environment
             return
@@ -106,6 +112,6 @@ class SynapseStsHook(SynapseBaseHook):
             raise ImportError(
                 "sts_session requires boto3: pip install 'synapse-workflows[s3]'"
             ) from error
-        source = StsTokenSource(self.client, folder_id, permission)
+        source = StsCredentialSource(self.client, folder_id, permission)
         recorder = record_session(self.client, source.folder_id, hook=self)
         return SynapseStsSession(source, region_name, recorder)

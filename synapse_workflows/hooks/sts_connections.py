@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
+from synapse_workflows.client.core.sts_tokens import StsPermission
 from synapse_workflows.hooks.base import SynapseBaseHook
 from synapse_workflows.hooks.connection import ClientSettings
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
+from synapse_workflows.hooks.sts_credentials import StsCredentialSource
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION
-from synapse_workflows.hooks.sts_tokens import StsPermission, StsTokenSource
 from synapse_workflows.lineage.s3_access import S3AccessRecorder
 from synapse_workflows.lineage.sts_lineage import record_session
 from synapse_workflows.operator_arguments import InvalidArgumentError, check_choice
@@ -109,10 +110,10 @@ class StsSources:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sources: OrderedDict[Any, StsTokenSource] = OrderedDict()
+        self._sources: OrderedDict[Any, StsCredentialSource] = OrderedDict()
         self._process = os.getpid()
 
-    def get(self, reference: StsReference) -> StsTokenSource:
+    def get(self, reference: StsReference) -> StsCredentialSource:
         """Return the source of a reference; create a missing one.
 
         Raises:
@@ -128,7 +129,7 @@ class StsSources:
                 self._sources.clear()
             source = self._sources.get(key)
         if source is None:
-            source = StsTokenSource(hook.client, reference.folder_id, reference.permission)
+            source = StsCredentialSource(hook.client, reference.folder_id, reference.permission)
         with self._lock:
             self._sources[key] = source
             self._sources.move_to_end(key)
@@ -140,20 +141,20 @@ class StsSources:
 SOURCES: Final = StsSources()
 
 
-def record_access(source: StsTokenSource) -> S3AccessRecorder | None:
+def record_access(source: StsCredentialSource) -> S3AccessRecorder | None:
     """Return the recorder of a session for the running task; None outside a task."""
     return record_session(source.client, source.folder_id)
 
 
 def create_connection_fields(
-    reference: StsReference, source: StsTokenSource, *, with_token: bool
+    reference: StsReference, source: StsCredentialSource, *, with_credentials: bool
 ) -> dict[str, Any]:
     """Return the fields of an AWS connection for a folder.
 
     Args:
         reference: The folder.
         source: Source of its credentials.
-        with_token: Whether the connection has the credentials, which expire after 12 hours.
+        with_credentials: Whether the connection has the credentials, which expire after 12 hours.
     """
     location = source.location
     extra: dict[str, Any] = {
@@ -169,10 +170,10 @@ def create_connection_fields(
         extra["endpoint_url"] = location.endpoint_url
         extra["config_kwargs"] = {"s3": {"addressing_style": "path"}}
     fields: dict[str, Any] = {"conn_type": "aws"}
-    if with_token:
-        token = source.token()
-        fields |= {"login": token.access_key_id, "password": token.secret_access_key}
-        extra["aws_session_token"] = token.session_token
+    if with_credentials:
+        credentials = source.get()
+        fields |= {"login": credentials.access_key_id, "password": credentials.secret_access_key}
+        extra["aws_session_token"] = credentials.session_token
     return {**fields, "extra": json.dumps(extra)}
 
 

@@ -8,7 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
-from synapse_workflows.hooks.sts_tokens import StsLocation, StsToken, StsTokenSource
+from synapse_workflows.hooks.sts_credentials import (
+    StsCredentials,
+    StsCredentialSource,
+    StsLocation,
+)
 
 _log: Final = logging.getLogger(__name__)
 #: Region of the S3 service, unless the storage is in another one. Amazon S3 redirects.
@@ -34,22 +38,16 @@ class StsEnvironment(Mapping[str, str]):
     Args:
         source: The source of the credentials.
         region_name: AWS region of the bucket.
-        others: Variables that are set in addition.
     """
 
-    def __init__(
-        self,
-        source: StsTokenSource,
-        region_name: str = DEFAULT_REGION,
-        others: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, source: StsCredentialSource, region_name: str = DEFAULT_REGION) -> None:
         self.location = source.location
         self.permission = source.permission
-        self.token: StsToken = source.token()
+        self.credentials: StsCredentials = source.get()
         self.variables: Mapping[str, str] = create_variables(
-            self.location, self.token, region_name
+            self.location, self.credentials, region_name
         )
-        self._others = dict(others or {})
+        self._all = self.merge(os.environ)
 
     def merge(self, base: Mapping[str, str]) -> dict[str, str]:
         """Return another environment with the credentials."""
@@ -79,19 +77,15 @@ class StsEnvironment(Mapping[str, str]):
     def __repr__(self) -> str:
         return f"<StsEnvironment of {self.location.folder_id} ({self.permission})>"
 
-    @property
-    def _all(self) -> dict[str, str]:
-        return self.merge({**os.environ, **self._others})
-
 
 def create_variables(
-    location: StsLocation, token: StsToken, region_name: str = DEFAULT_REGION
+    location: StsLocation, credentials: StsCredentials, region_name: str = DEFAULT_REGION
 ) -> dict[str, str]:
-    """Return the variables of AWS clients for a token, and `SYNAPSE_STS_S3_LOCATION`."""
+    """Return the variables of AWS clients for credentials, and `SYNAPSE_STS_S3_LOCATION`."""
     variables = {
-        "AWS_ACCESS_KEY_ID": token.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": token.secret_access_key,
-        "AWS_SESSION_TOKEN": token.session_token,
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+        "AWS_SESSION_TOKEN": credentials.session_token,
         "AWS_REGION": region_name,
         "AWS_DEFAULT_REGION": region_name,
         "SYNAPSE_STS_S3_LOCATION": location.url,

@@ -17,6 +17,7 @@ except ImportError as error:
     ) from error
 
 
+from synapse_workflows.client.core.sts_tokens import StsPermission
 from synapse_workflows.hooks.base import SynapseBaseHook
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
 from synapse_workflows.hooks.sts_connections import (
@@ -26,8 +27,8 @@ from synapse_workflows.hooks.sts_connections import (
     is_sts_conn_id,
     record_access,
 )
+from synapse_workflows.hooks.sts_credentials import StsCredentialSource
 from synapse_workflows.hooks.sts_session import SynapseStsSession, create_async_session
-from synapse_workflows.hooks.sts_tokens import StsPermission, StsTokenSource
 from synapse_workflows.operator_arguments import InvalidArgumentError, check_choice
 
 
@@ -80,7 +81,7 @@ class SynapseStsS3Hook(S3Hook):
         super().__init__(aws_conn_id=reference.conn_id, **kwargs)
 
     @cached_property
-    def source(self) -> StsTokenSource:
+    def source(self) -> StsCredentialSource:
         """Source of the credentials.
 
         Raises:
@@ -91,7 +92,7 @@ class SynapseStsS3Hook(S3Hook):
     @cached_property
     def conn_config(self) -> AwsConnectionWrapper:
         """Settings of the storage, without credentials."""
-        fields = create_connection_fields(self.reference, self.source, with_token=False)
+        fields = create_connection_fields(self.reference, self.source, with_credentials=False)
         return AwsConnectionWrapper(
             conn=Connection(conn_id=self.reference.conn_id, **fields),
             region_name=self._region_name,
@@ -118,7 +119,7 @@ class SynapseStsS3Hook(S3Hook):
         return ObjectStoragePath(f"{location.url}/{path.lstrip('/')}".rstrip("/"), conn_id=conn_id)
 
     def _create_file_system(self) -> Any:
-        from s3fs import S3FileSystem
+        from s3fs import S3FileSystem  # type: ignore[import-untyped]
 
         return S3FileSystem(
             session=self.get_session(deferrable=True),
@@ -148,6 +149,6 @@ class SynapseStsSessionFactory(BaseSessionFactory):
         return _create_session(SOURCES.get(reference), self.region_name, deferrable)
 
 
-def _create_session(source: StsTokenSource, region_name: str | None, deferrable: bool) -> Any:
+def _create_session(source: StsCredentialSource, region_name: str | None, deferrable: bool) -> Any:
     create = create_async_session if deferrable else SynapseStsSession
     return create(source, region_name, record_access(source))

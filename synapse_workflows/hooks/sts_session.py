@@ -3,13 +3,13 @@
 import asyncio
 from typing import Any, Final, NoReturn
 
-import boto3
-from botocore.config import Config
-from botocore.credentials import RefreshableCredentials
-from botocore.session import Session as BotocoreSession
+import boto3  # type: ignore[import-untyped]
+from botocore.config import Config  # type: ignore[import-untyped]
+from botocore.credentials import RefreshableCredentials  # type: ignore[import-untyped]
+from botocore.session import Session as BotocoreSession  # type: ignore[import-untyped]
 
+from synapse_workflows.hooks.sts_credentials import StsCredentialSource
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION
-from synapse_workflows.hooks.sts_tokens import StsTokenSource
 from synapse_workflows.lineage.s3_access import S3AccessRecorder
 
 _METHOD: Final = "synapse-sts"
@@ -31,7 +31,7 @@ class SynapseStsSession(boto3.session.Session):  # type: ignore[misc]
 
     def __init__(
         self,
-        source: StsTokenSource,
+        source: StsCredentialSource,
         region_name: str | None = None,
         recorder: S3AccessRecorder | None = None,
     ) -> None:
@@ -81,7 +81,7 @@ _NO_PROFILE: Final = {"profile": (None, None, None, None)}
 
 
 def create_async_session(
-    source: StsTokenSource,
+    source: StsCredentialSource,
     region_name: str | None = None,
     recorder: S3AccessRecorder | None = None,
 ) -> Any:
@@ -92,8 +92,8 @@ def create_async_session(
         region_name: AWS region of the bucket.
         recorder: Recorder of what is read and written; None for none.
     """
-    from aiobotocore.credentials import AioRefreshableCredentials
-    from aiobotocore.session import AioSession
+    from aiobotocore.credentials import AioRefreshableCredentials  # type: ignore[import-untyped]
+    from aiobotocore.session import AioSession  # type: ignore[import-untyped]
 
     class AioStsSession(AioSession):  # type: ignore[misc]
         """Session whose clients of S3 use the endpoint of the storage."""
@@ -114,7 +114,7 @@ def create_async_session(
 
 
 def _configure(
-    session: Any, source: StsTokenSource, region_name: str | None, recorder: Any
+    session: Any, source: StsCredentialSource, region_name: str | None, recorder: Any
 ) -> Any:
     session.set_config_variable("region", region_name or DEFAULT_REGION)
     session.set_config_variable("ignore_configured_endpoint_urls", True)
@@ -125,12 +125,12 @@ def _configure(
     return session
 
 
-def _to_metadata(source: StsTokenSource) -> dict[str, str]:
+def _to_metadata(source: StsCredentialSource) -> dict[str, str]:
     """Return valid credentials in the form that botocore expects."""
-    token = source.token()
+    credentials = source.get()
     return {
-        "access_key": token.access_key_id,
-        "secret_key": token.secret_access_key,
-        "token": token.session_token,
-        "expiry_time": token.expiration.isoformat(),
+        "access_key": credentials.access_key_id,
+        "secret_key": credentials.secret_access_key,
+        "token": credentials.session_token,
+        "expiry_time": credentials.expiration.isoformat(),
     }

@@ -25,7 +25,6 @@ from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.model.rest_object import RestObject
 from synapse_workflows.client.model.submissions import Submission
-from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.lineage.activity_writer import require_source
 from synapse_workflows.lineage.collector import (
     DeclaredProvenance,
@@ -37,6 +36,7 @@ from synapse_workflows.lineage.store_provenance import (
     IfUnchanged,
     TaskProvenance,
 )
+from synapse_workflows.lineage.sts_client import StsClient
 from synapse_workflows.lineage.write_access import require_create_access
 from synapse_workflows.operator_arguments import check_choice
 from synapse_workflows.provenance.activity import (
@@ -47,7 +47,7 @@ from synapse_workflows.provenance.activity import (
 from synapse_workflows.provenance.record import EntityRef, Origin
 
 
-class LineageClient(Synapse):
+class LineageClient(StsClient):
     """Synapse client of an Airflow connection that records the lineage of the running task.
 
     Args:

@@ -31,20 +31,23 @@ def record_session(
     return recorder
 
 
-def record_environment(client: EventSource, location: Any, *, is_writable: bool) -> None:
+def record_environment(
+    client: EventSource, folder_id: str, url: str, *, is_writable: bool
+) -> None:
     """Record that the task got credentials for child processes, whose accesses are not known.
 
     Args:
         client: The client that got the credentials.
-        location: The storage, with `folder_id` and `url`.
+        folder_id: `syn123`.
+        url: URL of the storage, such as `s3://bucket/prefix`.
         is_writable: Whether the processes may write.
     """
-    collector = _record_folder(client, location.folder_id)
+    collector = _record_folder(client, folder_id)
     if collector is None:
         return
     verb = "read and wrote" if is_writable else "read"
-    gap = f"the objects that child processes {verb} below {location.url} are not known"
-    prefix = UrlRef(f"{location.url}/")
+    gap = f"the objects that holders of STS credentials {verb} below {url} are not known"
+    prefix = UrlRef(f"{url}/")
     collector.add(Record.from_refs(Origin.READ, used=[prefix], gaps=[gap]))
 
 

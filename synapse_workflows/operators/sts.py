@@ -1,15 +1,15 @@
 """Operators whose child processes have STS credentials of a Synapse folder."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import BaseOperator
 
+from synapse_workflows.client.core.sts_tokens import StsPermission
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION, StsEnvironment
-from synapse_workflows.hooks.sts_tokens import StsPermission
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
@@ -97,19 +97,17 @@ class SynapseStsMixin(BaseOperator):
                 "The process has %s credentials for %s, until %s",
                 self.permission,
                 environment.location.url,
-                environment.token.expiration.isoformat(timespec="seconds"),
+                environment.credentials.expiration.isoformat(timespec="seconds"),
             )
-            return environment.token.redact(super().execute(context))
+            return environment.credentials.redact(super().execute(context))
 
-    @contextmanager
-    def inject_credentials(self, environment: StsEnvironment) -> Iterator[None]:
-        """Give the credentials to the process that starts inside this block.
+    def inject_credentials(self, environment: StsEnvironment) -> AbstractContextManager[None]:
+        """Return a block inside which the process that starts gets the credentials.
 
         Args:
             environment: The credentials. `environment.variables` are those of AWS clients alone.
         """
-        raise NotImplementedError
-        yield
+        raise NotImplementedError(f"{type(self).__name__} cannot give {environment} to a process")
 
 
 class SynapseStsBashOperator(SynapseStsMixin, BashOperator):

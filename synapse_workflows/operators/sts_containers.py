@@ -1,7 +1,7 @@
 """Mixins that give STS credentials of a Synapse folder to containers."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from synapse_workflows.hooks.sts_credentials import StsCredentials
 from synapse_workflows.hooks.sts_environment import StsEnvironment
-from synapse_workflows.hooks.sts_tokens import StsToken
+from synapse_workflows.lineage.sts_secrets import mask_credentials
 from synapse_workflows.operators.sts import SynapseStsMixin
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class SynapseStsKubernetesMixin(SynapseStsMixin):
     """
 
     _environment: StsEnvironment | None = None
-    _token: StsToken | None = None
+    _credentials: StsCredentials | None = None
     _secret: tuple[str, str] | None = None
 
     def __init__(self, **kwargs: Any) -> None:
@@ -82,7 +83,7 @@ class SynapseStsKubernetesMixin(SynapseStsMixin):
     @contextmanager
     def inject_credentials(self, environment: StsEnvironment) -> Iterator[None]:
         """Refer to a Secret with the credentials in pods that are built inside this block."""
-        self._environment, self._token = environment, environment.token
+        self._environment, self._credentials = environment, environment.credentials
         try:
             yield
         finally:
@@ -129,7 +130,7 @@ class SynapseStsKubernetesMixin(SynapseStsMixin):
     def extract_xcom(self, pod: Any, **kwargs: Any) -> Any:
         """Return the result of the container without credentials."""
         result = super().extract_xcom(pod, **kwargs)  # type: ignore[misc]
-        return result if self._token is None else self._token.redact(result)
+        return result if self._credentials is None else self._credentials.redact(result)
 
     def cleanup(self, pod: Any, remote_pod: Any, *args: Any, **kwargs: Any) -> None:
         """Clean up the pod, and delete the Secret."""
@@ -196,9 +197,7 @@ class SynapseStsKubernetesMixin(SynapseStsMixin):
 
         name, namespace = _get_secret_name(pod), pod.metadata.namespace
         try:
-            data: Mapping[str, str] = self._core_client.read_namespaced_secret(
-                name, namespace
-            ).data
+            data = self._core_client.read_namespaced_secret(name, namespace).data
         except ApiException as error:
             self.get_logs = False
             self.log.warning(
@@ -210,14 +209,13 @@ class SynapseStsKubernetesMixin(SynapseStsMixin):
             return
         values = {key: base64.b64decode(value).decode() for key, value in data.items()}
         self._secret = (name, namespace)
-        self._token = StsToken.from_json(
-            {
-                "accessKeyId": values["AWS_ACCESS_KEY_ID"],
-                "secretAccessKey": values["AWS_SECRET_ACCESS_KEY"],
-                "sessionToken": values["AWS_SESSION_TOKEN"],
-                "expiration": datetime.now(UTC).isoformat(),
-            }
-        )
+        body = {
+            "accessKeyId": values["AWS_ACCESS_KEY_ID"],
+            "secretAccessKey": values["AWS_SECRET_ACCESS_KEY"],
+            "sessionToken": values["AWS_SESSION_TOKEN"],
+        }
+        mask_credentials(body)
+        self._credentials = StsCredentials.from_json(body, datetime.now(UTC))
 
     def _delete_secret(self) -> None:
         from kubernetes.client import ApiException

@@ -139,6 +139,7 @@ def get_sts_token(
     entity_id: str,
     permission: StsPermission,
     min_remaining_life: timedelta | None = None,
+    **options: Any,
 ) -> StsToken:
     """Return an STS token for the storage location of a folder or file.
 
@@ -147,6 +148,7 @@ def get_sts_token(
         entity_id: ID of the folder or file, for example ``syn123``.
         permission: ``read_only`` or ``read_write``.
         min_remaining_life: A cached token with less remaining life is replaced; None for 1 hour.
+        options: Arguments `retry` and `timeout` of `Session.call`.
 
     Raises:
         ValueError: Unknown permission, or a negative life.
@@ -168,7 +170,7 @@ def get_sts_token(
         permission,
         (identity, entity_id),
         _validate_life(min_remaining_life),
-        lambda: _request_token(syn, entity_id, permission, identity),
+        lambda: _request_token(syn, entity_id, permission, identity, **options),
     )
 
 
@@ -182,10 +184,10 @@ def _get_cache(syn: Session) -> StsTokenCache:
 
 
 def _request_token(
-    syn: Session, entity_id: str, permission: StsPermission, identity: Hashable
+    syn: Session, entity_id: str, permission: StsPermission, identity: Hashable, **options: Any
 ) -> StsToken:
     path = f"/entity/{entity_id}/sts"
-    body = syn.call("GET", path, params={"permission": permission}).object
+    body = syn.call("GET", path, params={"permission": permission}, **options).object
     if (syn.repoEndpoint, syn.credentials) != identity:
         raise SynapseAuthenticationError(
             f"The login of the client changed while an STS token for {entity_id} was requested. "

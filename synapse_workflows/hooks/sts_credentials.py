@@ -1,23 +1,17 @@
-"""STS tokens of Synapse folders: scope checks, masking and renewal.
+"""STS credentials for the storage of Synapse folders: scope checks, masking and renewal."""
 
-Source: GET /entity/{id}/sts
-https://rest-docs.synapse.org/rest/GET/entity/id/sts.html
-"""
-
-import base64
-import json
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal, NoReturn
-from urllib.parse import quote, quote_plus, urlsplit
+from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
 
 from airflow.sdk.exceptions import AirflowFailException
-from airflow.sdk.log import mask_secret
 
 from synapse_workflows.client.core.retry import RetryPolicy
+from synapse_workflows.client.core.sts_tokens import StsPermission, get_sts_token
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
     SynapseForbiddenError,
@@ -27,11 +21,10 @@ from synapse_workflows.client.errors import (
 from synapse_workflows.constants import FOLDER
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
 from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.lineage.sts_secrets import list_secret_forms
 from synapse_workflows.operator_arguments import check_choice
 
 _log: Final = logging.getLogger(__name__)
-
-StsPermission = Literal["read_only", "read_write"]
 
 #: A token is renewed when this share of its lifetime, or this time, is left.
 _RENEWAL_SHARE: Final = 0.25
@@ -78,8 +71,8 @@ class StsLocation:
 
 
 @dataclass(frozen=True)
-class StsToken:
-    """Temporary credentials. Their values are never shown."""
+class StsCredentials:
+    """Temporary credentials. Their values are never shown, and a task cannot return them."""
 
     access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
@@ -87,20 +80,12 @@ class StsToken:
     expiration: datetime
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "StsToken":
-        """Create a token from the response of Synapse, and mask its values in all logs."""
-        token = cls(
-            data["accessKeyId"],
-            data["secretAccessKey"],
-            data["sessionToken"],
-            datetime.fromisoformat(data["expiration"]),
-        )
-        for value in token.iter_secret_forms():
-            mask_secret(value)
-        return token
+    def from_json(cls, body: Mapping[str, Any], expiration: datetime) -> "StsCredentials":
+        """Create credentials from a response of Synapse, whose values the client has masked."""
+        return cls(body["accessKeyId"], body["secretAccessKey"], body["sessionToken"], expiration)
 
     def serialize(self) -> NoReturn:
-        """Raise an error: a token must not be stored in an XCom.
+        """Raise an error: credentials must not be stored in an XCom.
 
         Raises:
             TypeError: Always.
@@ -109,19 +94,14 @@ class StsToken:
 
     @property
     def remaining(self) -> timedelta:
-        """Time until the token expires, less a margin; not positive if it has expired."""
+        """Time until the credentials expire, less a margin; not positive after that."""
         return self.expiration - _EXPIRY_MARGIN - datetime.now(UTC)
-
-    def iter_secret_forms(self) -> Iterator[str]:
-        """Yield the values, and their forms in URLs, JSON and base64; the longest form first."""
-        values = (self.session_token, self.secret_access_key, self.access_key_id)
-        forms = {form for value in values for form in _iter_forms(value)}
-        yield from sorted(forms, key=len, reverse=True)
 
     def redact(self, value: Any) -> Any:
         """Return a copy of a JSON value in which the secrets are replaced by `***`."""
         if isinstance(value, str):
-            for form in self.iter_secret_forms():
+            secrets = (self.session_token, self.secret_access_key, self.access_key_id)
+            for form in list_secret_forms(secrets):
                 value = value.replace(form, "***")
             return value
         if isinstance(value, Mapping):
@@ -131,25 +111,17 @@ class StsToken:
         return value
 
 
-def _iter_forms(value: str) -> Iterator[str]:
-    yield from (value, quote(value), quote(value, safe=""), quote_plus(value))
-    yield json.dumps(value)[1:-1]
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(value.encode()).decode()
-        yield encode(f"{value}\n".encode()).decode()
+class StsCredentialSource:
+    """Source of credentials for the storage of a folder, for any number of threads.
 
-
-class StsTokenSource:
-    """Source of tokens for a folder, for any number of threads.
-
-    The scope is checked when the source is created. `token` renews the token before it expires. A
-    failed renewal is not an error while the token is still valid.
+    The scope is checked when the source is created. `get` renews the credentials before they
+    expire. A failed renewal is not an error while the credentials are still valid.
 
     Args:
         client: Logged-in client of a hook.
         folder_id: The folder, as the user has written it.
         permission: `read_only` or `read_write`.
-        min_remaining_life: Minimum time until the first token expires; None for one hour.
+        min_remaining_life: Minimum time until the first credentials expire; None for one hour.
 
     Raises:
         StsScopeError: The folder has no credentials with this permission.
@@ -167,66 +139,70 @@ class StsTokenSource:
     ) -> None:
         check_choice(permission, "permission", StsPermission)
         self.client = client
-        self.permission = permission
+        self.permission: StsPermission = permission
         self.folder_id = parse_unversioned_id(folder_id, "folder_id")
-        self._folder = _get_folder(client, self.folder_id)
+        folder = _get_folder(client, self.folder_id)
         try:
-            data = self._request()
+            token = get_sts_token(client, self.folder_id, permission, min_remaining_life)
         except SynapseHTTPError as error:
-            _explain(error, self._folder, permission)
-        self.location = _locate(client, self._folder, data)
+            _explain(error, folder, permission)
+        self.location = _locate(client, folder, token.body)
         self._lock = threading.Lock()
         self._renew_at: datetime
-        self._set(StsToken.from_json(data))
-        if min_remaining_life is not None and self._token.remaining < min_remaining_life:
+        self._set(StsCredentials.from_json(token.body, token.expires_at))
+        if min_remaining_life is not None and self._credentials.remaining < min_remaining_life:
             _log.warning(
                 "The STS credentials of %s expire at %s, before the requested time of %s is over",
                 self.folder_id,
-                self._token.expiration.isoformat(timespec="seconds"),
+                self._expiration_text,
                 min_remaining_life,
             )
 
-    def token(self) -> StsToken:
-        """Return a token that has not expired; renew it if it expires soon.
+    def get(self) -> StsCredentials:
+        """Return credentials that have not expired; renew them if they expire soon.
 
         Raises:
-            SynapseError: The token has expired, and Synapse gives no new one.
+            SynapseError: The credentials have expired, and Synapse gives no new ones.
         """
         with self._lock:
-            if datetime.now(UTC) < self._renew_at:
-                return self._token
-            is_valid = self._token.remaining > timedelta(0)
-            options = {"retry": _SHORT_RETRY, "timeout": _SHORT_TIMEOUT} if is_valid else {}
-            try:
-                self._set(StsToken.from_json(self._request(**options)))
-            except Exception as error:
-                if self._token.remaining <= timedelta(0):
-                    error.add_note(
-                        f"The STS credentials of {self.folder_id} ({self.permission}) have "
-                        f"expired at {self._token.expiration:%Y-%m-%d %H:%M:%S} UTC and could not "
-                        "be renewed."
-                    )
-                    raise
-                _log.warning(
-                    "Cannot renew the STS credentials of %s, which are valid until %s: %s",
-                    self.folder_id,
-                    self._token.expiration.isoformat(timespec="seconds"),
-                    error,
-                )
-                self._renew_at = min(
-                    datetime.now(UTC) + _RENEWAL_WAIT, self._token.expiration - _EXPIRY_MARGIN
-                )
-            return self._token
+            if datetime.now(UTC) >= self._renew_at:
+                self._renew()
+            return self._credentials
 
-    def _request(self, **options: Any) -> Mapping[str, Any]:
-        path, params = f"/entity/{self.folder_id}/sts", {"permission": self.permission}
-        data: Mapping[str, Any] = self.client.call("GET", path, params=params, **options).json
-        return data
+    def _renew(self) -> None:
+        is_valid = self._credentials.remaining > timedelta(0)
+        options = {"retry": _SHORT_RETRY, "timeout": _SHORT_TIMEOUT} if is_valid else {}
+        life = self._credentials.remaining + _EXPIRY_MARGIN * 2
+        try:
+            token = get_sts_token(
+                self.client, self.folder_id, self.permission, max(life, _EXPIRY_MARGIN), **options
+            )
+        except Exception as error:
+            if self._credentials.remaining <= timedelta(0):
+                error.add_note(
+                    f"The STS credentials of {self.folder_id} ({self.permission}) have expired at "
+                    f"{self._expiration_text} and could not be renewed."
+                )
+                raise
+            _log.warning(
+                "Cannot renew the STS credentials of %s, which are valid until %s: %s",
+                self.folder_id,
+                self._expiration_text,
+                error,
+            )
+            end = self._credentials.expiration - _EXPIRY_MARGIN
+            self._renew_at = min(datetime.now(UTC) + _RENEWAL_WAIT, end)
+            return
+        self._set(StsCredentials.from_json(token.body, token.expires_at))
 
-    def _set(self, token: StsToken) -> None:
-        self._token = token
-        ahead = min(_RENEWAL_TIME, token.remaining * _RENEWAL_SHARE)
-        self._renew_at = token.expiration - _EXPIRY_MARGIN - ahead
+    def _set(self, credentials: StsCredentials) -> None:
+        self._credentials = credentials
+        ahead = min(_RENEWAL_TIME, credentials.remaining * _RENEWAL_SHARE)
+        self._renew_at = credentials.expiration - _EXPIRY_MARGIN - ahead
+
+    @property
+    def _expiration_text(self) -> str:
+        return f"{self._credentials.expiration:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _get_folder(client: LineageClient, folder_id: str) -> Mapping[str, Any]:
