@@ -119,7 +119,7 @@ class SynapseStsS3Hook(S3Hook):
         return ObjectStoragePath(f"{location.url}/{path.lstrip('/')}".rstrip("/"), conn_id=conn_id)
 
     def _create_file_system(self) -> Any:
-        from s3fs import S3FileSystem  # type: ignore[import-untyped]
+        from s3fs import S3FileSystem
 
         return S3FileSystem(
             session=self.get_session(deferrable=True),

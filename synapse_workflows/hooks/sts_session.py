@@ -3,10 +3,10 @@
 import asyncio
 from typing import Any, Final, NoReturn
 
-import boto3  # type: ignore[import-untyped]
-from botocore.config import Config  # type: ignore[import-untyped]
-from botocore.credentials import RefreshableCredentials  # type: ignore[import-untyped]
-from botocore.session import Session as BotocoreSession  # type: ignore[import-untyped]
+import boto3
+from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
+from botocore.session import Session as BotocoreSession
 
 from synapse_workflows.hooks.sts_credentials import StsCredentialSource
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION
@@ -92,8 +92,8 @@ def create_async_session(
         region_name: AWS region of the bucket.
         recorder: Recorder of what is read and written; None for none.
     """
-    from aiobotocore.credentials import AioRefreshableCredentials  # type: ignore[import-untyped]
-    from aiobotocore.session import AioSession  # type: ignore[import-untyped]
+    from aiobotocore.credentials import AioRefreshableCredentials
+    from aiobotocore.session import AioSession
 
     class AioStsSession(AioSession):  # type: ignore[misc]
         """Session whose clients of S3 use the endpoint of the storage."""

@@ -28,6 +28,7 @@ import pytest
 from airflow.sdk import DAG
 from support.challenge import Challenge
 from support.execution_api import ExecutionApi, Run
+from support.sts_folders import StsSetup
 from support.table_types import TableFactory
 
 from synapse_workflows import (
@@ -219,3 +220,14 @@ def score(api, challenge):
         return result, one
 
     return run
+
+
+@pytest.fixture
+def sts(s3_service, tmp_path):
+    """Folders of alice with STS storage locations on a real S3 server."""
+    connection = json.loads(s3_service.service.airflow_connection)
+    connection["extra"]["cache_dir"] = str(tmp_path / "worker")
+    with s3_service.service.client(cache_root_dir=str(tmp_path / "alice")) as alice:
+        project = alice.store(Project(f"STS test {next(_names)}")).id
+        api = ExecutionApi({"synapse_default": json.dumps(connection)})
+        yield StsSetup(s3_service, alice, api, project)

@@ -1,0 +1,116 @@
+"""Folders with STS storage locations, Airflow connections and a recording Execution API."""
+
+import base64
+import json
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from support.execution_api import ExecutionApi, Run
+from support.s3_service import S3Service
+
+from synapse_workflows import Folder, Project, Synapse
+
+_numbers = count(1)
+
+
+@dataclass
+class StsFolder:
+    """A folder whose storage is a prefix of a bucket on a real S3 server."""
+
+    id: str
+    bucket: str
+    prefix: str
+    s3: S3Service
+
+    def put(self, path: str, text: str = "a,b\n1,2\n") -> str:
+        """Store an object as the administrator and return its URL."""
+        key = f"{self.prefix}/{path}"
+        self.s3.store.put(self.bucket, key, text.encode())
+        return f"s3://{self.bucket}/{key}"
+
+    def read(self, path: str) -> str:
+        """Return the content of an object as the administrator."""
+        client = self.s3.endpoint.create_client("s3")
+        return (
+            client.get_object(Bucket=self.bucket, Key=f"{self.prefix}/{path}")["Body"]
+            .read()
+            .decode()
+        )
+
+    def url(self, path: str) -> str:
+        return f"s3://{self.bucket}/{self.prefix}/{path}"
+
+
+@dataclass
+class StsSetup:
+    """Folders of alice, and tasks that use them.
+
+    Args:
+        s3: service and S3 server.
+        alice: client of the owner of the folders.
+        api: execution API with the connection of alice.
+    """
+
+    s3: S3Service
+    alice: Synapse
+    api: ExecutionApi
+    project: str
+    tokens: list[dict[str, Any]] = field(default_factory=list)
+
+    def folder(self, *, own_bucket: bool = True, name: str | None = None) -> StsFolder:
+        """Create a folder with an STS storage location."""
+        number = next(_numbers)
+        bucket, prefix = f"sts-bucket-{number}", f"data/{number}"
+        self.s3.store.create_bucket(bucket)
+        folder = self.alice.store(Folder(name or f"sts {number}", parent=self.project))
+        options = (
+            {
+                "storage_type": "ExternalS3Storage",
+                "bucket": bucket,
+                "baseKey": prefix,
+                "endpointUrl": self.s3.endpoint.url,
+            }
+            if own_bucket
+            else {"storage_type": "SynapseS3"}
+        )
+        if own_bucket:
+            owner = f"{self.alice.getUserProfile()['ownerId']}"
+            self.s3.store.put(bucket, f"{prefix}/owner.txt", owner.encode())
+        location = self.alice.createStorageLocationSetting(stsEnabled=True, **options)
+        self.alice.setStorageLocation(folder.id, location["storageLocationId"])
+        return StsFolder(folder.id, bucket, prefix, self.s3)
+
+    def run(self, dag: Any, **instances: int) -> Run:
+        """Run all tasks of a DAG."""
+        return Run(self.api, dag, f"run_{next(_numbers)}").all(**instances)
+
+    def start(self, dag: Any) -> Run:
+        return Run(self.api, dag, f"run_{next(_numbers)}")
+
+
+def secret_forms(*secrets: str) -> set[str]:
+    """Return secrets, their parts, and their forms in URLs, JSON and base64."""
+    forms: set[str] = set()
+    for secret in secrets:
+        raw = secret.encode()
+        # base64 of a text that contains the secret at any of the three alignments
+        forms |= {base64.b64encode(b"x" * n + raw).decode()[6:-6] for n in range(3)}
+        forms |= {secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]}
+        forms |= {part for part in secret.split(".") if len(part) >= 16}
+        forms |= {secret[:20], secret[-20:], raw.hex()}
+    return {form for form in forms if len(form) >= 12}
+
+
+def find_secrets(texts: dict[str, str], secrets: list[str]) -> list[str]:
+    """Return the names of the texts in which a form of a secret occurs."""
+    forms = secret_forms(*secrets)
+    return [name for name, text in texts.items() if any(form in text for form in forms)]
+
+
+def read_files(*folders: Path) -> dict[str, str]:
+    """Return the content of all files below directories, by path."""
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {str(path): path.read_bytes().decode(errors="replace") for path in files}
