@@ -107,6 +107,7 @@ if TYPE_CHECKING:
     )
     from synapse_workflows.operators.storage import (
         SynapseIndexS3PrefixOperator as SynapseIndexS3PrefixOperator,
+    )
     from synapse_workflows.operators.sts import (
         SynapseStsBashOperator as SynapseStsBashOperator,
         SynapseStsMixin as SynapseStsMixin,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synapse_workflows.hooks.base import SynapseBaseHook
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
 from synapse_workflows.hooks.s3_prefixes import (
     find_storage,
@@ -13,6 +12,7 @@ from synapse_workflows.hooks.s3_prefixes import (
     parse_folder,
     parse_positive,
 )
+from synapse_workflows.hooks.sts import SynapseStsHook
 from synapse_workflows.idempotency.index_options import (
     IndexOptions,
     InvalidNames,
@@ -29,7 +29,7 @@ from synapse_workflows.operator_arguments import (
 )
 
 
-class StorageHook(SynapseBaseHook):
+class StorageHook(SynapseStsHook):
     """Synapse hook for storage locations."""
 
     def index_s3_prefix(

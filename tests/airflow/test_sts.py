@@ -1,8 +1,5 @@
 """`SynapseHook.sts_environment` and `SynapseHook.sts_session` in tasks."""
 
-import subprocess
-import sys
-
 from airflow.sdk import DAG, task
 
 from synapse_workflows import SynapseHook
@@ -26,6 +23,5 @@ def test_a_session_reads_and_writes_objects(sts):
     assert folder.read("out.csv") == "A,B\n1,2\n"
     assert run.value("work") == f"s3://{folder.bucket}/{folder.prefix}"
     record = run.record("work")
-    print(record)
     assert {"url": folder.url("in.csv"), "origin": "read"} in record["used"]
     assert {"url": folder.url("out.csv")} in record["wrote"]

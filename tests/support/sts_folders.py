@@ -10,8 +10,7 @@ from urllib.parse import quote
 
 from support.execution_api import ExecutionApi, Run
 from support.s3_service import S3Service
-
-from synapse_workflows import Folder, Project, Synapse
+from synapse_workflows import Folder, Synapse
 
 _numbers = count(1)
 
