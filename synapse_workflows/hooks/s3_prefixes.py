@@ -163,7 +163,7 @@ def open_bucket(
 def _create_config(connections: int) -> Any:
     """Return settings of boto3: a connection for each thread, and retries."""
     try:
-        from botocore.config import Config  # type: ignore[import-untyped]
+        from botocore.config import Config
     except ImportError as error:
         raise AirflowFailException(
             "boto3 is not installed: pip install 'synapse-workflows[s3]'"

@@ -124,7 +124,7 @@ class ObjectRegistrar:
             PUT /entity/{id}, PUT /entity/{id}/annotations2
             https://rest-docs.synapse.org/rest/POST/externalFileHandle/s3.html
         """
-        from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             return self._register(target)

@@ -72,7 +72,7 @@ class S3Bucket:
             AirflowFailException: The credentials do not permit to list the objects, or the bucket
                 does not exist.
         """
-        from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+        from botocore.exceptions import ClientError
 
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self.name, Prefix=prefix

@@ -177,8 +177,8 @@ def _parameter_store(request: LoginRequest) -> Token | str:
     if not name:
         return f"AWS parameter store: {PARAMETER_VARIABLE} is not set"
     try:
-        import boto3  # type: ignore[import-untyped]
-        from botocore.exceptions import (  # type: ignore[import-untyped]
+        import boto3
+        from botocore.exceptions import (
             BotoCoreError,
             ClientError,
         )

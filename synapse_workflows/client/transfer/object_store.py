@@ -77,7 +77,7 @@ def upload_object(
         SynapseHTTPError: The storage rejected the upload.
         SynapseConfigError: There are no credentials.
     """
-    from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped]
+    from boto3.s3.transfer import TransferConfig
 
     config = TransferConfig(
         multipart_threshold=part_plan.DEFAULT_PART_SIZE,
@@ -153,8 +153,8 @@ def raising_storage_errors(method: str, target: StoredObject) -> Generator[None]
         method: HTTP method, for the error message.
         target: The object.
     """
-    from boto3.exceptions import S3UploadFailedError  # type: ignore[import-untyped]
-    from botocore.exceptions import (  # type: ignore[import-untyped]
+    from boto3.exceptions import S3UploadFailedError
+    from botocore.exceptions import (
         BotoCoreError,
         ClientError,
     )
@@ -169,7 +169,7 @@ def raising_storage_errors(method: str, target: StoredObject) -> Generator[None]
 
 
 def _convert_error(error: BaseException, call: str) -> Exception:
-    from botocore import exceptions as botocore_errors  # type: ignore[import-untyped]
+    from botocore import exceptions as botocore_errors
 
     reason = redact(str(error))
     if isinstance(error, botocore_errors.ClientError):

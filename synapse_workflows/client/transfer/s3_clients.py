@@ -94,8 +94,8 @@ def create_sts_session(syn: Session, entity_id: str, permission: StsPermission) 
         GET /entity/{id}/sts
     """
     boto3 = require_boto3()
-    from botocore.credentials import RefreshableCredentials  # type: ignore[import-untyped]
-    from botocore.session import Session as BotocoreSession  # type: ignore[import-untyped]
+    from botocore.credentials import RefreshableCredentials
+    from botocore.session import Session as BotocoreSession
 
     owner = syn.credentials
 
@@ -130,7 +130,7 @@ def require_boto3() -> Any:
         SynapseConfigError: boto3 is not installed.
     """
     try:
-        import boto3  # type: ignore[import-untyped]
+        import boto3
     except ImportError:
         raise SynapseConfigError(
             "The storage location needs boto3, which is not installed: "
@@ -174,7 +174,7 @@ def _get_client(syn: Session, key: Hashable, create: Callable[[], Any]) -> Any:
 
 
 def _create_client(syn: Session, session: Any, endpoint_url: str | None) -> Any:
-    from botocore.config import Config  # type: ignore[import-untyped]
+    from botocore.config import Config
 
     connect, read = syn.timeout if isinstance(syn.timeout, tuple) else (syn.timeout,) * 2
     config = Config(
@@ -207,7 +207,7 @@ def _refresh_timeouts(token: StsToken) -> dict[str, int]:
 
 
 def _profile_not_found() -> type[Exception]:
-    from botocore.exceptions import ProfileNotFound  # type: ignore[import-untyped]
+    from botocore.exceptions import ProfileNotFound
 
     error: type[Exception] = ProfileNotFound
     return error
