@@ -28,6 +28,7 @@ def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Isolate the tests from the user's home directory, token and keyring."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SYNAPSE_AUTH_TOKEN", raising=False)
+        patch.delenv("SYNAPSE_PROFILE", raising=False)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
         yield

@@ -1,10 +1,11 @@
 """The Synapse client. Its methods are the functions in the modules of `client.api`."""
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from synapse_workflows.client.api import (
     annotations,
+    api_keys,
     children,
     columns,
     endpoints,
@@ -27,12 +28,15 @@ from synapse_workflows.client.api import (
     users,
 )
 from synapse_workflows.client.core import config
+from synapse_workflows.client.core.redaction import hide
 from synapse_workflows.client.core.session import TIMEOUT, Session
 
 if TYPE_CHECKING:
     import requests
 
     from synapse_workflows.client.core.retry import RetryPolicy
+
+_SECRET_ARGUMENTS: Final = frozenset({"password", "apiKey", "sessionToken", "authToken"})
 
 
 class Synapse(Session):
@@ -107,6 +111,7 @@ class Synapse(Session):
     # Login
     login = login_api.login
     logout = login_api.logout
+    invalidateAPIKey = api_keys.invalidateAPIKey
 
     # Users
     getUserProfile = users.getUserProfile
@@ -202,9 +207,12 @@ def login(*args: Any, **kwargs: Any) -> Synapse:
         The client.
 
     Raises:
-        SynapseNoCredentialsError: No token was found.
-        SynapseAuthenticationError: The token was rejected, or is not supported.
+        SynapseNoCredentialsError: No credentials were found.
+        SynapseAuthenticationError: The credentials were rejected, or are not supported.
     """
+    # Tracebacks that show local variables must not show passwords and tokens.
+    args = (*args[:1], *map(hide, args[1:]))
+    kwargs = {k: hide(v) if k in _SECRET_ARGUMENTS else v for k, v in kwargs.items()}
     syn = Synapse()
     syn.login(*args, **kwargs)
     return syn

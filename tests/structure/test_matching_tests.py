@@ -51,7 +51,6 @@ TESTED_BY = {
     "client/core/cache_map": "unit/client/core/test_cache.py",
     "client/core/cache_pins": "unit/client/core/test_cache_eviction.py",
     "client/core/events": "contract/test_entities.py",
-    "client/core/keyring_store": "unit/client/core/test_credentials.py",
     "client/core/message_flow": "contract/test_messages.py",
     "client/core/log": "unit/client/core/test_redaction.py",
     "client/api/sts_formats": "unit/client/core/test_sts_tokens.py",

@@ -24,8 +24,9 @@ METHODS = {
     "restDELETE": f"uri, {REST}",
     "login": (
         "email=None, password=None, apiKey=None, sessionToken=None, rememberMe=False, "
-        "silent=False, forced=False, authToken=None"
+        "silent=False, forced=False, authToken=None, *, profile=None"  # profile: synapseclient 4
     ),
+    "invalidateAPIKey": "",
     "logout": "forgetMe=False",
     "getUserProfile": "id=None, sessionToken=None, refresh=False",
     "is_certified": "user",

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from synapse_workflows.client.core import credentials, flows
-from synapse_workflows.client.core.credentials import Token
+from synapse_workflows.client.api import api_keys
+from synapse_workflows.client.core import flows
+from synapse_workflows.client.core.credentials import SessionToken
 from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.http_request import SESSION_AUTH
 from synapse_workflows.client.core.session import Session
@@ -31,7 +32,8 @@ def getUserProfile(
         syn: The session that sends the requests.
         id: A user ID, a user name, or a prefix that matches only one user name; an object with
             ``ownerId`` or ``member``; None for the profile of the caller.
-        sessionToken: Deprecated; a token used instead of the client's credentials.
+        sessionToken: Deprecated; a token used instead of the client's credentials. A session
+            token of an older service is sent in the header ``sessionToken``.
         refresh: Whether to ignore the cached profile.
 
     Returns:
@@ -47,8 +49,10 @@ def getUserProfile(
     """
     auth: Any = SESSION_AUTH
     if sessionToken:
+        session = SessionToken(sessionToken)
+        del sessionToken  # tracebacks that show local variables must not show the secret
         warnings.warn("sessionToken is deprecated: log in", DeprecationWarning, stacklevel=2)
-        auth = _parse_session_token(sessionToken)
+        auth = api_keys.parse_session_token(syn, session)
     principal = _principal_text(id)
     cached: dict[str, UserProfile] = syn.get_or_create(_PROFILES, dict)
     if refresh or auth is not SESSION_AUTH or principal not in cached:
@@ -57,6 +61,8 @@ def getUserProfile(
         )
         profile = UserProfile(syn.call("GET", f"/userProfile/{user_id}", auth=auth).object)
         if auth is not SESSION_AUTH:
+            if not principal:
+                api_keys.check_accepted(syn, auth, profile)
             return profile
         cached[principal] = profile
     return UserProfile(cached[principal])
@@ -120,9 +126,3 @@ def _find_user_id(syn: Session, name: str) -> str:
     if not matches:
         raise ValueError(f'Can\'t find user "{name}": no user has this name.')
     return quote(str(matches[0]["ownerId"]))
-
-
-def _parse_session_token(text: str) -> Token:
-    if not credentials.is_jwt(text):
-        raise credentials.retired_credentials_error("a session token", "the argument sessionToken")
-    return Token(text, origin="the argument sessionToken")

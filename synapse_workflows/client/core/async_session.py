@@ -17,7 +17,7 @@ from synapse_workflows.client.core import (
     response_limits,
     urls,
 )
-from synapse_workflows.client.core.credentials import Token
+from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
 from synapse_workflows.client.core.http_request import Endpoints, HttpRequest
 from synapse_workflows.client.core.redaction import redact
@@ -43,7 +43,7 @@ class AsyncSession:
 
     Args:
         endpoints: Base URLs of Synapse; production if None.
-        credentials: Token of the user; None for anonymous requests.
+        credentials: Credentials of the user; None for anonymous requests.
         client: HTTP client for all calls, for example
             ``AsyncClient(transport=ASGITransport(app))`` for a service in this process. The
             session does not close this client. None to create a client.
@@ -54,7 +54,7 @@ class AsyncSession:
     def __init__(
         self,
         endpoints: Endpoints | None = None,
-        credentials: Token | None = None,
+        credentials: Credentials | None = None,
         *,
         client: httpx2.AsyncClient | None = None,
         retry: RetryPolicy | None = None,
@@ -172,9 +172,8 @@ class AsyncSession:
     async def _send_to(self, request: HttpRequest, url: str, headers: Mapping[str, str]) -> Reply:
         sent = {k: v for k, v in headers.items() if k.lower() != "authorization"}
         identity: Identity = request.auth
-        authorization = identity.value_for(url)
-        if authorization:
-            sent["Authorization"] = authorization
+        # A signature covers the path as the client sends it.
+        sent.update(identity.headers(str(httpx2.URL(url))))
         async with self._client.stream(
             request.method,
             url,

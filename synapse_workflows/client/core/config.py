@@ -7,14 +7,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from synapse_workflows.client.core.redaction import Secret
 from synapse_workflows.client.errors import SynapseConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_PATH: Final = "~/.synapseConfig"
-#: Sections that may contain the login settings. The official client writes ``[default]``.
-LOGIN_SECTIONS: Final = ("authentication", "default")
+DEFAULT_PROFILE: Final = "default"
+#: Sections of the default profile; the first that is not empty counts, as in the official client.
+_DEFAULT_SECTIONS: Final = ("default", "authentication")
+#: Sections of the other profiles, as in the official client: ``[profile bob]``.
+_PROFILE_SECTION: Final = "profile "
+_SECRET_OPTIONS: Final = frozenset({"authtoken", "password", "apikey"})
 _EMPTY: "Mapping[str, str]" = MappingProxyType({})
 
 
@@ -29,7 +34,8 @@ class Config:
         max_threads: Number of threads for transfers.
         use_boto_sts: Whether transfers use temporary AWS credentials.
         debug: Whether the file has a section ``[debug]``.
-        login: ``username``, ``authtoken``, and the unsupported ``password`` and ``apikey``.
+        profiles: Login settings by name of the profile: ``username``, ``authtoken``, ``password``
+            and ``apikey``. The name of the default profile is ``default``.
     """
 
     path: str
@@ -38,7 +44,7 @@ class Config:
     max_threads: int | None = None
     use_boto_sts: bool = False
     debug: bool = False
-    login: "Mapping[str, str]" = field(default_factory=dict, repr=False)
+    profiles: "Mapping[str, Mapping[str, str]]" = field(default_factory=dict)
 
 
 def expand_path(path: str | Path) -> str:
@@ -85,8 +91,27 @@ def parse_config(parser: RawConfigParser, path: str | Path = DEFAULT_PATH) -> Co
         max_threads=_parse_int(_section(parser, "transfer").get("max_threads"), full_path),
         use_boto_sts=_parse_bool(_section(parser, "transfer").get("use_boto_sts"), full_path),
         debug=parser.has_section("debug"),
-        login=next((s for name in LOGIN_SECTIONS if (s := _section(parser, name))), _EMPTY),
+        profiles=_profiles(parser),
     )
+
+
+def _profiles(parser: RawConfigParser) -> "Mapping[str, Mapping[str, str]]":
+    sections = {
+        name.removeprefix(_PROFILE_SECTION).strip(): name
+        for name in parser.sections()
+        if name.startswith(_PROFILE_SECTION)
+    }
+    default = next((name for name in _DEFAULT_SECTIONS if _section(parser, name)), None)
+    if default is not None:
+        sections[DEFAULT_PROFILE] = default
+    return {name: _login_settings(parser, section) for name, section in sections.items()}
+
+
+def _login_settings(parser: RawConfigParser, section: str) -> "Mapping[str, str]":
+    return {
+        option: Secret(text) if option in _SECRET_OPTIONS else text
+        for option, text in _section(parser, section).items()
+    }
 
 
 def _section(parser: RawConfigParser, name: str) -> "Mapping[str, str]":

@@ -48,11 +48,23 @@ _COLUMNS_ADVICE = (
     "getTableColumns lists the columns of the table. In SQL, enclose names with spaces or special "
     "characters in double quotes."
 )
+_TERMS_ADVICE = (
+    "This account has not agreed to the terms of use. Log in to the web portal "
+    "(https://www.synapse.org) with this account, agree to them, and try again."
+)
+_SIGNATURE_ADVICE = (
+    "The API key is not the current API key of this user. Log in with a personal access token, "
+    "which has replaced API keys: create one in your Synapse account settings."
+)
+_CLOCK_ADVICE = "Set the clock of this machine: a signed request contains the time."
 #: Patterns in the reason of the server, and the advice for each pattern.
 _ADVICE_BY_REASON: Final = (
     (re.compile(r"^Schema for \S+ is empty"), _NO_COLUMNS_ADVICE),
     (re.compile(r"expected to be a header|^Unknown column\b"), _COLUMNS_ADVICE),
     (re.compile(r"does not match a column\b|^The CSV has \d+ column"), _COLUMNS_ADVICE),
+    (re.compile(r"^Terms of use have not been signed", re.IGNORECASE), _TERMS_ADVICE),
+    (re.compile(r"^Invalid digital signature", re.IGNORECASE), _SIGNATURE_ADVICE),
+    (re.compile(r"^Timestamp in request\b.* out of date", re.IGNORECASE), _CLOCK_ADVICE),
 )
 _SCOPE_ADVICE = (
     "The token lacks a scope. Create a token with the scopes view, download and modify in your "
@@ -62,6 +74,8 @@ _CERTIFICATION_ADVICE = (
     "Only certified users may do this. Take the quiz at "
     "https://www.synapse.org/#!Quiz:Certification."
 )
+#: Part of the URLs of the authentication service.
+_AUTH_PATH = "/auth/v1/"
 _TAGS = re.compile(r"<(script|style|head)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _MAX_REASON = 600
 _MAX_DUMPED_BODY = 2000
@@ -88,7 +102,7 @@ def error_of(
     reason = redact(outcome.reason, secrets)
     if outcome.reply is None:
         return _connection_error(call_text, outcome.failure, reason)
-    status, response = outcome.reply.status, _without_private_headers(outcome.reply.response)
+    status, response = outcome.reply.status, _without_secrets(outcome.reply.response)
     content_type = outcome.reply.headers.get("Content-Type", "")
     _, code = parse_reason(status, content_type, outcome.reply.content)
     advice = advice_for(status, reason, code)
@@ -158,22 +172,33 @@ def _connection_error(call_text: str, failure: Failure | None, reason: str) -> S
     return SynapseConnectionError(f"{call_text}: {message}", retry_category=category)
 
 
-def _without_private_headers(response: requests.Response | None) -> requests.Response | None:
-    """Redact private headers, for example Authorization, in the request of a response."""
+def _without_secrets(response: requests.Response | None) -> requests.Response | None:
+    """Redact private headers, for example Authorization, in the request of a response.
+
+    The bodies of requests to the authentication service, which contain passwords, are redacted.
+    """
     if response is not None and response.request is not None:
         response.request = response.request.copy()
+        if response.request.body and _is_authentication(response):
+            response.request.body = REDACTED
         for name in list(response.request.headers):
             if name.lower() in PRIVATE_HEADERS:
                 response.request.headers[name] = REDACTED
     return response
 
 
+def _is_authentication(response: requests.Response) -> bool:
+    """Return whether a response is from the authentication service."""
+    return _AUTH_PATH in (response.request.url or "")
+
+
 def _dump(response: requests.Response) -> str:
-    """Format request and response for debugging."""
+    """Format request and response for debugging, without bodies of the authentication service."""
     request = response.request
     body = request.body if isinstance(request.body, bytes) else str(request.body or "").encode()
     sent = _dump_message(f"{request.method} {request.url}", request.headers, body)
-    received = _dump_message(f"HTTP {response.status_code}", response.headers, response.content)
+    content = REDACTED.encode() if _is_authentication(response) else response.content
+    received = _dump_message(f"HTTP {response.status_code}", response.headers, content)
     return f">>>>>> request\n{sent}\n<<<<<< response\n{received}"
 
 

@@ -13,7 +13,9 @@ T = TypeVar("T", str, str | None)
 JSON_TYPE: Final = "application/json; charset=UTF-8"
 USER_AGENT: Final = f"synapse-workflows/{__version__}"
 #: Headers that are sent only to the origin for which the caller set them.
-PRIVATE_HEADERS: Final = frozenset({"authorization", "cookie", "sessiontoken", "signature"})
+PRIVATE_HEADERS: Final = frozenset(
+    {"authorization", "cookie", "sessiontoken", "signature", "signaturetimestamp", "userid"}
+)
 
 
 def request_headers(custom: Mapping[str, str] | None, *, is_synapse: bool) -> dict[str, str]:

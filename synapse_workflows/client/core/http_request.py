@@ -10,7 +10,7 @@ import requests
 from requests.auth import AuthBase
 
 from synapse_workflows.client.core import http_headers, urls
-from synapse_workflows.client.core.credentials import Token
+from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.urls import Origin
 from synapse_workflows.constants import PRODUCTION_ENDPOINTS
@@ -42,26 +42,29 @@ class Endpoints:
 
 @dataclass(frozen=True)
 class Identity(AuthBase):
-    """Authorization header of a request, and the origins that may receive it.
+    """Credentials of a request, and the origins that may receive them.
 
     Args:
-        authorization: Value of the header; None for an anonymous request.
-        trusted: The only origins to which the header is sent.
+        credentials: Credentials, or the value of the header Authorization; None for an anonymous
+            request.
+        trusted: The only origins to which the credentials are sent.
     """
 
-    authorization: str | None = field(repr=False)
+    credentials: Credentials | str | None = field(repr=False)
     trusted: frozenset[Origin]
 
-    def value_for(self, url: str) -> str | None:
-        """Return the value of the header for this URL; None if the header must not be sent."""
-        return self.authorization if urls.origin(url) in self.trusted else None
+    def headers(self, url: str) -> dict[str, str]:
+        """Return the headers of a request that is sent to a URL now; empty if it is anonymous."""
+        if self.credentials is None or urls.origin(url) not in self.trusted:
+            return {}
+        if isinstance(self.credentials, Credentials):
+            return self.credentials.headers(url)
+        return {"Authorization": self.credentials}
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Set the header, replacing a value from session defaults or from ~/.netrc."""
+        """Set the headers, replacing values from session defaults or from ~/.netrc."""
         request.headers.pop("Authorization", None)
-        value = self.value_for(request.url or "")
-        if value:
-            request.headers["Authorization"] = value
+        request.headers.update(self.headers(request.url or ""))
         return request
 
 
@@ -83,7 +86,7 @@ class HttpRequest:
     method: str
     url: str
     headers: Mapping[str, str]
-    body: bytes | str | None
+    body: bytes | str | None = field(repr=False)
     auth: Any = field(repr=False)
     stream: bool = False
     timeout: Any = None
@@ -93,7 +96,7 @@ class HttpRequest:
 def build_request(
     call: Call,
     endpoints: Endpoints,
-    credentials: Token | None,
+    credentials: Credentials | None,
     auth: Any = SESSION_AUTH,
     **settings: Any,
 ) -> HttpRequest:
@@ -103,7 +106,7 @@ def build_request(
         call: The call.
         endpoints: Base URLs of Synapse.
         credentials: Credentials of the session.
-        auth: `SESSION_AUTH`, a `Token`, None for an anonymous request, or any ``auth`` of
+        auth: `SESSION_AUTH`, `Credentials`, None for an anonymous request, or any ``auth`` of
             requests.
         settings: ``stream``, ``timeout``, ``options`` of the `HttpRequest`.
     """
@@ -113,11 +116,11 @@ def build_request(
     custom = next((v for k, v in headers.items() if k.lower() == "authorization"), None)
     if auth is SESSION_AUTH and credentials is not None:
         # A base URL passed by the caller is trusted like a configured endpoint.
-        auth = Identity(credentials.authorization, endpoints.origins() | {urls.origin(base)})
+        auth = Identity(credentials, endpoints.origins() | {urls.origin(base)})
     elif auth is SESSION_AUTH or auth is None:
         auth = Identity(custom, frozenset({urls.origin(url)}))
-    elif isinstance(auth, Token):
-        auth = Identity(auth.authorization, frozenset({urls.origin(url)}))
+    elif isinstance(auth, Credentials):
+        auth = Identity(auth, frozenset({urls.origin(url)}))
     return HttpRequest(call.method, url, headers, encode_body(call.body), auth, **settings)
 
 

@@ -1,11 +1,15 @@
-"""Removal of secrets from log text, error messages and URLs."""
+"""Secrets: text with a redacted repr, and removal from log text, error messages and URLs."""
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 REDACTED: Final = "<redacted>"
 
+#: Minimum length of a secret that is replaced in texts.
+_MIN_SECRET: Final = 4
 _SIGNED_QUERY = re.compile(
     r"\?[^\s'\"<>()]*(?:x-amz-|signature=|awsaccesskeyid=)[^\s'\"<>()]*", re.IGNORECASE
 )
@@ -38,15 +42,31 @@ _CONTENT_HASH = re.compile(r"sha256=[0-9a-f]{64}")
 _PATH = re.compile(r"[\w./%~+-]+\.py")
 
 
+class Secret(str):
+    """Text that is secret: its repr, which tracebacks and debuggers show, is redacted."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return REDACTED
+
+
+def hide(value: T) -> T:
+    """Return a text as `Secret`, and any other value unchanged."""
+    return Secret(value) if isinstance(value, str) else value  # type: ignore[return-value]
+
+
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Remove tokens, user info and the queries of pre-signed URLs from a text.
 
     Args:
         text: Text for a log or an error message.
-        secrets: Tokens in use. Any other token is recognized by its form.
+        secrets: Secrets in use. Any other token is recognized by its form.
     """
     for secret in secrets:
-        text = text.replace(secret, REDACTED)
+        # Replacing each "a" of a message would not hide the password "a".
+        if len(secret) >= _MIN_SECRET:
+            text = text.replace(secret, REDACTED)
     text = _SIGNED_QUERY.sub(f"?{REDACTED}", text)
     text = _SIGNED_FIELD.sub(rf"\1{REDACTED}", text)
     text = _SECRET_PROPERTY.sub(rf"\1{REDACTED}", text)

@@ -9,7 +9,7 @@ import tenacity
 
 from synapse_workflows.client.core import config, flows, http_errors, http_request, log, transport
 from synapse_workflows.client.core.cache import Cache
-from synapse_workflows.client.core.credentials import Token
+from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.events import Event, Listener
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
 from synapse_workflows.client.core.http_request import SESSION_AUTH, Endpoints, HttpRequest
@@ -34,7 +34,7 @@ class Session:
     Args:
         endpoints: Base URLs by name: ``repoEndpoint``, ``authEndpoint``, ``fileHandleEndpoint``,
             ``portalEndpoint``. A missing endpoint defaults to production.
-        credentials: Token of the user; None for anonymous requests.
+        credentials: Credentials of the user; None for anonymous requests.
         requests_session: Session of requests used for all calls; created if None.
         config_path: Path of the configuration file. The file is read when a setting is needed.
         cache_root: Directory of the local file cache; ``~/.synapseCache`` if None.
@@ -52,7 +52,7 @@ class Session:
         self,
         *,
         endpoints: Mapping[str, str] = PRODUCTION_ENDPOINTS,
-        credentials: Token | None = None,
+        credentials: Credentials | None = None,
         requests_session: "requests.Session | None" = None,
         config_path: str = config.DEFAULT_PATH,
         cache_root: str | None = None,
@@ -180,9 +180,9 @@ class Session:
             params: Query parameters.
             json: Body to serialize as JSON.
             data: Encoded body, instead of `json`.
-            headers: Headers that replace the default ones. Only Authorization is added.
-            auth: A `Token`, None for an anonymous request, or any ``auth`` of requests. Defaults
-                to the credentials of the session, which are sent to its endpoints only.
+            headers: Headers that replace the default ones. Only credentials are added.
+            auth: `Credentials`, None for an anonymous request, or any ``auth`` of requests.
+                Defaults to the credentials of the session, which are sent to its endpoints only.
             repeatable: Whether executing the call twice is harmless; see `Call`.
             stream: Whether to leave the body unread. The caller has to close ``reply.response``.
             timeout: Seconds, or (seconds to connect, seconds between reads).
@@ -251,8 +251,9 @@ class Session:
             next_call = page.next_call
 
     def secrets(self, auth: Any = SESSION_AUTH) -> tuple[str, ...]:
-        """Return the tokens that must not appear in logs and errors."""
-        return tuple(one.secret for one in (self.credentials, auth) if isinstance(one, Token))
+        """Return the secrets that must not appear in logs and errors."""
+        used = (self.credentials, auth)
+        return tuple(one.secret for one in used if isinstance(one, Credentials))
 
     def close(self) -> None:
         """Close connections and resources; a requests session that was passed in stays open."""
@@ -273,7 +274,7 @@ class Session:
         return f"{type(self).__name__}({self.repoEndpoint}, username={self.username})"
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickled client must not contain a token. The unpickled client has to log in again.
+        # A pickled client must not contain a secret. The unpickled client has to log in again.
         not_pickled = {"_requests", "_listeners", "_resources", "_lock", "logger"}
         state = {key: value for key, value in self.__dict__.items() if key not in not_pickled}
         return state | {"credentials": None}

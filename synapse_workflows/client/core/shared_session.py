@@ -11,7 +11,7 @@ import httpx2
 
 from synapse_workflows.client.core import http_headers
 from synapse_workflows.client.core.async_session import AsyncSession
-from synapse_workflows.client.core.credentials import Token
+from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.http_request import Endpoints
 
 #: Maximum number of connections of one client; further requests wait for a free connection.
@@ -26,7 +26,7 @@ class _Client:
     sessions: int = 0
 
 
-_Clients = dict[tuple[Endpoints, Token], _Client]
+_Clients = dict[tuple[Endpoints, Credentials], _Client]
 #: Clients of each event loop. The connections of a client belong to one loop.
 _clients: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients]] = WeakKeyDictionary()
 
@@ -36,11 +36,11 @@ class SharedSession(AsyncSession):
 
     A client of its own for each session would cost 19 ms for the TLS settings, 0.9 MB and a
     connection. The client is closed with its last session. Sessions with other endpoints or
-    another token never share a client. Created by `open`.
+    other credentials never share a client. Created by `open`.
     """
 
     def __init__(
-        self, endpoints: Endpoints, credentials: Token, clients: _Clients, **options: Any
+        self, endpoints: Endpoints, credentials: Credentials, clients: _Clients, **options: Any
     ) -> None:
         self._clients = clients
         self._identity = endpoints, credentials
@@ -50,12 +50,12 @@ class SharedSession(AsyncSession):
         self._is_open = True
 
     @classmethod
-    async def open(cls, endpoints: Endpoints, credentials: Token, **options: Any) -> Self:
+    async def open(cls, endpoints: Endpoints, credentials: Credentials, **options: Any) -> Self:
         """Create a session, and the HTTP client if no other session uses it.
 
         Args:
             endpoints: Base URLs of Synapse.
-            credentials: Token of the user.
+            credentials: Credentials of the user.
             options: Arguments `retry` and `timeout` of `AsyncSession`.
         """
         clients = _clients.setdefault(asyncio.get_running_loop(), {})

@@ -45,8 +45,8 @@ class MemoryKeyring(KeyringBackend):
 def home(tmp_path, monkeypatch):
     """An empty home directory, without environment variables of Synapse."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("SYNAPSE_AUTH_TOKEN", "SYNAPSE_TOKEN_AWS_SSM_PARAMETER_NAME"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("AUTH_TOKEN", "PROFILE", "TOKEN_AWS_SSM_PARAMETER_NAME"):
+        monkeypatch.delenv(f"SYNAPSE_{name}", raising=False)
     return tmp_path
 
 

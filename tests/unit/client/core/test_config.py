@@ -27,18 +27,34 @@ def test_all_settings_are_read(path):
         "[transfer]\nmax_threads = 12\nuse_boto_sts = TRUE\n[debug]\n[sftp://host]\nusername=x\n"
     )
     found = load(path)
-    assert found.login == {"username": "alice", "authtoken": "a%b$c;d"}
+    assert found.profiles == {"default": {"username": "alice", "authtoken": "a%b$c;d"}}
+    assert "a%b$c;d" not in repr(found)
     assert found.cache_location == "~/c"
     assert found.endpoints == {"repoendpoint": "https://r"}
     assert (found.max_threads, found.use_boto_sts, found.debug) == (12, True, True)
     assert config.read_file(path).get("sftp://host", "username") == "x"
 
 
-def test_login_section_of_current_clients_is_read(path):
-    path.write_text("[default]\nusername = bob\nauthtoken = t\n")
-    assert load(path).login["username"] == "bob"
-    path.write_text("[default]\nusername = bob\n[authentication]\nusername = alice\n")
-    assert load(path).login["username"] == "alice"
+def test_default_section_precedes_the_older_one_unless_it_is_empty(path):
+    older = "[authentication]\nusername = alice\n"
+    for text, expected in (
+        ("[default]\nusername = bob\n", "bob"),
+        (f"{older}[default]\nusername = bob\n", "bob"),
+        (f"{older}[default]\n", "alice"),
+    ):
+        path.write_text(text)
+        assert load(path).profiles["default"]["username"] == expected
+
+
+def test_profiles_are_read_by_name(path):
+    path.write_text(
+        "[profile bob]\nusername = bob\n[profile  two words ]\nusername = two\n[profiles]\nx=1\n"
+    )
+    profiles = load(path).profiles
+    assert {name: one["username"] for name, one in profiles.items()} == {
+        "bob": "bob",
+        "two words": "two",
+    }
 
 
 def test_byte_order_mark_is_accepted(path):

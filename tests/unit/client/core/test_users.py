@@ -134,11 +134,24 @@ def test_session_token_is_used_for_the_profile(syn, http):
     assert http.calls[0].request.headers["Authorization"] == f"Bearer {token}"
     syn.getUserProfile(5)
     assert response.call_count == 2
+
+
+def test_session_token_of_an_older_service_is_sent_in_its_header(syn, http):
+    profile(http, "5")
+    with pytest.warns(DeprecationWarning, match="sessionToken"):
+        assert syn.getUserProfile(5, sessionToken="0b1c-session")["ownerId"] == "5"
+    headers = http.calls[0].request.headers
+    assert headers["sessionToken"] == "0b1c-session"
+    assert "Authorization" not in headers
+
+
+def test_ignored_session_token_raises(syn, http):
+    http.get(f"{REPO}/userProfile/", json={"ownerId": "273950", "userName": "anonymous"})
     with (
         pytest.warns(DeprecationWarning, match="sessionToken"),
-        pytest.raises(SynapseAuthenticationError, match="session token"),
+        pytest.raises(SynapseAuthenticationError, match=r"a session token .*ignores it"),
     ):
-        syn.getUserProfile(5, sessionToken="0b1c-session")
+        syn.getUserProfile(sessionToken="0b1c-session")
 
 
 @pytest.mark.parametrize(
