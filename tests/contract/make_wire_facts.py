@@ -23,6 +23,11 @@ NEWER = {"EntityType": ["recordset", "searchindex"]}
 #: Routes of the service that the contract does not list.
 ADDED = {
     "GET /repo/v1/asynchronous/job/{jobId}/cancel": [None, None, [200]],
+    "POST /file/v1/file/multipart/copy": [
+        "file.MultipartUploadCopyRequest",
+        "file.MultipartUploadStatus",
+        [201],
+    ],
     "PUT /repo/v1/message/status": ["message.MessageStatus", None, [200]],
     "PUT /repo/v1/team/{id}/member/{principalId}/permission": [None, None, [204]],
 }

@@ -175,11 +175,7 @@ def test_force_restart_of_completed_upload_keeps_file(alice):
         ({"fileName": None}, 400, "fileName"),
         ({"fileName": ""}, 400, "fileName"),
         ({"storageLocationId": 77}, 404, "77"),
-        (
-            {"concreteType": "org.sagebionetworks.repo.model.file.MultipartUploadCopyRequest"},
-            400,
-            "MultipartUploadCopyRequest",
-        ),
+        ({"concreteType": "org.example.Request"}, 400, "org.example.Request"),
     ],
 )
 def test_invalid_request_is_rejected(alice, changes, status, words):

@@ -7,6 +7,7 @@ validated strictly: a property that is missing in the table is an error of the s
 """
 
 import json
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -16,6 +17,8 @@ BASES = ("/repo/v1", "/file/v1", "/auth/v1")
 #: The response while an asynchronous job is being processed.
 JOB_STATUS = "asynch.AsynchronousJobStatus"
 ACCEPTED, BAD_REQUEST = 202, 400
+#: Start of a URL; external files have URLs of any scheme.
+URL = re.compile(rb"[a-z0-9+.-]+://?")
 #: HTTP statuses of the service for unknown routes.
 NO_SUCH_ROUTE = frozenset({404, 405})
 
@@ -91,7 +94,7 @@ class Recorder:
         if route.request is not None:
             self._check_body(f"request of {where}", route.request, request, lenient=True)
         if route.response == "redirect":
-            if status == min(route.statuses) and not response.startswith(b"http"):
+            if status == min(route.statuses) and not URL.match(response):
                 self.problems.append(f"response of {where}: not a URL: {response[:80]!r}")
         else:
             expected_type = JOB_STATUS if status == ACCEPTED else route.response

@@ -11,6 +11,7 @@ a URL from these parameters:
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -51,13 +52,13 @@ class SignedRequest:
         method: GET or PUT.
         path: Decoded path below the root of the service.
         query: Query string.
-        content_type: Content-Type header; None if the header is missing.
+        headers: Headers, with names in lower case.
     """
 
     method: str
     path: str
     query: str
-    content_type: str | None = None
+    headers: Mapping[str, str]
 
 
 def create_download_url(service: Service, handle_id: int) -> str:
@@ -67,7 +68,7 @@ def create_download_url(service: Service, handle_id: int) -> str:
 
 
 def create_upload_url(
-    service: Service, upload_id: int, number: int, content_type: str | None
+    service: Service, upload_id: int, number: int, headers: Mapping[str, str]
 ) -> str:
     """Return a URL that uploads one part.
 
@@ -75,31 +76,37 @@ def create_upload_url(
         service: The service.
         upload_id: ID of the upload.
         number: Part number, from 1.
-        content_type: If set, the PUT must have this Content-Type.
+        headers: Headers that the PUT must have.
     """
     path = f"{STORAGE}/upload/{upload_id}/{number}"
-    return _create_url(service, "PUT", path, service.settings.upload_url_seconds, content_type)
+    return _create_url(service, "PUT", path, service.settings.upload_url_seconds, headers)
 
 
 def _create_url(
-    service: Service, method: str, path: str, seconds: int, content_type: str | None = None
+    service: Service,
+    method: str,
+    path: str,
+    seconds: int,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     now = datetime.fromtimestamp(service.now() // 1000, tz=UTC)
+    signed_headers = {name.lower(): value for name, value in headers.items()}
     query = [
         ("X-Amz-Algorithm", _ALGORITHM),
         ("X-Amz-Date", now.strftime(_DATE_FORMAT)),
         ("X-Amz-Expires", str(seconds)),
-        ("X-Amz-SignedHeaders", "host" if content_type is None else "content-type;host"),
+        ("X-Amz-SignedHeaders", ";".join(sorted({*signed_headers, "host"}))),
     ]
-    text = _build_string_to_sign(method, path, query, content_type)
+    text = _build_string_to_sign(method, path, query, signed_headers)
     query.append((_SIGNATURE_PARAMETER, service.signer.sign(_KEY_PURPOSE, text)))
     return f"{service.settings.base_url}{path}?{urlencode(query)}"
 
 
 def _build_string_to_sign(
-    method: str, path: str, query: list[tuple[str, str]], content_type: str | None
+    method: str, path: str, query: list[tuple[str, str]], headers: Mapping[str, str]
 ) -> str:
-    return "\n".join([method, path, urlencode(sorted(query)), content_type or ""])
+    lines = [f"{name}:{value}" for name, value in sorted(headers.items())]
+    return "\n".join([method, path, urlencode(sorted(query)), *lines])
 
 
 def verify(service: Service, request: SignedRequest) -> None:
@@ -111,13 +118,9 @@ def verify(service: Service, request: SignedRequest) -> None:
     query = parse_qsl(request.query, keep_blank_values=True)
     fields = dict(query)
     signed_query = [(name, value) for name, value in query if name != _SIGNATURE_PARAMETER]
-    has_content_type = "content-type" in fields.get("X-Amz-SignedHeaders", "").split(";")
-    text = _build_string_to_sign(
-        request.method,
-        request.path,
-        signed_query,
-        request.content_type if has_content_type else None,
-    )
+    signed_headers = set(fields.get("X-Amz-SignedHeaders", "").split(";")) - {"host"}
+    headers = {name: request.headers.get(name, "") for name in signed_headers}
+    text = _build_string_to_sign(request.method, request.path, signed_query, headers)
     signature = fields.get(_SIGNATURE_PARAMETER)
     if signature is None:
         raise PresignedUrlError("AccessDenied", "The URL is not signed.")

@@ -21,7 +21,7 @@ from synapse_workflows.local.domain import file_handles, multipart
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.storage import storage_locations
-from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.storage.blobs import BlobStore, FileWriter, StoredFile
 from synapse_workflows.local.storage.file_models import Blob, Part, Segment, Upload
 
@@ -43,6 +43,32 @@ def get_part_size(session: Session, upload_id: int) -> int:
 def _get_upload(session: Session, upload_id: int) -> Upload:
     message = f"Multi-part upload {upload_id} does not exist"
     return get_or_404(session, Upload, upload_id, message)
+
+
+@dataclass(frozen=True)
+class CopySource:
+    """The bytes of a part to copy: offsets of the first and the last byte in a file."""
+
+    handle_id: int
+    files: tuple[StoredFile, ...]
+    first: int
+    last: int
+
+
+def get_copy_source(session: Session, upload_id: int, number: int) -> CopySource:
+    """Return what a part of an upload copies.
+
+    Raises:
+        NotFound: No such upload, the upload copies no file, or the file handle was deleted.
+    """
+    upload = _get_upload(session, upload_id)
+    if "source_id" not in upload.request:
+        raise NotFound(f"Multi-part upload {upload_id} copies no file")
+    source = file_handles.get_handle(session, upload.request["source_id"])
+    first, last = multipart.get_part_range(upload, number)
+    return CopySource(
+        source.id, tuple(file_handles.list_stored_files(session, source)), first, last
+    )
 
 
 def record_part(session: Session, upload_id: int, number: int, writer: FileWriter) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
+from synapse_workflows.constants import MULTIPART_UPLOAD_COPY_REQUEST
 from synapse_workflows.local.domain import (
     file_associations,
     file_handles,
@@ -86,6 +87,26 @@ def start_upload(
     with request.write_transaction("view", "modify") as tx:
         status, unused = multipart.start(
             tx.session, tx.caller, request.json_object(), force_restart=force_restart
+        )
+    request.service.blobs.delete(unused)
+    return created_response(status)
+
+
+@router.post("/file/multipart/copy")
+def start_copy(
+    request: JsonRequest, force_restart: Annotated[bool, Query(alias="forceRestart")] = False
+) -> ApiResponse:
+    """Start a multipart copy of a file to a storage location of the caller, or resume it.
+
+    Source: POST /file/v1/file/multipart/copy
+    """
+    with request.write_transaction("view", "modify") as tx:
+        status, unused = multipart.start(
+            tx.session,
+            tx.caller,
+            request.json_object(),
+            default_type=MULTIPART_UPLOAD_COPY_REQUEST,
+            force_restart=force_restart,
         )
     request.service.blobs.delete(unused)
     return created_response(status)

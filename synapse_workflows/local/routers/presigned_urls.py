@@ -4,7 +4,7 @@ The routes need no Synapse credentials and return errors in the XML format of S3
 """
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, Final
@@ -19,11 +19,12 @@ from starlette.requests import ClientDisconnect
 
 from synapse_workflows.constants import MiB
 from synapse_workflows.local.domain import file_handles, presigned_urls, upload_parts
+from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.presigned_urls import PresignedUrlError, SignedRequest
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import InsufficientStorage, NotFound
 from synapse_workflows.local.routers.dependencies import get_service
-from synapse_workflows.local.storage.blobs import FileWriter
+from synapse_workflows.local.storage.blobs import FileWriter, StoredFile
 from synapse_workflows.local.storage.disk_space import is_disk_full
 from synapse_workflows.local.storage.file_models import FileHandle
 
@@ -81,7 +82,7 @@ def _to_signed_request(request: Request) -> SignedRequest:
         method=request.method,
         path=request.url.path,
         query=request.url.query,
-        content_type=request.headers.get("content-type"),
+        headers=request.headers,
     )
 
 
@@ -105,13 +106,7 @@ def download_file(request: Request, handle_id: int) -> Response:
     with service.database.read_transaction() as session:
         handle = file_handles.get_handle(session, handle_id)
         files = file_handles.list_stored_files(session, handle)
-    if (lost := service.blobs.find_incomplete(files)) is not None:
-        raise PresignedUrlError(
-            "NoSuchKey",
-            f"The content of file handle {handle_id} is lost: {lost.name} of the data directory "
-            "is missing or incomplete. Restore it from a backup.",
-            HTTPStatus.GONE,
-        )
+    _check_complete(service, handle_id, files)
     size = handle.content_size or 0
     headers = _build_headers(handle)
     byte_range = parse_byte_range(request.headers.get("range"), size)
@@ -123,6 +118,16 @@ def download_file(request: Request, handle_id: int) -> Response:
     headers["Content-Length"] = str(last - first + 1)
     body = service.blobs.read(files, first, last)
     return StreamingResponse(body, status, headers, media_type=None)
+
+
+def _check_complete(service: Service, handle_id: int, files: Sequence[StoredFile]) -> None:
+    if (lost := service.blobs.find_incomplete(files)) is not None:
+        raise PresignedUrlError(
+            "NoSuchKey",
+            f"The content of file handle {handle_id} is lost: {lost.name} of the data directory "
+            "is missing or incomplete. Restore it from a backup.",
+            HTTPStatus.GONE,
+        )
 
 
 def parse_byte_range(header: str | None, size: int) -> tuple[int, int] | None:
@@ -169,17 +174,37 @@ def _build_headers(handle: FileHandle) -> dict[str, str]:
 
 @router.put("/upload/{upload_id}/{number}")
 async def upload_part(request: Request, upload_id: int, number: int) -> Response:
-    """Store the content of one part. An incomplete part is discarded.
+    """Store the content of one part, or copy it. An incomplete part is discarded.
 
     Source: PUT of a pre-signed URL of
     POST /file/v1/file/multipart/{uploadId}/presigned/url/batch
     """
     service = get_service(request)
+    if "x-amz-copy-source" in request.headers:
+        await _drain(request)  # the body is empty
+        return await to_thread.run_sync(_copy_part, service, upload_id, number)
     limit = await to_thread.run_sync(_get_part_size, service, upload_id)
     with service.blobs.create() as writer:
         await _receive(request, writer, limit)
         await to_thread.run_sync(_record_part, service, upload_id, number, writer)
         return Response(headers={"ETag": f'"{writer.md5}"'})
+
+
+def _copy_part(service: Service, upload_id: int, number: int) -> Response:
+    with service.database.read_transaction() as session:
+        source = upload_parts.get_copy_source(session, upload_id, number)
+    _check_complete(service, source.handle_id, source.files)
+    with service.blobs.create() as writer:
+        for chunk in service.blobs.read(source.files, source.first, source.last):
+            writer.write(chunk)
+        _record_part(service, upload_id, number, writer)
+        modified = to_iso(service.now())
+        text = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            f"<CopyPartResult><LastModified>{modified}</LastModified>"
+            f"<ETag>&quot;{writer.md5}&quot;</ETag></CopyPartResult>"
+        )
+        return Response(text, media_type="application/xml")
 
 
 def _get_part_size(service: Service, upload_id: int) -> int:

@@ -6,10 +6,11 @@ from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy.orm import Session
 
-from synapse_workflows.constants import EXTERNAL_OBJECT_STORE_FILE_HANDLE, PROXY_FILE_HANDLE
+from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, PROXY_FILE_HANDLE
 from synapse_workflows.local.domain import presigned_urls
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.storage import storage_locations
+from synapse_workflows.local.domain.storage.destinations import AWS_ENDPOINT
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.file_models import FileHandle
 
@@ -19,15 +20,15 @@ def find_url(service: Service, session: Session, handle: FileHandle) -> str | No
 
     Returns:
         A pre-signed URL of a stored file, the URL of an external file, or a signed URL of a proxy;
-        None for objects of external object stores, which need credentials of the store.
+        None for an object of a bucket that the service cannot access.
     """
     if handle.blob_id is not None:
         return presigned_urls.create_download_url(service, handle.id)
-    if handle.concrete_type == EXTERNAL_OBJECT_STORE_FILE_HANDLE:
-        return None
+    if handle.concrete_type == EXTERNAL_FILE_HANDLE:
+        return str(handle.location["externalURL"])
     if handle.concrete_type == PROXY_FILE_HANDLE:
         return _build_proxy_url(service, session, handle)
-    return str(handle.location["externalURL"])
+    return None
 
 
 def get_url(service: Service, session: Session, handle: FileHandle) -> str:
@@ -38,10 +39,12 @@ def get_url(service: Service, session: Session, handle: FileHandle) -> str:
     """
     url = find_url(service, session, handle)
     if url is None:
+        location = handle.location
         raise BadRequest(
-            f"FileHandle {handle.id} has no URL: read the object {handle.location.get('fileKey')} "
-            f"of the bucket {handle.location.get('bucket')} at "
-            f"{handle.location.get('endpointUrl')} with your own credentials."
+            f"FileHandle {handle.id} has no URL, because the service has no access to the bucket. "
+            f"Read the object {location.get('fileKey') or location.get('key')} of the bucket "
+            f"{location.get('bucket') or location.get('bucketName')} at "
+            f"{location.get('endpointUrl') or AWS_ENDPOINT} with your own credentials."
         )
     return url
 
