@@ -10,7 +10,9 @@ from uuid import uuid4
 import pytest
 
 from synapse_workflows import File, Folder, Project
+from synapse_workflows.client.core import sts_tokens
 from synapse_workflows.client.errors import (
+    SynapseAuthenticationError,
     SynapseConfigError,
     SynapseConnectionError,
     SynapseDownloadError,
@@ -260,9 +262,8 @@ def test_interrupted_upload_leaves_no_parts(
 
 
 @pytest.fixture
-def sts_client(client_with, s3_service, monkeypatch):
+def sts_client(client_with):
     """A client of alice that transfers files with STS tokens."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_service.endpoint.url)
     return client_with("[transfer]\nuse_boto_sts = true\n")
 
 
@@ -309,28 +310,42 @@ def test_other_users_read_with_their_own_tokens(
         bob.get_sts_storage_token(sts_folder, "read_write")
 
 
-def test_boto_session_is_refreshed_and_ends_with_the_login(sts_client, sts_folder, bucket):
-    session = s3_clients.create_sts_session(sts_client, sts_folder.id, "read_write")
-    credentials = session.get_credentials()
-    first = credentials.get_frozen_credentials()
-    session.client("s3").put_object(Bucket=bucket, Key="base/x", Body=b"x")
+def test_credentials_are_replaced_in_time_and_end_with_the_login(sts_client, sts_folder, bucket):
+    client = s3_clients.get_sts_client(sts_client, sts_folder.id, "read_write", None)
+    credentials = client._request_signer._credentials
+    first = credentials.get_frozen_credentials().token
+    client.put_object(Bucket=bucket, Key="base/x", Body=b"x")
     credentials._expiry_time = credentials._time_fetcher()
-    s3_clients.sts_tokens.discard_sts_tokens(sts_client)
-    assert credentials.get_frozen_credentials().token != first.token
+    sts_tokens.discard_sts_tokens(sts_client)
+    client.put_object(Bucket=bucket, Key="base/x", Body=b"x")
+    assert credentials.get_frozen_credentials().token != first
     sts_client.logout()
     credentials._expiry_time = credentials._time_fetcher()
-    with pytest.raises(Exception, match="login of the client changed"):
-        credentials.get_frozen_credentials()
+    with pytest.raises(SynapseAuthenticationError, match="login of the client changed"):
+        client.put_object(Bucket=bucket, Key="base/x", Body=b"x")
 
 
 def test_tokens_are_limited_to_the_prefix(sts_client, sts_folder, bucket):
-    session = s3_clients.create_sts_session(sts_client, sts_folder.id, "read_write")
-    target = StoredObject(session.client("s3"), bucket, "elsewhere/x")
+    client = s3_clients.get_sts_client(sts_client, sts_folder.id, "read_write", None)
+    target = StoredObject(client, bucket, "elsewhere/x")
     with (
         pytest.raises(SynapseForbiddenError),
         object_store.raising_storage_errors("PUT", target),
     ):
         target.client.put_object(Bucket=bucket, Key=target.key, Body=b"x")
+
+
+def test_object_without_file_handle_is_deleted(
+    sts_client, sts_folder, client_with, s3_service, admin, bucket, make_bytes
+):
+    """Only the creator of the storage location may create file handles."""
+    sts_client.setPermissions(sts_folder.parentId, s3_service.service.owner_id("bob"),
+                              accessType=["READ", "DOWNLOAD", "CREATE", "UPDATE", "DELETE"],
+                              warn_if_inherits=False)  # fmt: skip
+    bob = client_with("[transfer]\nuse_boto_sts = true\n", user="bob")
+    with pytest.raises(SynapseForbiddenError, match="Only the creator of the storage location"):
+        bob.uploadFileHandle(make_bytes(10), sts_folder)
+    assert keys(admin, bucket) == []
 
 
 def test_client_without_sts_uploads_through_synapse(

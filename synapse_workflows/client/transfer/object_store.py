@@ -86,20 +86,26 @@ def upload_object(
         use_threads=syn.multi_threaded,
         preferred_transfer_client="classic",
     )
-    name = source.path.name
     extra = {"ContentType": content_type} if content_type else {}
-    with (
-        progress.show_progress(syn, f"Uploading {name}", f"Uploaded {name}", source.size) as shown,
-        raising_storage_errors("PUT", target),
-    ):
-        target.client.upload_file(
-            str(source.path),
-            **target.parameters,
-            ExtraArgs={**extra, **(settings or {})},
-            Config=config,
-            Callback=shown.advance,
-        )
-    _verify_upload(syn, source, target)
+    name = source.path.name
+    try:
+        with (
+            progress.show_progress(
+                syn, f"Uploading {name}", f"Uploaded {name}", source.size
+            ) as shown,
+            raising_storage_errors("PUT", target),
+        ):
+            target.client.upload_file(
+                str(source.path),
+                **target.parameters,
+                ExtraArgs={**extra, **(settings or {})},
+                Config=config,
+                Callback=shown.advance,
+            )
+        _verify_upload(target, source)
+    except (KeyboardInterrupt, SynapseUploadFailedException):
+        delete_object(syn, target)
+        raise
 
 
 def owner_access(endpoint_url: str | None) -> dict[str, str]:
@@ -183,7 +189,7 @@ def _convert_error(error: BaseException, call: str) -> Exception:
         return SynapseConfigError(f"{call}: {reason}\n{_CREDENTIALS_ADVICE}")
     if isinstance(error, botocore_errors.ConnectTimeoutError | botocore_errors.ReadTimeoutError):
         return SynapseTimeoutError(f"{call}: {reason}")
-    if isinstance(error, botocore_errors.HTTPClientError):
+    if isinstance(error, botocore_errors.ConnectionError | botocore_errors.HTTPClientError):
         return SynapseConnectionError(f"{call}: {reason}")
     return SynapseTransferError(f"{call}: {reason}")
 
@@ -203,17 +209,9 @@ def _convert_response(response: Mapping[str, Any], call: str) -> SynapseHTTPErro
     )
 
 
-def _verify_upload(syn: Session, source: UploadSource, target: StoredObject) -> None:
+def _verify_upload(target: StoredObject, source: UploadSource) -> None:
     """Check that the file did not change, and that the object has its size."""
-    try:
-        source.require_unchanged()
-        _require_size(target, source)
-    except SynapseUploadFailedException:
-        delete_object(syn, target)
-        raise
-
-
-def _require_size(target: StoredObject, source: UploadSource) -> None:
+    source.require_unchanged()
     with raising_storage_errors("HEAD", target):
         found = target.client.head_object(**target.parameters)["ContentLength"]
     if found != source.size:

@@ -66,32 +66,32 @@ def get_sts_client(
         SynapseForbiddenError: The caller lacks the permissions.
     """
     key = ("sts", syn.repoEndpoint, syn.credentials, entity_id, permission, endpoint_url)
-    return _get_client(
-        syn,
-        key,
-        lambda: _create_client(syn, create_sts_session(syn, entity_id, permission), endpoint_url),
-    )
+
+    def create() -> Any:
+        token = sts_tokens.get_sts_token(syn, entity_id, permission, _REFRESH_LIFE)
+        session = create_sts_session(syn, entity_id, permission, token)
+        # A local service says at which server its tokens are valid.
+        return _create_client(syn, session, token.body.get("endpointUrl") or endpoint_url)
+
+    return _get_client(syn, key, create)
 
 
-def create_sts_session(syn: Session, entity_id: str, permission: StsPermission) -> Any:
+def create_sts_session(
+    syn: Session, entity_id: str, permission: StsPermission, token: StsToken
+) -> Any:
     """Create a boto3 session whose credentials are STS tokens, which are replaced in time.
 
     Args:
         syn: Session that requests STS tokens, as long as the boto3 session is used.
         entity_id: ID of the folder or file.
         permission: ``read_only`` or ``read_write``.
+        token: The first token.
 
     Returns:
         A `boto3.Session`.
 
     Raises:
         SynapseConfigError: boto3 is not installed.
-        SynapseBadRequestError: The entity has no STS-enabled storage location, or its storage does
-            not allow this permission.
-        SynapseForbiddenError: The caller lacks the permissions.
-
-    Source:
-        GET /entity/{id}/sts
     """
     boto3 = require_boto3()
     from botocore.credentials import RefreshableCredentials
@@ -107,13 +107,12 @@ def create_sts_session(syn: Session, entity_id: str, permission: StsPermission) 
             )
         return _to_metadata(sts_tokens.get_sts_token(syn, entity_id, permission, _REFRESH_LIFE))
 
-    first = sts_tokens.get_sts_token(syn, entity_id, permission, _REFRESH_LIFE)
     botocore_session = BotocoreSession()
     botocore_session._credentials = RefreshableCredentials.create_from_metadata(  # noqa: SLF001 - there is no public way
-        _to_metadata(first),
+        _to_metadata(token),
         refresh_using=refresh,
         method="synapse-sts",
-        **_refresh_timeouts(first),
+        **_refresh_timeouts(token),
     )
     return boto3.Session(botocore_session=botocore_session)
 
