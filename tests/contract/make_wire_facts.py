@@ -20,6 +20,8 @@ from typing import Any
 PREFIXES = {"e.": "org.sagebionetworks.evaluation.model.", "": "org.sagebionetworks.repo.model."}
 #: Enum values that clients newer than the contract (October 2024) send.
 NEWER = {"EntityType": ["recordset", "searchindex"]}
+#: Properties that the local service adds: the S3 server of credentials. In Synapse, it is AWS.
+EXTENSIONS = {"org.sagebionetworks.repo.model.sts.StsCredentials": {"endpointUrl": "string"}}
 #: Routes of the service that the contract does not list.
 ADDED = {
     "GET /repo/v1/asynchronous/job/{jobId}/cancel": [None, None, [200]],
@@ -103,7 +105,7 @@ class Types:
         if self.registry.bases(name) or "concreteType" in own:
             found.pop("concreteType!", None)
             found["concreteType"] = "self"
-        return found
+        return found | EXTENSIONS.get(name, {})
 
     def _spec(self, spec: dict[str, Any], owner: str) -> Any:
         """Convert the specification of one property, item or value."""

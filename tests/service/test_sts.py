@@ -1,55 +1,37 @@
-"""Tests of the rights to temporary credentials. A recording issuer stands for the S3 server."""
+"""Tests of temporary credentials: the rights that they need, and their scope."""
+
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import requests
+from botocore.exceptions import ClientError
+from support import s3_service as s3_support
 from support.entity_api import REPO, Author
-from support.file_api import RestService, assert_error, ok
+from support.file_api import Clock, RestService, assert_error, ok
 from support.storage_api import (
     EXTERNAL_S3,
     EXTERNAL_STS,
     SYNAPSE_STS,
     create_location,
+    destination,
     set_locations,
 )
 
 from synapse_workflows.constants import StsPermission
-from synapse_workflows.local import asgi_adapter
-from synapse_workflows.local.app import create_app
-from synapse_workflows.local.settings import Settings
+from synapse_workflows.local.s3.credentials import TemporaryCredentials
 
 READ = ["READ", "DOWNLOAD"]
 WRITE = [*READ, "UPDATE", "CREATE", "DELETE"]
 
 
-class RecordingIssuer:
-    """An issuer of credentials that remembers its requests."""
-
-    def __init__(self):
-        self.requests = []
-
-    def issue(self, bucket, base_key, permission, user):
-        self.requests.append((bucket, base_key, permission, user))
-        return {
-            "accessKeyId": "key",
-            "secretAccessKey": "secret",
-            "sessionToken": "session",
-            "expiration": "2026-03-04T17:06:07.890Z",
-        }
-
-
 @pytest.fixture(scope="module")
-def issuer():
-    return RecordingIssuer()
-
-
-@pytest.fixture(scope="module")
-def sts_service(tmp_path_factory, recording, issuer):
-    """A service with an issuer of credentials."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("sts"), base_url=asgi_adapter.BASE_URL)
-    app = create_app(settings, issuer)
-    tokens = {user.user_name: user.token for user in app.state.service.users}
-    with asgi_adapter.create_session(recording(app)) as session:
-        yield RestService(session, asgi_adapter.BASE_URL, tokens, settings.clock)
-    app.state.service.close()
+def sts_service(s3_service):
+    """A service with an S3 server."""
+    service = s3_service.service
+    base_url = service.endpoints["repoEndpoint"].removesuffix(REPO)
+    tokens = {name: service.token(name) for name in ("alice", "bob")}
+    with requests.Session() as session:
+        yield RestService(session, base_url, tokens, Clock())
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +47,29 @@ def bob(sts_service):
 @pytest.fixture(scope="module")
 def project(alice):
     return alice.new_project()["id"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bucket(s3_service):
+    s3_service.store.create_bucket("a-bucket")
+
+
+def create_client(token):
+    """Return an S3 client with the credentials of a response."""
+    return s3_support.create_client(
+        token["endpointUrl"],
+        TemporaryCredentials(
+            access_key_id=token["accessKeyId"],
+            secret_access_key=token["secretAccessKey"],
+            session_token=token["sessionToken"],
+            expiration=datetime.fromisoformat(token["expiration"]),
+        ),
+    )
+
+
+def assert_denied(call, **arguments):
+    with pytest.raises(ClientError, match="AccessDenied"):
+        call(**arguments)
 
 
 def new_sts_folder(user, project, body):
@@ -85,28 +90,37 @@ def get_token(user, entity, permission="read_only"):
 
 @pytest.mark.parametrize("permission", StsPermission)
 def test_credentials_are_for_the_bucket_and_base_key_of_the_folder(
-    alice, external, issuer, permission
+    alice, external, s3_service, permission
 ):
     below = alice.new_folder(external)["id"]
     for entity in (external, below, external.removeprefix("syn")):
-        assert ok(get_token(alice, entity, permission)) == {
-            "bucket": "a-bucket",
-            "baseKey": "data",
-            "accessKeyId": "key",
-            "secretAccessKey": "secret",
-            "sessionToken": "session",
-            "expiration": "2026-03-04T17:06:07.890Z",
-        }
-        assert issuer.requests[-1] == ("a-bucket", "data", permission, alice.id)
+        token = ok(get_token(alice, entity, permission))
+        assert (token["bucket"], token["baseKey"]) == ("a-bucket", "data")
+        lifetime = datetime.fromisoformat(token["expiration"]) - datetime.now(tz=UTC)
+        assert timedelta(hours=11, minutes=50) < lifetime <= timedelta(hours=12)
+    client = create_client(token)
+    if permission is StsPermission.READ_WRITE:
+        client.put_object(Bucket="a-bucket", Key="data/new", Body=b"new")
+        assert s3_service.store.head("a-bucket", "data/new").size == 3
+    else:
+        assert_denied(client.put_object, Bucket="a-bucket", Key="data/new2", Body=b"new")
+    assert "KeyCount" in client.list_objects_v2(Bucket="a-bucket", Prefix="data/")
+    assert_denied(client.list_objects_v2, Bucket="a-bucket", Prefix="dat")
 
 
-def test_location_without_base_key_gives_access_to_its_bucket(alice, project, issuer):
+def test_destination_of_the_folder_names_the_s3_server(alice, external, s3_service):
+    assert destination(alice, external)["endpointUrl"] == s3_service.endpoint.url
+
+
+def test_location_without_base_key_gives_access_to_its_bucket(alice, project, s3_service):
     folder = new_sts_folder(alice, project, {**EXTERNAL_S3, "stsEnabled": True})
-    assert "baseKey" not in ok(get_token(alice, folder))
-    assert issuer.requests[-1] == ("a-bucket", None, "read_only", alice.id)
+    token = ok(get_token(alice, folder))
+    assert "baseKey" not in token
+    s3_service.store.put("a-bucket", "anywhere", b"x")
+    assert create_client(token).get_object(Bucket="a-bucket", Key="anywhere")
 
 
-def test_synapse_storage_is_read_only(alice, project, issuer):
+def test_synapse_storage_is_read_only(alice, project):
     folder = new_sts_folder(alice, project, SYNAPSE_STS)
     token = ok(get_token(alice, folder))
     assert token["bucket"] == "local.synapse.storage"

@@ -34,7 +34,9 @@ def get_upload_destination(request: JsonRequest, entity_id: str) -> ApiResponse:
     """
     with request.read_transaction("view") as tx:
         container = ids.parse_entity_id(entity_id)
-        return ApiResponse(destinations.get_destination(tx.session, tx.caller, container))
+        return ApiResponse(
+            destinations.get_destination(tx.service, tx.session, tx.caller, container)
+        )
 
 
 @router.get("/entity/{entity_id}/uploadDestination/{location_id}")
@@ -48,7 +50,7 @@ def get_upload_destination_of_location(
     with request.read_transaction("view") as tx:
         container = ids.parse_entity_id(entity_id)
         return ApiResponse(
-            destinations.get_destination(tx.session, tx.caller, container, location_id)
+            destinations.get_destination(tx.service, tx.session, tx.caller, container, location_id)
         )
 
 
@@ -60,7 +62,7 @@ def list_upload_destinations(request: JsonRequest, entity_id: str) -> ApiRespons
     """
     with request.read_transaction("view") as tx:
         container = ids.parse_entity_id(entity_id)
-        found = destinations.list_destinations(tx.session, tx.caller, container)
+        found = destinations.list_destinations(tx.service, tx.session, tx.caller, container)
         return ApiResponse({"list": found})
 
 

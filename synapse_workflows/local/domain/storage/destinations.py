@@ -23,11 +23,12 @@ from synapse_workflows.constants import (
 from synapse_workflows.local.domain import access
 from synapse_workflows.local.domain.ids import ROOT
 from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.storage import effective_settings, storage_locations
 from synapse_workflows.local.storage.models import Entity
 from synapse_workflows.local.storage.storage_models import StorageLocation
 
-#: Endpoint of buckets whose storage location has no endpointUrl.
+#: Endpoint of external buckets if the service has no S3 server.
 AWS_ENDPOINT: Final = "https://s3.amazonaws.com"
 
 #: Type of storage location -> type of upload destination.
@@ -44,11 +45,16 @@ _SHARED: Final = ("banner", "baseKey", "bucket", "endpointUrl", "stsEnabled")
 
 
 def get_destination(
-    session: Session, caller: Caller, parent_id: int, location_id: object = None
+    service: Service,
+    session: Session,
+    caller: Caller,
+    parent_id: int,
+    location_id: object = None,
 ) -> dict[str, Any]:
     """Return an UploadDestination of a container.
 
     Args:
+        service: The service.
         session: Database session.
         caller: User of the request; needs READ if the storage location is external.
         parent_id: ID of the container.
@@ -64,10 +70,12 @@ def get_destination(
         location = effective_settings.list_locations(session, parent)[0]
     else:
         location = storage_locations.parse_location(session, location_id)
-    return _serialize(session, caller, parent, location)
+    return _serialize(service, session, caller, parent, location)
 
 
-def list_destinations(session: Session, caller: Caller, parent_id: int) -> list[dict[str, Any]]:
+def list_destinations(
+    service: Service, session: Session, caller: Caller, parent_id: int
+) -> list[dict[str, Any]]:
     """List the UploadDestinations of a container; the first one is the default.
 
     Raises:
@@ -76,7 +84,7 @@ def list_destinations(session: Session, caller: Caller, parent_id: int) -> list[
     """
     parent = access.get_not_trashed(session, parent_id)
     return [
-        _serialize(session, caller, parent, each)
+        _serialize(service, session, caller, parent, each)
         for each in effective_settings.list_locations(session, parent)
     ]
 
@@ -99,7 +107,7 @@ def list_locations(session: Session, parent_id: int) -> list[dict[str, Any]]:
 
 
 def _serialize(
-    session: Session, caller: Caller, parent: Entity, location: StorageLocation
+    service: Service, session: Session, caller: Caller, parent: Entity, location: StorageLocation
 ) -> dict[str, Any]:
     """Serialize a storage location as the UploadDestination of a container."""
     body: dict[str, Any] = {
@@ -109,13 +117,23 @@ def _serialize(
         **{key: location.properties[key] for key in _SHARED if key in location.properties},
     }
     if location.concrete_type == EXTERNAL_S3_LOCATION:
-        body.setdefault("endpointUrl", AWS_ENDPOINT)
+        body.setdefault("endpointUrl", get_endpoint_url(service))
     elif location.concrete_type == EXTERNAL_OBJECT_LOCATION:
         body["keyPrefixUUID"] = str(uuid.uuid4())
     elif location.concrete_type in {EXTERNAL_LOCATION, PROXY_LOCATION}:
         access.require(session, caller, parent.id, AccessType.READ)
         body["url"] = location.properties.get("proxyUrl") or _build_url(session, parent, location)
     return body
+
+
+def get_endpoint_url(service: Service) -> str:
+    """Return the endpoint of external buckets whose storage location has no endpointUrl.
+
+    Raises:
+        ServiceUnavailable: The S3 server did not start.
+    """
+    store = service.object_store
+    return AWS_ENDPOINT if store is None else store.endpoint.url
 
 
 def _build_url(session: Session, parent: Entity, location: StorageLocation) -> str:

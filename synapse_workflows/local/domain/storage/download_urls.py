@@ -10,7 +10,7 @@ from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, PROXY_FILE_HANDLE
 from synapse_workflows.local.domain import presigned_urls
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.storage import storage_locations
-from synapse_workflows.local.domain.storage.destinations import AWS_ENDPOINT
+from synapse_workflows.local.domain.storage.destinations import get_endpoint_url
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.file_models import FileHandle
 
@@ -40,11 +40,12 @@ def get_url(service: Service, session: Session, handle: FileHandle) -> str:
     url = find_url(service, session, handle)
     if url is None:
         location = handle.location
+        endpoint_url = location.get("endpointUrl") or get_endpoint_url(service)
         raise BadRequest(
             f"FileHandle {handle.id} has no URL, because the service has no access to the bucket. "
             f"Read the object {location.get('fileKey') or location.get('key')} of the bucket "
             f"{location.get('bucket') or location.get('bucketName')} at "
-            f"{location.get('endpointUrl') or AWS_ENDPOINT} with your own credentials."
+            f"{endpoint_url} with your own credentials."
         )
     return url
 
