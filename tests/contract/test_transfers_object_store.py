@@ -348,10 +348,11 @@ def test_object_without_file_handle_is_deleted(
     assert keys(admin, bucket) == []
 
 
-def test_client_without_sts_uploads_through_synapse(
-    sts_client, sts_folder, client_with, make_bytes, admin, bucket
+def test_client_without_sts_transfers_through_synapse(
+    sts_client, sts_folder, client_with, make_bytes, bucket
 ):
-    plain = client_with()
-    stored = plain.store(File(str(make_bytes(10)), sts_folder))
+    plain, path = client_with(), make_bytes(10)
+    stored = plain.store(File(str(path), sts_folder))
     assert stored._file_handle["bucketName"] == bucket
-    assert content(admin, bucket, stored._file_handle["key"])
+    plain.cache.remove(stored.dataFileHandleId)
+    assert Path(plain.get(stored.id).path).read_bytes() == path.read_bytes()
