@@ -28,10 +28,18 @@ class S3Clients:
 
     Args:
         get_endpoint: Returns the server; waits until it has started.
+        timeout: Maximum time in seconds that a client waits for bytes of a response.
+        attempts: Maximum number of attempts of a request.
     """
 
-    def __init__(self, get_endpoint: EndpointProvider) -> None:
+    def __init__(
+        self, get_endpoint: EndpointProvider, timeout: float = 60, attempts: int = 4
+    ) -> None:
         self._get_endpoint = get_endpoint
+        self._options = {
+            "read_timeout": timeout,
+            "retries": {"mode": "standard", "total_max_attempts": attempts},
+        }
         self._endpoint: S3Endpoint | None = None
         self._clients: dict[ApiName, Any] = {}
         self._lock = threading.Lock()
@@ -64,11 +72,11 @@ class S3Clients:
         endpoint = self.endpoint
         with self._lock:
             if api not in self._clients:
-                self._clients[api] = _create_client(endpoint, api)
+                self._clients[api] = _create_client(endpoint, api, self._options)
             return self._clients[api]
 
 
-def _create_client(endpoint: S3Endpoint, api: ApiName) -> Any:
+def _create_client(endpoint: S3Endpoint, api: ApiName, options: dict[str, Any]) -> Any:
     import boto3
     from botocore.config import Config
     from botocore.session import Session
@@ -89,8 +97,7 @@ def _create_client(endpoint: S3Endpoint, api: ApiName) -> Any:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             connect_timeout=5,
-            read_timeout=60,
-            retries={"mode": "standard", "total_max_attempts": 4},
             max_pool_connections=32,
+            **options,
         ),
     )

@@ -54,10 +54,14 @@ class ObjectStore:
     Args:
         get_endpoint: Returns the server, with the credentials of its administrator. It is called
             at the first use.
+        timeout: Maximum time in seconds to wait for bytes of a response.
+        attempts: Maximum number of attempts of a request.
     """
 
-    def __init__(self, get_endpoint: EndpointProvider) -> None:
-        self._clients = S3Clients(get_endpoint)
+    def __init__(
+        self, get_endpoint: EndpointProvider, *, timeout: float = 60, attempts: int = 4
+    ) -> None:
+        self._clients = S3Clients(get_endpoint, timeout, attempts)
 
     @property
     def endpoint(self) -> S3Endpoint:

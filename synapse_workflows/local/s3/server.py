@@ -43,6 +43,8 @@ LOOPBACK: Final = "127.0.0.1"
 #: Maximum time in seconds until weed answers.
 START_SECONDS: Final = 60
 _POLL_SECONDS: Final = 0.05
+#: Maximum time in seconds that weed needs for a short request. Another process may have its port.
+_ANSWER_SECONDS: Final = 2
 #: Number of attempts to start weed, for ports that another process takes meanwhile.
 _ATTEMPTS: Final = 5
 PORTS: Final = (
@@ -318,7 +320,7 @@ class S3Server:
         from synapse_workflows.local.s3.object_store import ObjectStore
 
         endpoint = self.endpoint
-        store = ObjectStore(lambda: endpoint)
+        store = ObjectStore(lambda: endpoint, timeout=_ANSWER_SECONDS, attempts=1)
         while process.poll() is None and not self._stopping.is_set():
             with suppress(ServiceError):
                 if not _is_free(self._ports["s3.port"]):
