@@ -52,6 +52,12 @@ def test_bucket_of_another_server_is_left_alone(alice, store):
     assert not store.has_bucket("elsewhere")
 
 
+def test_bucket_without_a_name_of_s3_is_not_in_the_server(alice):
+    location = create_location(alice, EXTERNAL_S3, bucket="B")
+    handle = alice.upload(b"x", storageLocationId=location)
+    assert alice.read(handle).content == b"x"
+
+
 def test_anonymous_users_create_no_buckets(s3_rest, store):
     response = try_create_location(Author(s3_rest, None), EXTERNAL_S3, bucket="anonymous-bucket")
     assert_error(response, 403, "log in")

@@ -1,5 +1,7 @@
 """Buckets of storage locations in the S3 server of the service."""
 
+import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from synapse_workflows.constants import EXTERNAL_S3_LOCATION, S3_LOCATION
@@ -12,6 +14,8 @@ from synapse_workflows.local.storage.storage_models import StorageLocation
 
 #: Endpoint of external buckets if the service has no S3 server.
 AWS_ENDPOINT: Final = "https://s3.amazonaws.com"
+#: Names of buckets in S3. Other object stores have other names.
+_S3_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 #: Object of a bucket that lists the IDs of its users and teams, one a line.
 OWNER_FILE: Final = "owner.txt"
 
@@ -55,8 +59,7 @@ def find_object_store(service: Service, location: StorageLocation) -> ObjectStor
         return server if storage_locations.is_sts_enabled(location) else None
     if location.concrete_type != EXTERNAL_S3_LOCATION:
         return None
-    endpoint_url = get_endpoint_url(service, location.properties.get("endpointUrl"))
-    return server if _is_at(server, endpoint_url) else None
+    return server if _has_bucket(service, server, location.properties) else None
 
 
 def prepare(service: Service, caller: Caller, body: dict[str, Any]) -> None:
@@ -83,12 +86,15 @@ def prepare(service: Service, caller: Caller, body: dict[str, Any]) -> None:
         server.create_bucket(location_types.BUCKET)
     elif concrete_type == EXTERNAL_S3_LOCATION:
         properties = location_types.parse_external_s3(body)
-        if _is_at(server, get_endpoint_url(service, properties["endpointUrl"])):
+        if _has_bucket(service, server, properties):
             _prepare_external(server, caller, properties["bucket"], properties["baseKey"])
 
 
-def _is_at(server: ObjectStore, endpoint_url: str) -> bool:
-    return endpoint_url.rstrip("/") == server.endpoint.url.rstrip("/")
+def _has_bucket(service: Service, server: ObjectStore, properties: Mapping[str, Any]) -> bool:
+    """Return whether the bucket of an external location is, or can be, in the S3 server."""
+    endpoint_url = get_endpoint_url(service, properties.get("endpointUrl"))
+    is_valid = _S3_BUCKET.fullmatch(properties["bucket"]) is not None
+    return is_valid and endpoint_url.rstrip("/") == server.endpoint.url.rstrip("/")
 
 
 def _prepare_external(

@@ -28,7 +28,7 @@ BUCKET: Final = "local.synapse.storage"
 MAX_BANNER: Final = 5000
 #: Minimum length of the secret key of a proxy.
 MIN_SECRET_KEY: Final = 36
-_BUCKET: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,253}[a-zA-Z0-9]")
+_BUCKET: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
 #: Characters with a special meaning in the resource names of AWS policies, and control characters.
 _UNSAFE_KEY: Final = re.compile(r"[*?$\x00-\x1f\x7f]")
 
