@@ -8,6 +8,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.errors import SynapseForbiddenError
 from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION, EXTERNAL_S3_LOCATION
+from synapse_workflows.hooks.sts_credentials import StsCredentialSource
 from synapse_workflows.idempotency.annotation_writer import AnnotationChange
 from synapse_workflows.idempotency.object_paths import PathFilter, describe_invalid_path
 from synapse_workflows.idempotency.object_registration import S3Location
@@ -58,7 +59,9 @@ class S3Storage:
             raise AirflowFailException(
                 f"Invalid prefix {prefix!r}: it contains an empty name, '.' or '..'"
             )
-        return S3Location(self.storage_location_id, self.bucket, f"{key}/" if key else "")
+        return S3Location(
+            self.storage_location_id, self.bucket, f"{key}/" if key else "", self.base_key
+        )
 
     def _parse_url(self, url: str) -> str:
         scheme, _, rest = url.partition("://")
@@ -132,12 +135,12 @@ def find_storage(
 
 
 def open_bucket(
-    hook: Any, folder_id: str, storage: S3Storage, aws_conn_id: str | None
+    client: LineageClient, folder_id: str, storage: S3Storage, aws_conn_id: str | None
 ) -> S3Bucket:
     """Return the bucket of a storage location, with credentials that may read it.
 
     Args:
-        hook: The `SynapseHook` of the connection.
+        client: Requests temporary credentials.
         folder_id: ID of the container.
         storage: The storage location.
         aws_conn_id: AWS connection; None for the temporary credentials of the container.
@@ -145,23 +148,29 @@ def open_bucket(
     Raises:
         AirflowFailException: A package is missing, or there are no credentials.
         AirflowNotFoundException: The AWS connection is not defined.
+        StsScopeError: The container gives no credentials to the user.
     """
-    if aws_conn_id is None and not storage.has_sts:
+    if aws_conn_id is not None:
+        s3_client = _create_client(aws_conn_id, storage.endpoint_url, client.max_threads)
+        return S3Bucket(s3_client, storage.bucket)
+    if not storage.has_sts:
         raise AirflowFailException(
             f"{folder_id} has no storage location with STS, so it gives no credentials for "
             f"s3://{storage.bucket}. Pass the aws_conn_id of a connection that may read the bucket"
         )
-    config = _create_config(hook.client.max_threads)
-    if aws_conn_id is None:
-        session = hook.sts_session(folder_id, permission="read_only")
-        client = session.client("s3", endpoint_url=storage.endpoint_url, config=config)
-    else:
-        client = _create_client(aws_conn_id, storage.endpoint_url, config)
-    return S3Bucket(client, storage.bucket)
+    config = _create_config(client.max_threads)
+    from synapse_workflows.hooks.sts_session import SynapseStsSession
+
+    session = SynapseStsSession(StsCredentialSource(client, folder_id, "read_only"))
+    return S3Bucket(session.client("s3", config=config), storage.bucket)
 
 
 def _create_config(connections: int) -> Any:
-    """Return settings of boto3: a connection for each thread, and retries."""
+    """Return settings of S3 clients: HTTP connections for each thread, and retries.
+
+    Raises:
+        AirflowFailException: boto3 is not installed.
+    """
     try:
         from botocore.config import Config
     except ImportError as error:
@@ -172,8 +181,8 @@ def _create_config(connections: int) -> Any:
     return Config(max_pool_connections=connections, retries=retries)
 
 
-def _create_client(aws_conn_id: str, endpoint_url: str | None, config: Any) -> Any:
-    """Return the S3 client of an AWS connection."""
+def _create_client(aws_conn_id: str, endpoint_url: str | None, connections: int) -> Any:
+    """Return the S3 client of an AWS connection, with a number of HTTP connections."""
     try:
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     except ImportError as error:
@@ -184,7 +193,10 @@ def _create_client(aws_conn_id: str, endpoint_url: str | None, config: Any) -> A
     hook = S3Hook(aws_conn_id)
     own_url = hook.conn_config.get_service_endpoint_url("s3")
     return hook.get_session().client(
-        "s3", endpoint_url=own_url or endpoint_url, config=config, verify=hook.verify
+        "s3",
+        endpoint_url=own_url or endpoint_url,
+        config=_create_config(connections),
+        verify=hook.verify,
     )
 
 

@@ -113,7 +113,8 @@ class StorageHook(SynapseStsHook):
         storage = find_storage(self.client, root_id, location_id)
         location = storage.locate(optional_text(prefix, "prefix"))
         self.client.require_sources(**options.provenance)
-        bucket = open_bucket(self, root_id, storage, optional_text(aws_conn_id, "aws_conn_id"))
+        connection = optional_text(aws_conn_id, "aws_conn_id")
+        bucket = open_bucket(self.client, root_id, storage, connection)
         result = PrefixIndex(self.client, root_id, bucket, location, options).update()
         self.log.info(
             "%s: %d files created, %d updated, %d unchanged, %d missing",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from synapse_workflows.idempotency.folder_tree import FileState
-from synapse_workflows.idempotency.object_paths import S3Object
+from synapse_workflows.idempotency.object_paths import S3Object, is_service_upload
 from synapse_workflows.idempotency.object_registration import S3Location, Target
 from synapse_workflows.idempotency.refusals import Refusal, Refusals
 
@@ -17,7 +17,8 @@ def match_files(
     """Find the file of each object.
 
     A file that was moved or renamed in Synapse still is the file of its object. Else, the file
-    with the path of the object is used, unless it is the file of another object.
+    with the path of the object is used, unless it is the file of another object. Objects that were
+    uploaded through Synapse, and are not the content of a current version, are left out.
 
     Args:
         objects: Objects by path.
@@ -36,6 +37,8 @@ def match_files(
         found = by_key.get(one.key, path)
         state = files.get(found)
         other = None if state is None else _get_key(state, location)
+        if state is None and is_service_upload(one.key, location.base_key):
+            continue
         if state is not None and other != one.key and other in keys:
             reason = f"{path} in Synapse is {state.id}, the file of s3://{location.bucket}/{other}"
             refusals.add(one.key, Refusal(reason))

@@ -1,11 +1,15 @@
 """Paths in Synapse for the objects below a prefix of an S3 bucket."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
+from typing import Final
 
 from synapse_workflows.client.model.entity_names import describe_invalid_name
+
+_UPLOAD: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/[^/]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,27 @@ def describe_invalid_path(path: str) -> str | None:
         if name != name.strip():
             return f"the name {name!r:.100} starts or ends with a blank, which Synapse removes"
     return None
+
+
+def is_service_upload(key: str, base_key: str) -> bool:
+    """Return whether an object was uploaded through Synapse: `<user ID>/<UUID>/<name>`.
+
+    Args:
+        key: Key of the object.
+        base_key: Prefix of the storage location; empty, or ends with a slash.
+    """
+    user, _, rest = key.removeprefix(base_key).partition("/")
+    return user.isdecimal() and _UPLOAD.fullmatch(rest) is not None
+
+
+def is_client_upload(key: str, base_key: str) -> bool:
+    """Return whether the key of an object has the form of uploads with STS: `<UUID>/<name>`.
+
+    Args:
+        key: Key of the object.
+        base_key: Prefix of the storage location; empty, or ends with a slash.
+    """
+    return _UPLOAD.fullmatch(key.removeprefix(base_key)) is not None
 
 
 def split_path(path: str) -> tuple[str, str]:

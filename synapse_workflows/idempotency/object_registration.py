@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from synapse_workflows.client.api import bundles, children
 from synapse_workflows.client.api.annotations import put_annotations
 from synapse_workflows.client.api.store_provenance import is_rejection
 from synapse_workflows.client.core.conflicts import retry_stale
@@ -18,7 +19,7 @@ from synapse_workflows.client.transfer.progress import show_progress
 from synapse_workflows.constants import FILE, S3_FILE_HANDLE
 from synapse_workflows.idempotency.annotation_writer import AnnotationChange
 from synapse_workflows.idempotency.folder_tree import FileState, find_child
-from synapse_workflows.idempotency.object_paths import S3Object, split_path
+from synapse_workflows.idempotency.object_paths import S3Object, is_client_upload, split_path
 from synapse_workflows.idempotency.refusals import Refusal
 from synapse_workflows.idempotency.s3_objects import (
     ObjectChangedError,
@@ -34,7 +35,7 @@ _MAX_CHANGES: Final = 3
 #: Start of the version comment that keeps the etag of an object whose etag is not its MD5.
 _ETAG_COMMENT: Final = "S3 etag "
 
-Action = Literal["created", "updated", "unchanged", "gone"]
+Action = Literal["created", "updated", "unchanged", "ignored", "gone"]
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,13 @@ class S3Location:
         storage_location_id: ID of the storage location.
         bucket: Name of the bucket.
         prefix: Prefix of the keys; empty, or ends with a slash.
+        base_key: Prefix of all keys of the storage location; empty, or ends with a slash.
     """
 
     storage_location_id: int
     bucket: str
     prefix: str
+    base_key: str = ""
 
     @property
     def url(self) -> str:
@@ -85,8 +88,9 @@ class Registration:
 
     Args:
         target: The object.
-        action: `gone` if the object was deleted meanwhile.
-        file: State of the file; None if the object is gone.
+        action: `ignored` for the content of an older version of a file, `gone` if the object was
+            deleted meanwhile.
+        file: State of the file; None if there is none.
         etag: Etag of the registered state of the object.
         is_annotated: Whether the annotations were changed without a new version.
     """
@@ -193,6 +197,8 @@ class ObjectRegistrar:
             return Registration(target, "gone")
         if isinstance(content, Refusal):
             return content
+        if state is None and self._is_of_older_version(content):
+            return Registration(target, "ignored")
         return self._create(target, content) if state is None else self._update(target, content)
 
     def _read_content(self, key: str) -> ObjectMetadata | Refusal | None:
@@ -212,6 +218,22 @@ class ObjectRegistrar:
             except ObjectChangedError:
                 continue
         return Refusal("the object changes again and again while it is read", is_permanent=False)
+
+    def _is_of_older_version(self, content: ObjectMetadata) -> bool:
+        """Return whether an object was uploaded by a client for a version that is not current.
+
+        Source:
+            GET /entity/md5/{md5}, POST /entity/{id}/version/{versionNumber}/bundle2
+            https://rest-docs.synapse.org/rest/GET/entity/md5/md5.html
+        """
+        if not is_client_upload(content.key, self.location.base_key):
+            return False
+        for header in children.md5Query(self.client, str(content.md5)):
+            bundle = bundles.get_bundle(self.client, header["id"], header["versionNumber"])
+            handle = bundles.get_file_handle(bundle)
+            if handle is not None and self._has_content(handle, content):
+                return True
+        return False
 
     def _create(self, target: Target, content: ObjectMetadata) -> Registration | Refusal:
         handle = self._create_handle(target, content)

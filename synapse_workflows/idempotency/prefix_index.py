@@ -207,7 +207,7 @@ class PrefixIndex:
         """Add a result, and announce a stored file."""
         file, before = result.file, self._results.get(result.target.object.key)
         if file is None:
-            self._client.logger.info("%s was deleted during the run", result.target.object.key)
+            self._client.logger.info("%s is %s", result.target.object.key, result.action)
         elif result.action != "unchanged" or result.is_annotated:
             self._announce(file, changed=True)
         elif before is None and self._tries.has_stored(file, self._activity):
@@ -230,7 +230,7 @@ class PrefixIndex:
 
     def _iter_changed(self) -> Iterator[Target]:
         """List the objects again, if any was registered; yield those that have changed since."""
-        if all(one.action == "unchanged" for one in self._results.values()):
+        if all(one.action not in ("created", "updated") for one in self._results.values()):
             return
         for one in self._bucket.list_objects(self._location.prefix):
             result = self._results.get(one.key)

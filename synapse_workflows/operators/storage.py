@@ -34,7 +34,8 @@ class SynapseIndexS3PrefixOperator(SynapseOperator):
     with the list, which is also the XCom `refused`: `[{"id": "<key>", "reason": "..."}]`.
 
     Empty objects whose keys end with a slash are directory markers and are ignored. In a bucket
-    with versions, the current version of each object is registered.
+    with versions, the current version of each object is registered. Objects that were uploaded
+    through Synapse for older versions of files are ignored.
 
     Returns numbers of objects and files (`SynapseIndexedPrefix`).
 

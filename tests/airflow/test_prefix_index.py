@@ -8,7 +8,6 @@ from itertools import count
 import pytest
 from airflow.sdk import DAG, AssetAlias
 from support.execution_api import Run
-from support.s3_server import s3_bucket
 
 from synapse_workflows import File, Folder, SynapseIndexS3PrefixOperator
 
@@ -17,10 +16,16 @@ MiB = 2**20
 
 
 @pytest.fixture(scope="session")
-def s3():
-    """Client of an S3 server."""
-    with s3_bucket("data") as client:
-        yield client
+def socket_service(s3_service):
+    """The service with the S3 server, for the fixtures of this directory."""
+    s3_service.store.create_bucket("data")
+    return s3_service.service
+
+
+@pytest.fixture(scope="session")
+def s3(s3_service):
+    """S3 client of the administrator."""
+    return s3_service.endpoint.create_client("s3")
 
 
 def md5(content: bytes) -> str:
@@ -28,30 +33,19 @@ def md5(content: bytes) -> str:
 
 
 class Prefix:
-    """A storage location in the bucket, and a folder for its files."""
+    """A folder with STS, and its storage location in the bucket."""
 
     def __init__(self, s3, alice, project, api):
         self.s3, self.syn, self.api = s3, alice, api
         self.base = f"base{next(NUMBERS)}"
-        self.folder = alice.store(Folder("indexed", parent=project)).id
-        body = {
-            "concreteType": "org.sagebionetworks.repo.model.project."
-            "ExternalS3StorageLocationSetting",
-            "uploadType": "S3",
-            "bucket": "data",
-            "baseKey": self.base,
-            "endpointUrl": s3.meta.endpoint_url,
-        }
-        setting = alice.restPOST("/storageLocation", json.dumps(body))
-        self.location = setting["storageLocationId"]
-        api.connections["aws_data"] = json.dumps(
-            {
-                "conn_type": "aws",
-                "login": "a-key",
-                "password": "a-secret-of-the-test",
-                "extra": {"region_name": "us-east-1"},
-            }
+        folder, setting, _ = alice.create_s3_storage_location(
+            parent=project,
+            folder_name="indexed",
+            bucket_name="data",
+            base_key=self.base,
+            sts_enabled=True,
         )
+        self.folder, self.location = folder.id, setting["storageLocationId"]
 
     def put(self, path, content="content", **options):
         body = content if isinstance(content, bytes) else content.encode()
@@ -78,11 +72,7 @@ class Prefix:
 
     def run(self, tries=1, max_tries=0, **arguments):
         """Run the operator; return its last result and its run."""
-        arguments = {
-            "folder_id": self.folder,
-            "storage_location_id": self.location,
-            "aws_conn_id": "aws_data",
-        } | arguments
+        arguments = {"folder_id": self.folder} | arguments
         with DAG("index", schedule=None) as dag:
             SynapseIndexS3PrefixOperator(task_id="index", retries=max_tries, **arguments)
         run = Run(self.api, dag, f"run_{next(NUMBERS)}")
@@ -206,7 +196,7 @@ def test_objects_of_several_parts_are_read_once(prefix, alice, s3):
 
 def test_invalid_names_are_all_listed(prefix):
     prefix.put("good.csv")
-    bad = ["é.csv", "a//b", "a/../b", "x/"]
+    bad = ["é.csv", "a/ b", "a/b:c/d", " x"]
     for path in bad:
         prefix.put(path)
     prefix.put("directory/", b"")
@@ -241,14 +231,11 @@ def test_annotations_are_set_on_each_file(prefix, alice):
     assert counts(prefix.index(annotations={"n": 3})) == {"unchanged": 1}
 
 
-def test_missing_objects_are_reported_and_deleted_only_on_request(prefix, alice, tmp_path):
+def test_missing_objects_are_reported_and_deleted_only_on_request(prefix, alice):
     for path in ("a.csv", "old/b.csv", "old/c.txt"):
         prefix.put(path)
     prefix.index()
     files = prefix.files()
-    local = tmp_path / "uploaded.csv"
-    local.write_text("uploaded")
-    uploaded = alice.store(File(str(local), parent=prefix.folder)).id
     prefix.delete("old/b.csv")
     prefix.delete("old/c.txt")
     value = prefix.index()
@@ -257,8 +244,6 @@ def test_missing_objects_are_reported_and_deleted_only_on_request(prefix, alice,
     assert counts(prefix.index(missing="ignore")) == {"unchanged": 1}
     value = prefix.index(missing="delete", include="*.csv")
     assert counts(value) == {"unchanged": 1, "missing": 1, "deleted": 1}
-    left = [child["id"] for child in alice.getChildren(prefix.folder)]
-    assert uploaded in left
     assert alice.findEntityId("c.txt", alice.findEntityId("old", prefix.folder))
     assert not alice.findEntityId("b.csv", alice.findEntityId("old", prefix.folder))
 
@@ -320,8 +305,8 @@ def test_a_name_of_another_entity_is_refused_and_the_others_are_registered(prefi
         ({"include": "*.txt"}, "No object is selected below .* which has 2 objects"),
         ({"max_files": 1}, "2 objects .* more than max_files=1"),
         ({"prefix": "s3://data/other"}, "outside of the storage location"),
-        ({"aws_conn_id": None}, "no storage location with STS"),
         ({"storage_location_id": 1}, "are in the storage of Synapse"),
+        ({"storage_location_id": 2}, "can only have its files"),
         ({"storage_location_id": "x"}, "Invalid storage_location_id"),
         ({"annotations": {"id": 1}}, "Invalid annotation"),
         ({"used": "syn1.999"}, "declared as a source"),
@@ -386,3 +371,38 @@ def test_lineage_off(prefix, alice):
     assert counts(run.value("index")) == {"created": 2, "unchanged": 1}
     activities = {alice.getProvenance(files[path][0])["id"] for path in ("b.csv", "c.csv")}
     assert activities == {run.value("index")["activity_id"]}
+
+
+def test_an_aws_connection_for_a_folder_without_sts(prefix, project, alice, s3_service, api):
+    prefix.put("a.csv", "a")
+    location = alice.createStorageLocationSetting("ExternalS3Storage", bucket="data")
+    arguments = {
+        "folder_id": project,
+        "storage_location_id": location["storageLocationId"],
+        "prefix": prefix.base,
+    }
+    result, _ = prefix.run(**arguments)
+    assert "no storage location with STS" in str(result.error)
+    endpoint = s3_service.endpoint
+    connection = {
+        "conn_type": "aws",
+        "login": endpoint.access_key_id,
+        "password": endpoint.secret_access_key,
+        "extra": {"region_name": "us-east-1", "endpoint_url": endpoint.url},
+    }
+    api.connections["aws_data"] = json.dumps(connection)
+    value = prefix.index(**arguments, aws_conn_id="aws_data", folder="found")
+    assert counts(value) == {"created": 1}
+    assert prefix.files(project)["found/a.csv"][1:] == (1, md5(b"a"), f"{prefix.base}/a.csv")
+
+
+def test_uploaded_files_are_not_registered_again(prefix, alice, tmp_path):
+    local = tmp_path / "uploaded.csv"
+    for text in ("first", "second"):
+        local.write_text(text)
+        alice.store(File(str(local), parent=prefix.folder))
+    prefix.put("a.csv")
+    before = prefix.files()
+    assert counts(prefix.index()) == {"created": 1, "unchanged": 1}
+    assert prefix.versions() == {"uploaded.csv": 2, "a.csv": 1}
+    assert prefix.files()["uploaded.csv"] == before["uploaded.csv"]
