@@ -31,7 +31,9 @@ def serve(
     ] = None,
     seed: Annotated[
         list[str] | None,
-        typer.Option(help="Data set to create: demo or challenge. May be given several times."),
+        typer.Option(
+            help="Data set to create: demo, challenge or sts. May be given several times."
+        ),
     ] = None,
     users: Annotated[
         Path | None,
@@ -92,7 +94,7 @@ def serve(
 def seed(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Data sets to create: demo or challenge.", show_default="demo"),
+        typer.Argument(help="Data sets to create: demo, challenge or sts.", show_default="demo"),
     ] = None,
     *,
     data: DataDir = Path(".synapse"),
@@ -143,7 +145,7 @@ def demo(
     dag: Annotated[
         str | None,
         typer.Option(
-            help="Example to run: summarise, rank, snapshots or challenge. "
+            help="Example to run: summarise, rank, snapshots, sts or challenge. "
             "Default: the first three."
         ),
     ] = None,

@@ -31,11 +31,13 @@ class Example:
         dag_id: ID of the DAG.
         parameters: Parameter of its run -> key in the seed of service.json, or list of keys.
         results: Number of files and snapshots that it creates.
+        seed: Name of the data set that it needs.
     """
 
     dag_id: str
     parameters: Mapping[str, str | list[str]]
     results: int
+    seed: str = "demo"
 
 
 #: Name of an example for the command line -> the example.
@@ -51,7 +53,11 @@ EXAMPLES: Final[dict[str, Example]] = {
     "snapshots": Example(
         "synapse_03_nightly_snapshots", {"tables": ["measurements", "features"]}, results=2
     ),
+    "sts": Example("synapse_06_sts_etl", {"folder_id": "sts_folder"}, results=3, seed="sts"),
 }
+
+#: Examples that need no S3 server.
+DEFAULT_EXAMPLES: Final = ("summarise", "rank", "snapshots")
 
 
 def echo(text: str = "") -> None:
@@ -157,22 +163,31 @@ def show_results(service: dict[str, Any], folder: Path) -> list[str]:
     """Print the stored files and table snapshots with their provenance; return their IDs."""
     seed = service["seed"]
     syn = create_client(service, folder)
-    stored = list(syn.getChildren(seed["results"], includeTypes=["file"]))
+    stored = list(_list_files(syn, seed))
     echo("")
     if stored:
-        echo("Files in the results folder:\n")
+        echo("Files in the results folders:\n")
     for header in stored:
         echo(f"  {header['id']}.{header['versionNumber']}  {header['name']}")
     if stored:
         echo("\nTheir provenance (recorded automatically):\n")
     for header in stored:
         echo(render_tree(syn, header["id"]) + "\n")
-    snapshots = list(_list_snapshots(syn, seed))
+    snapshots = list(_list_snapshots(syn, seed)) if "measurements" in seed else []
     if snapshots:
         echo("Table snapshots (created nightly where a scheduler runs):\n")
     for snapshot in snapshots:
         echo(render_tree(syn, snapshot) + "\n")
     return [header["id"] for header in stored] + snapshots
+
+
+def _list_files(syn: Synapse, seed: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the headers of the files in the results folders of the seeds."""
+    folders = [seed.get("results")]
+    if "sts_folder" in seed:
+        folders.append(syn.findEntityId("results", seed["sts_folder"]))
+    for folder in filter(None, folders):
+        yield from syn.getChildren(folder, includeTypes=["file"])
 
 
 def _list_snapshots(syn: Synapse, seed: dict[str, Any]) -> Iterator[str]:
@@ -183,7 +198,7 @@ def _list_snapshots(syn: Synapse, seed: dict[str, Any]) -> Iterator[str]:
             yield f"{current.id}.{number}"
 
 
-def run_demo(folder: Path, names: Iterable[str] = tuple(EXAMPLES)) -> None:
+def run_demo(folder: Path, names: Iterable[str] = DEFAULT_EXAMPLES) -> None:
     """Start a local Synapse, run examples under Airflow and show what they stored.
 
     Args:
@@ -194,10 +209,11 @@ def run_demo(folder: Path, names: Iterable[str] = tuple(EXAMPLES)) -> None:
         ProcessError: A process failed, or results are missing.
     """
     examples = [EXAMPLES[name] for name in names]
+    seeds = list(dict.fromkeys(("demo", *(one.seed for one in examples))))
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     echo("A demo of synapse-workflows: no account, no network.\n")
-    with run_service(folder / "synapse", seeds=["demo"]) as service:
+    with run_service(folder / "synapse", seeds=seeds) as service:
         echo(f"  the local Synapse runs at {service['repoEndpoint']}")
         environment = airflow_environment(folder, service)
         migrate_database(environment, folder)

@@ -20,6 +20,7 @@ from synapse_workflows.local.seeder import Seeder, SeedUser
 from synapse_workflows.local.service_file import SERVICE_FILE, select_default_user
 from synapse_workflows.local.settings import Settings, UserSeed
 from synapse_workflows.local.storage.private_file import write_private_file
+from synapse_workflows.local.sts_seed import seed_sts
 from synapse_workflows.local.user_file import load_users
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _CREATORS: Final[dict[str, Callable[[Seeder], dict[str, str]]]] = {
     "demo": seed_demo,
     "challenge": seed_challenge,
+    "sts": seed_sts,
 }
 #: Names of the data sets.
 SEEDS: Final = tuple(_CREATORS)
@@ -54,7 +56,7 @@ def seed_app(app: Any, *names: str) -> dict[str, str]:
         names: Names of the data sets, of `SEEDS`.
 
     Returns:
-        Key -> ID, see `seed_demo` and `seed_challenge`.
+        Key -> ID, see `seed_demo`, `seed_challenge` and `seed_sts`.
 
     Raises:
         ValueError: A data set does not exist.

@@ -76,7 +76,7 @@ def test_unknown_dag_lists_the_examples(tmp_path):
     with start_command(log, "demo", "--folder", str(tmp_path), "--dag", "unknown") as demo:
         assert demo.wait(timeout=60) == 2
     output = " ".join(re.sub("[│╭╮╰╯─]", " ", log.read_text()).split())
-    names = "summarise, rank, snapshots, challenge"
+    names = "summarise, rank, snapshots, sts, challenge"
     assert f"Unknown DAG 'unknown': expected one of {names}" in output
 
 

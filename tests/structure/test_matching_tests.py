@@ -160,6 +160,7 @@ TESTED_BY = {
     "local/service_file": "service/test_server.py",
     "local/settings": "service/test_rate_limit.py",
     "local/seeder": "service/test_seed.py",
+    "local/sts_seed": "service/test_seed.py",
     "local/storage": "service/test_server.py",
     "operators/base": "airflow/test_file_operators.py",
     "operators/files": "airflow/test_file_operators.py",

@@ -86,8 +86,8 @@ class StsSetup:
         """Run all tasks of a DAG."""
         return Run(self.api, dag, f"run_{next(_numbers)}").all(**instances)
 
-    def start(self, dag: Any) -> Run:
-        return Run(self.api, dag, f"run_{next(_numbers)}")
+    def start(self, dag: Any, **options: Any) -> Run:
+        return Run(self.api, dag, f"run_{next(_numbers)}", **options)
 
 
 def secret_forms(*secrets: str) -> set[str]:
