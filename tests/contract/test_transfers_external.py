@@ -4,8 +4,10 @@ import gzip
 import hashlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
 
 import pytest
+from support.ftp_server import ftp_server
 
 from synapse_workflows.client.errors import (
     SynapseDownloadError,
@@ -188,3 +190,42 @@ def test_missing_external_file_raises(syn, link, external_server, tmp_path):
 def test_unsupported_url_scheme_raises(syn, link):
     with pytest.raises(SynapseDownloadError, match="scheme gopher:"):
         fetch(syn, link("gopher://example.org/data.csv"))
+
+
+@pytest.mark.parametrize("limits", [[], [5000, 3000]])
+def test_ftp_file_is_downloaded_and_resumed(syn, link, tmp_path, limits):
+    path = tmp_path / "data 1.csv"
+    path.write_bytes(TEXT)
+    with ftp_server(limits) as server:
+        linked = link(f"{server.url}{quote(str(path))}", md5=md5(TEXT), file_size=len(TEXT))
+        found = fetch(syn, linked)
+    assert found.read_bytes() == TEXT
+    assert server.users == ["anonymous"] * (len(limits) + 1)
+    assert syn.cache.contains(linked[1]["id"], found)
+
+
+def test_ftp_user_of_the_url_logs_in(syn, link, tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_bytes(TEXT)
+    with ftp_server() as server:
+        url = server.url.replace("//", "//lab:their-secret@")
+        fetch(syn, link(f"{url}{path}"))
+    assert server.users == ["lab"]
+
+
+def test_ftp_errors_name_the_file_without_its_login(syn, link, tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_bytes(TEXT)
+    with ftp_server() as server:
+        url = server.url.replace("//", "//lab:their-secret@")
+        with pytest.raises(SynapseDownloadError, match="550 no such file") as missing:
+            fetch(syn, link(f"{url}{path}.none"), directory=tmp_path / "here")
+        with pytest.raises(SynapseMd5MismatchError) as wrong:
+            fetch(syn, link(f"{url}{path}", md5="0" * 32), directory=tmp_path / "here")
+        with pytest.raises(SynapseDownloadError, match="more than the 9 bytes"):
+            fetch(syn, link(f"{url}{path}", md5="0" * 32, file_size=9))
+    with pytest.raises(SynapseDownloadError, match="connection failed") as closed:
+        fetch(syn, link(f"{url}{path}"), directory=tmp_path / "here")
+    for caught in (missing, wrong, closed):
+        assert "their-secret" not in str(caught.value)
+    assert list((tmp_path / "here").iterdir()) == []
