@@ -46,12 +46,33 @@ def serve(
     query_seconds: Annotated[
         float, typer.Option(min=0.1, help="Maximum duration of a table query in seconds.")
     ] = 30,
+    s3: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|off|URL",
+            help="S3 server for storage locations and temporary credentials: start one if it is "
+            "installed, none, or a running one. Variables for URL: AWS_ACCESS_KEY_ID, "
+            "AWS_SECRET_ACCESS_KEY; optional: AWS_SESSION_TOKEN, AWS_REGION, "
+            "AWS_ENDPOINT_URL_STS, SYNAPSE_S3_ROLE_ARN.",
+        ),
+    ] = "auto",
+    sts_seconds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=43_200,
+            help="Validity of temporary credentials in seconds. With URL at least 900.",
+        ),
+    ] = 43_200,
 ) -> None:
     """Run the local Synapse until Ctrl-C."""
     import logging
 
     from synapse_workflows.local import server
     from synapse_workflows.local.errors import ServiceError
+    from synapse_workflows.local.s3.configuration import AUTO, OFF
+    from synapse_workflows.local.s3.credentials import MIN_SECONDS
+    from synapse_workflows.local.s3.endpoint import S3ConfigurationError
     from synapse_workflows.local.seed import SEEDS, add_seed_users
     from synapse_workflows.local.seeder import SeedError
     from synapse_workflows.local.settings import Settings
@@ -64,6 +85,11 @@ def serve(
             raise typer.BadParameter(
                 f"Unknown data set {name!r}: expected one of {known}.", param_hint="--seed"
             )
+    if s3 not in {AUTO, OFF} and sts_seconds < MIN_SECONDS:
+        raise typer.BadParameter(
+            f"An external S3 server issues credentials for at least {MIN_SECONDS} seconds.",
+            param_hint="--sts-seconds",
+        )
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("synapse_workflows.local").setLevel(logging.INFO)
 
@@ -72,17 +98,26 @@ def serve(
             save_user_file(data, users)
         typer.echo(format_usage(service_info, data))
 
-    failures = (DataDirError, server.AddressError, UserFileError, ServiceError, SeedError)
+    failures = (
+        DataDirError,
+        S3ConfigurationError,
+        SeedError,
+        ServiceError,
+        UserFileError,
+        server.AddressError,
+    )
     try:
         server.serve(
             Settings(
                 data_dir=data.resolve(),
                 users=add_seed_users(load_users(data, users), seed or ()),
                 query_seconds=query_seconds,
+                sts_seconds=sts_seconds,
             ),
             host=host,
             port=port,
             base_url=url,
+            s3=s3,
             seed_names=seed or (),
             announce=print_usage,
         )
@@ -263,8 +298,14 @@ From the official client, in ~/.synapseConfig:
     [default]
     username = {user}
     authtoken = {token}
-{seeded}
+{s3}{seeded}
 The same information is in {data}/service.json.
+"""
+
+_S3_USAGE: Final = """
+S3 server of storage locations and temporary credentials:
+
+    {url}
 """
 
 
@@ -294,5 +335,6 @@ def format_usage(service_info: dict[str, Any], data: Path) -> str:
         users=users,
         user=user,
         token=token,
+        s3=_S3_USAGE.format(url=service_info["s3Url"]) if "s3Url" in service_info else "",
         seeded=f"\nCreated data:\n\n{seeded}\n" if seeded else "",
     )

@@ -166,7 +166,7 @@ def _redact(text: str, context: Mapping[str, Any], settings: ClientSettings) -> 
     exception = str(context.get("exception") or "")
     if exception:
         text = text.replace(exception, redact_text(exception))
-    return redact(str(mask_secrets(text)), (settings.token,) if settings.token else ())
+    return redact(str(mask_secrets(text)), filter(None, (settings.token, settings.api_key)))
 
 
 def _run_in_thread(coroutine: Any, timeout: float) -> None:

@@ -30,6 +30,14 @@ _CONNECTION_FIELDS = {
         "description": "For example '20 GB', or 'none'. Default: [synapse] cache_limit",
         "schema": {"type": ["string", "null"]},
     },
+    "env_fallback": {
+        "label": "Use the account of the worker's environment if there is no token",
+        "description": (
+            "SYNAPSE_AUTH_TOKEN or ~/.synapseConfig of each worker and triggerer. The log names "
+            "the account. Default: no"
+        ),
+        "schema": {"type": ["boolean", "null"]},
+    },
 }
 
 _FORM = {

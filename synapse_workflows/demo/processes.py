@@ -64,7 +64,7 @@ def run_process(
 
 @contextmanager
 def run_service(
-    data: Path, *, seeds: Sequence[str] = (), port: int = 0
+    data: Path, *, seeds: Sequence[str] = (), port: int = 0, s3: str = "auto"
 ) -> Iterator[dict[str, Any]]:
     """Run the local Synapse in a child process during the block.
 
@@ -73,6 +73,7 @@ def run_service(
         seeds: Names of the data sets to seed the service with.
         port: TCP port. 0 for the port of the last start with this data directory, so that URLs
             of entities from earlier runs stay valid; for a new data directory, a free port.
+        s3: S3 server: `auto` to start one if it is installed, `off`, or the URL of a running one.
 
     Yields:
         The content of service.json.
@@ -84,7 +85,16 @@ def run_service(
     log, service_file, port_file = data / "serve.log", data / "service.json", data / "port"
     if not port and port_file.exists():
         port = int(port_file.read_text())
-    arguments = ["synapse_workflows", "serve", "--data", str(data), "--port", str(port)]
+    arguments = [
+        "synapse_workflows",
+        "serve",
+        "--data",
+        str(data),
+        "--port",
+        str(port),
+        "--s3",
+        s3,
+    ]
     arguments += [word for seed in seeds for word in ("--seed", seed)]
     with _open_private(log) as output, run_process(arguments, dict(os.environ), output) as process:
         deadline = time.monotonic() + START_TIMEOUT

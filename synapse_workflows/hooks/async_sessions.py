@@ -1,14 +1,26 @@
 """Asynchronous sessions of Airflow connections, for triggers."""
 
-from typing import Any
+import logging
+from typing import Any, Final
 
 from airflow.sdk import BaseHook
+from airflow.sdk.log import amask_secret
 
+from synapse_workflows.client.api.api_keys import check_supported
+from synapse_workflows.client.api.login import verify_owner
 from synapse_workflows.client.core.async_session import AsyncSession
-from synapse_workflows.client.core.credentials import Token
+from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.http_request import Endpoints
 from synapse_workflows.client.core.shared_session import SharedSession
+from synapse_workflows.client.errors import SynapseUnauthorizedError
 from synapse_workflows.hooks.connection import ClientSettings
+from synapse_workflows.hooks.credentials import (
+    describe_fallback,
+    explain_rejection,
+    find_credentials,
+)
+
+_log: Final = logging.getLogger(__name__)
 
 
 async def open_session(synapse_conn_id: str) -> AsyncSession:
@@ -44,6 +56,8 @@ async def create_session(
 ) -> AsyncSession:
     """Create a session from the settings of a connection.
 
+    If the connection names an account, the session verifies that its credentials belong to it.
+
     Args:
         synapse_conn_id: Id of the connection, for error messages.
         settings: The settings.
@@ -51,11 +65,34 @@ async def create_session(
 
     Raises:
         SynapseNoCredentialsError: The connection has no token.
+        SynapseAuthenticationError: The token belongs to another account.
+        SynapseHTTPError: Synapse rejects the token.
     """
     urls = settings.endpoints
-    token = settings.require_token(synapse_conn_id)
-    return await SharedSession.open(
-        Endpoints(urls["repoEndpoint"], urls["authEndpoint"], urls["fileHandleEndpoint"]),
-        Token(token, origin=f"the connection {synapse_conn_id!r}"),
-        **options,
-    )
+    found = find_credentials(settings, synapse_conn_id)
+    await amask_secret(str(found.secret))
+    endpoints = Endpoints(urls["repoEndpoint"], urls["authEndpoint"], urls["fileHandleEndpoint"])
+    check_supported(found, endpoints)
+    session = await SharedSession.open(endpoints, found, **options)
+    try:
+        await _verify_identity(session, found, settings, synapse_conn_id)
+    except BaseException:
+        await session.close()
+        raise
+    return session
+
+
+async def _verify_identity(
+    session: SharedSession, found: Credentials, settings: ClientSettings, synapse_conn_id: str
+) -> None:
+    """Verify who acts, unless the connection has a token and names no account."""
+    if settings.token is not None and settings.username is None:
+        return
+    is_new = session.profile is None
+    try:
+        profile = await session.get_profile()
+    except SynapseUnauthorizedError as error:
+        raise explain_rejection(error, settings, synapse_conn_id) from None
+    username = verify_owner(found, profile, settings.username)
+    if is_new and found.origin != f"the connection {synapse_conn_id!r}":
+        _log.warning("%s", describe_fallback(synapse_conn_id, username, found))

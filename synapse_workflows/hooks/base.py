@@ -7,11 +7,19 @@ from typing import Any
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
 
+from synapse_workflows.client.api.login import use_credentials
 from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.retry import RetryPolicy
+from synapse_workflows.client.errors import SynapseUnauthorizedError
 from synapse_workflows.hooks import async_sessions
 from synapse_workflows.hooks.connection import ClientSettings
+from synapse_workflows.hooks.credentials import (
+    describe_fallback,
+    explain_rejection,
+    find_credentials,
+)
 from synapse_workflows.hooks.submission_operations import SubmissionOperations
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName, without_lineage
@@ -116,8 +124,11 @@ class SynapseBaseHook(BaseHook):
             client = self._create_client(retry=_CONNECTION_TEST_RETRY, timeout=10)
             profile = client.call("GET", "/userProfile").json
         except Exception as error:  # noqa: BLE001 - the web UI shows the error
-            return False, self._redact_token(f"{type(error).__name__}: {error}")
-        return True, f"Connected as {profile['userName']} (id {profile['ownerId']})"
+            return False, self._redact(f"{type(error).__name__}: {error}")
+        message = f"Connected as {profile['userName']} (id {profile['ownerId']})"
+        origin = client.credentials.origin if client.credentials else ""
+        is_own = origin == f"the connection {self.synapse_conn_id!r}"
+        return True, message if is_own else f"{message}, with the token from {origin}"
 
     def settings(self) -> ClientSettings:
         """Return the settings of the connection.
@@ -165,7 +176,8 @@ class SynapseBaseHook(BaseHook):
     def _create_client(self, **options: Any) -> LineageClient:
         """Create a client and log in; `options` are further arguments of `Synapse`."""
         settings = self.settings()
-        token = settings.require_token(self.synapse_conn_id)
+        found = find_credentials(settings, self.synapse_conn_id)
+        mask_secret(str(found.secret))
         client = LineageClient(
             synapse_conn_id=self.synapse_conn_id,
             lineage_mode=self.lineage_mode,
@@ -178,12 +190,18 @@ class SynapseBaseHook(BaseHook):
             **options,
         )
         client.max_threads = min(client.max_threads, _MAX_THREADS)
-        client.login(settings.username, authToken=token, silent=True)
+        try:
+            use_credentials(client, found, settings.username)
+        except SynapseUnauthorizedError as error:
+            raise explain_rejection(error, settings, self.synapse_conn_id) from None
+        if settings.token is None and settings.api_key is None:
+            username = str(client.username)
+            self.log.warning("%s", describe_fallback(self.synapse_conn_id, username, found))
         return client
 
-    def _redact_token(self, text: str) -> str:
+    def _redact(self, text: str) -> str:
         try:
-            token = self.settings().token
-        except Exception:  # noqa: BLE001 - no connection, no token
+            secret = find_credentials(self.settings(), self.synapse_conn_id).secret
+        except Exception:  # noqa: BLE001 - no connection, no secret
             return text
-        return text.replace(token, "***") if token else text
+        return text.replace(secret, "***")

@@ -5,7 +5,8 @@ Fields of the connection:
 host      repository endpoint; production if empty
 login     user name or e-mail of the owner of the token; optional, verified
 password  personal access token
-extra     auth_endpoint, file_endpoint, portal_endpoint, cache_dir, cache_limit
+extra     auth_endpoint, file_endpoint, portal_endpoint, cache_dir, cache_limit, env_fallback,
+          api_key (with login, instead of password, for older services)
 """
 
 import os
@@ -20,7 +21,7 @@ from airflow.sdk import conf
 
 from synapse_workflows.client.core import session, urls
 from synapse_workflows.client.core.redaction import redact_url
-from synapse_workflows.client.errors import SynapseConfigError, SynapseNoCredentialsError
+from synapse_workflows.client.errors import SynapseConfigError
 from synapse_workflows.constants import (
     PRODUCTION_ENDPOINTS,
     STAGING_ENDPOINTS,
@@ -61,6 +62,9 @@ class ClientSettings:
     Args:
         endpoints: The four endpoints, by name of the client argument.
         token: Personal access token; None if the connection has none.
+        api_key: API key of the account `username`; None if the connection has none.
+        env_fallback: Whether a connection without token and API key acts as the account of the
+            environment of the process.
         username: User name or e-mail of the account that must own the token; None for any account.
         cache_dir: Cache directory; None for the client's default.
         cache_limit: Maximum size of the cache in bytes; None for no limit.
@@ -71,6 +75,8 @@ class ClientSettings:
     username: str | None
     cache_dir: str | None
     cache_limit: int | None
+    api_key: str | None = field(default=None, repr=False)
+    env_fallback: bool = False
 
     @classmethod
     def from_connection(
@@ -85,7 +91,7 @@ class ClientSettings:
             extra: Parsed `extra` of the connection; None to parse it here, which may block.
 
         Raises:
-            SynapseConfigError: Invalid host, `extra` or `cache_limit`.
+            SynapseConfigError: Invalid host, `extra`, `cache_limit` or `env_fallback`.
         """
         extra = connection.extra_dejson if extra is None else extra
         if not isinstance(extra, Mapping):
@@ -101,6 +107,8 @@ class ClientSettings:
             username=(connection.login or "").strip() or None,
             cache_dir=directory or None,
             cache_limit=parse_size(limit),
+            api_key=str(extra.get("api_key") or "").strip() or None,
+            env_fallback=_parse_flag(extra, "env_fallback", connection.conn_id),
         )
 
     @property
@@ -109,23 +117,6 @@ class ClientSettings:
         _, host, port = urls.origin(self.endpoints["repoEndpoint"])
         name = re.sub(r"[^a-z0-9.-]+", "-", f"{host}-{port}".lower())
         return os.fspath(Path(self.cache_dir or session.DEFAULT_CACHE, name))
-
-    def require_token(self, conn_id: str) -> str:
-        """Return the token.
-
-        Args:
-            conn_id: Id of the connection, for the error message.
-
-        Raises:
-            SynapseNoCredentialsError: The connection has no token.
-        """
-        if self.token is None:
-            # no fallback to SYNAPSE_AUTH_TOKEN: it may belong to another account
-            raise SynapseNoCredentialsError(
-                f"The connection {conn_id!r} has no token. Set its password to a personal access "
-                "token, created on synapse.org under Account Settings."
-            )
-        return self.token
 
 
 def get_repository_endpoint(connection: Any) -> str:
@@ -200,3 +191,14 @@ def parse_size(text: Any) -> int | None:
             "the extra of the connection, or in [synapse] of the Airflow configuration."
         )
     return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _parse_flag(extra: Mapping[str, Any], key: str, conn_id: str) -> bool:
+    """Return a flag of `extra`, which is text if the connection is a URI; False if missing."""
+    value = str(extra.get(key) or False).strip().lower()
+    if value not in {"true", "false"}:
+        raise SynapseConfigError(
+            f"Invalid {key} in the extra of the connection {conn_id!r}: expected true or false, "
+            f"not {value!r}."
+        )
+    return value == "true"

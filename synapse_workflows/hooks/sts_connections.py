@@ -12,6 +12,7 @@ from typing import Any, Final, Self, cast
 from synapse_workflows.client.core.sts_tokens import StsPermission
 from synapse_workflows.hooks.base import SynapseBaseHook
 from synapse_workflows.hooks.connection import ClientSettings
+from synapse_workflows.hooks.credentials import find_credentials
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
 from synapse_workflows.hooks.sts_credentials import StsCredentialSource
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION
@@ -122,7 +123,7 @@ class StsSources:
             SynapseError: Synapse cannot be reached, or rejects the account.
         """
         hook = SynapseBaseHook(reference.synapse_conn_id)
-        key = (reference, _identify(hook.settings()))
+        key = (reference, _identify(hook.settings(), reference.synapse_conn_id))
         with self._lock:
             if self._process != os.getpid():
                 self._process = os.getpid()
@@ -177,5 +178,7 @@ def create_connection_fields(
     return {**fields, "extra": json.dumps(extra)}
 
 
-def _identify(settings: ClientSettings) -> tuple[Any, ...]:
-    return (tuple(sorted(settings.endpoints.items())), settings.token, settings.username)
+def _identify(settings: ClientSettings, conn_id: str) -> tuple[Any, ...]:
+    """Return the service and the account of a connection."""
+    found = find_credentials(settings, conn_id)
+    return (tuple(sorted(settings.endpoints.items())), found, settings.username)

@@ -270,27 +270,31 @@ def _explain(
 def _locate(
     client: LineageClient, folder: Mapping[str, Any], token: Mapping[str, Any]
 ) -> StsLocation:
-    """Return the storage of a folder; the upload destination tells its endpoint.
+    """Return the storage of a folder.
+
+    A local service tells its S3 server with the token. In Synapse, the upload destination has the
+    endpoint.
 
     Source:
         GET /entity/{id}/uploadDestination
         https://rest-docs.synapse.org/rest/GET/entity/id/uploadDestination.html
     """
-    path = f"/entity/{folder['id']}/uploadDestination"
-    destination = client.call("GET", path, endpoint="file").json
-    bucket = token.get("bucket") or destination.get("bucket")
-    if not bucket:
+    known = dict(token)
+    if not (token.get("bucket") and token.get("endpointUrl")):
+        path = f"/entity/{folder['id']}/uploadDestination"
+        known = client.call("GET", path, endpoint="file").json
+        known |= {name: value for name, value in token.items() if value}
+    if not known.get("bucket"):
         raise StsScopeError(
             f"The storage location of the folder {folder['id']} ({folder['name']!r}) has no S3 "
             "bucket."
         )
-    prefix = token.get("baseKey") or destination.get("baseKey") or ""
     return StsLocation(
         folder_id=folder["id"],
         name=folder["name"],
-        bucket=bucket,
-        prefix=prefix.strip("/"),
-        endpoint_url=_get_own_endpoint(destination.get("endpointUrl")),
+        bucket=known["bucket"],
+        prefix=(known.get("baseKey") or "").strip("/"),
+        endpoint_url=_get_own_endpoint(known.get("endpointUrl")),
     )
 
 

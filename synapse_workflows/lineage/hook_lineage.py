@@ -45,6 +45,12 @@ def ignore_hook_lineage() -> Iterator[None]:
         _ignored.update(_count_assets() - before)
 
 
+def discard_output(uri: str) -> None:
+    """Ignore that the task has written an object, because the task has deleted it again."""
+    key = (True, uri)
+    _ignored[key] = _count_assets()[key]
+
+
 @hookimpl
 def on_task_instance_running(previous_state: Any, task_instance: Any) -> None:  # noqa: ARG001
     """Ignore what earlier tasks of the process have read and written."""

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from airflow.sdk.lineage import get_hook_lineage_collector
 
+from synapse_workflows.lineage.hook_lineage import discard_output
 from synapse_workflows.lineage.lineage_mode import is_suspended
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
@@ -65,6 +66,7 @@ class S3AccessRecorder:
         """Remove an object that the task wrote and has deleted again."""
         with self._lock:
             self._written.pop(url, None)
+        discard_output(url)
 
     def _add(self, urls: dict[str, None], url: str, verb: str) -> None:
         with self._lock:

@@ -16,6 +16,7 @@ from synapse_workflows.local.challenge_seed import CHALLENGE_USERS, seed_challen
 from synapse_workflows.local.data_dir_lock import DataDirInUseError, lock_data_dir
 from synapse_workflows.local.demo_seed import seed_demo
 from synapse_workflows.local.domain.principal_names import normalize_name
+from synapse_workflows.local.s3.configuration import AUTO, open_s3
 from synapse_workflows.local.seeder import Seeder, SeedUser
 from synapse_workflows.local.service_file import SERVICE_FILE, select_default_user
 from synapse_workflows.local.settings import Settings, UserSeed
@@ -101,11 +102,14 @@ def seed_data_dir(data_dir: Path, *names: str) -> dict[str, str]:
 
 def _seed_stopped_service(data_dir: Path, names: Iterable[str]) -> dict[str, str]:
     users = add_seed_users(load_users(data_dir, None), names)
-    app = create_app(Settings(data_dir=data_dir, base_url=asgi_adapter.BASE_URL, users=users))
-    try:
-        return seed_app(app, *names)
-    finally:
-        app.state.service.close()
+    with open_s3(AUTO, data_dir, is_lazy=True) as s3:
+        app = create_app(
+            Settings(data_dir=data_dir, base_url=asgi_adapter.BASE_URL, users=users, s3=s3)
+        )
+        try:
+            return seed_app(app, *names)
+        finally:
+            app.state.service.close()
 
 
 def _seed_running_service(data_dir: Path, names: Iterable[str]) -> dict[str, str]:

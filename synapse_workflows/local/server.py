@@ -27,6 +27,7 @@ from synapse_workflows.local import seed
 from synapse_workflows.local.app import create_app
 from synapse_workflows.local.data_dir_lock import lock_data_dir
 from synapse_workflows.local.domain import file_handles
+from synapse_workflows.local.s3.configuration import OFF, open_s3
 from synapse_workflows.local.service_file import (
     SERVICE_FILE,
     describe_service,
@@ -130,6 +131,7 @@ def serve(
     host: str = LOOPBACK,
     port: int = 0,
     base_url: str | None = None,
+    s3: str = OFF,
     seed_names: Sequence[str] = (),
     announce: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> None:
@@ -140,20 +142,29 @@ def serve(
         host: Name or address of the interface to listen on.
         port: TCP port; 0 selects a free one.
         base_url: Base URL for clients; None to build the URL from host and port.
+        s3: S3 server: `auto` to start one if it is installed, `off`, or the URL of an external
+            server.
         seed_names: Data sets to create before the service accepts requests.
         announce: Called with the content of service.json before the file is written.
 
     Raises:
         DataDirInUseError: Another running service uses the data directory.
         AddressError: The address is invalid or in use.
+        S3ConfigurationError: The external S3 server cannot be used.
         ValueError: A data set does not exist.
         SeedError: A request of the seeder failed, or the service has too few users.
     """
     data_dir = settings.data_dir
-    with lock_data_dir(data_dir), bind_socket(host, port) as listener:
+    with (
+        lock_data_dir(data_dir),
+        bind_socket(host, port) as listener,
+        open_s3(s3, data_dir) as get_endpoint,
+    ):
         warn_of_network_access(listener)
         (data_dir / SERVICE_FILE).unlink(missing_ok=True)
-        settings = replace(settings, base_url=(base_url or get_url(listener)).rstrip("/"))
+        settings = replace(
+            settings, base_url=(base_url or get_url(listener)).rstrip("/"), s3=get_endpoint
+        )
         app = create_app(settings)
         service: Service = app.state.service
         file_handles.delete_orphaned_files(service)

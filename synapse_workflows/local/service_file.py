@@ -4,6 +4,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from synapse_workflows.local.errors import BadRequest
+
 if TYPE_CHECKING:
     from synapse_workflows.local.domain.service import KnownUser, Service
 
@@ -43,8 +45,8 @@ def describe_service(
     Returns:
         A dictionary with the endpoints; `users` with their tokens, and the `password` and `apiKey`
         of users who have them in the settings; `airflow_connection`, an
-        Airflow connection as JSON text; `pid`; and, if data was seeded, `seed` with the entity
-        IDs.
+        Airflow connection as JSON text; `pid`; if data was seeded, `seed` with the entity IDs;
+        and, if the service has an S3 server, `s3Url`.
     """
     endpoints = get_endpoints(service.settings.base_url)
     connection = {
@@ -69,4 +71,19 @@ def describe_service(
         for user in service.users
     ]
     service_info = {**endpoints, "users": users, "airflow_connection": json.dumps(connection)}
-    return {**service_info, "pid": os.getpid(), **({"seed": seeded_ids} if seeded_ids else {})}
+    return {
+        **service_info,
+        "pid": os.getpid(),
+        **({"seed": seeded_ids} if seeded_ids else {}),
+        **_describe_s3(service),
+    }
+
+
+def _describe_s3(service: "Service") -> dict[str, str]:
+    """Return the URL of the S3 server, once it has started; {} without a server."""
+    if service.object_store is None:
+        return {}
+    try:
+        return {"s3Url": service.object_store.endpoint.url}
+    except BadRequest:  # it did not start, and the log says why
+        return {}

@@ -16,6 +16,7 @@ if "airflow" not in sys.modules:
     os.environ.update(
         AIRFLOW_HOME=_HOME.name,
         AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="1",
         AIRFLOW__CORE__DAGS_FOLDER=str(Path(_HOME.name, "dags")),
         AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME.name}/airflow.db",
     )
@@ -231,3 +232,36 @@ def sts(s3_service, tmp_path):
         project = alice.store(Project(f"STS test {next(_names)}")).id
         api = ExecutionApi({"synapse_default": json.dumps(connection)})
         yield StsSetup(s3_service, alice, api, project)
+
+
+@pytest.fixture
+def sts_backend(monkeypatch):
+    """Use `SynapseStsBackend` and `SynapseStsSessionFactory`, as the configuration does."""
+    from airflow.providers.amazon.aws.hooks import base_aws
+    from airflow.sdk.configuration import clear_secrets_backends_cache
+
+    backend = "synapse_workflows.secrets.SynapseStsBackend"
+    factory = "synapse_workflows.hooks.sts_s3.SynapseStsSessionFactory"
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", backend)
+    monkeypatch.setenv("AIRFLOW__AWS__SESSION_FACTORY", factory)
+    monkeypatch.setattr(base_aws, "SessionFactory", base_aws.resolve_session_factory())
+    clear_secrets_backends_cache()
+    yield
+    monkeypatch.undo()
+    clear_secrets_backends_cache()
+
+
+@pytest.fixture
+def issued_secrets(monkeypatch):
+    """Values of all credentials that the service issues during the test."""
+    from synapse_workflows.local.s3.credentials import CredentialIssuer
+
+    values, issue = [], CredentialIssuer.issue
+
+    def issue_and_record(*args, **kwargs):
+        issued = issue(*args, **kwargs)
+        values.extend((issued.access_key_id, issued.secret_access_key, issued.session_token))
+        return issued
+
+    monkeypatch.setattr(CredentialIssuer, "issue", issue_and_record)
+    return values

@@ -73,6 +73,7 @@ def test_connection_form_has_fields_of_the_hook(form):
         "portal_endpoint",
         "cache_dir",
         "cache_limit",
+        "env_fallback",
     }
     standard = metadata["standard_fields"]
     assert standard["password"]["title"] == "Personal access token"

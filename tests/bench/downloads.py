@@ -236,7 +236,17 @@ def prepare(folder: Path, service: dict[str, Any], server: Any, size: int) -> No
 @contextmanager
 def service(folder: Path) -> Iterator[dict[str, Any]]:
     """Run the service in a separate process; yield the content of service.json."""
-    arguments = ["-m", "synapse_workflows", "serve", "--port", "0", "--data", str(folder)]
+    arguments = [
+        "-m",
+        "synapse_workflows",
+        "serve",
+        "--s3",
+        "off",
+        "--port",
+        "0",
+        "--data",
+        str(folder),
+    ]
     process = subprocess.Popen(
         [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

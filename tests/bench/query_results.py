@@ -219,7 +219,17 @@ def main(count: int = 1_175_000, rounds: int = 3) -> None:
     steps = [name for name in BASELINES if PEER.exists() or not name.startswith("official")]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        arguments = ["-m", "synapse_workflows", "serve", "--port", "0", "--data", str(folder)]
+        arguments = [
+            "-m",
+            "synapse_workflows",
+            "serve",
+            "--s3",
+            "off",
+            "--port",
+            "0",
+            "--data",
+            str(folder),
+        ]
         process = subprocess.Popen(
             [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -149,7 +149,16 @@ def main(count: int = 200, processes: int = 8) -> None:
     """Start a service and measure it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        command = [sys.executable, "-m", "synapse_workflows", "serve", "--port", "0"]
+        command = [
+            sys.executable,
+            "-m",
+            "synapse_workflows",
+            "serve",
+            "--s3",
+            "off",
+            "--port",
+            "0",
+        ]
         command += ["--data", name]
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         with subprocess.Popen(command, **silent) as server:

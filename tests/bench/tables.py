@@ -247,7 +247,17 @@ def main(count: int = 1_000_000, *steps: str) -> None:
     """Run all steps in separate processes; fail if a peak exceeds the limit."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        arguments = ["-m", "synapse_workflows", "serve", "--port", "0", "--data", str(folder)]
+        arguments = [
+            "-m",
+            "synapse_workflows",
+            "serve",
+            "--s3",
+            "off",
+            "--port",
+            "0",
+            "--data",
+            str(folder),
+        ]
         arguments += ["--query-seconds", "3600"]  # the machine may be busy
         process = subprocess.Popen(
             [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

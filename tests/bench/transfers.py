@@ -27,7 +27,17 @@ BLOCK = 1 << 20
 def service(folder: Path) -> Iterator[dict[str, Any]]:
     """Run the service in a separate process and yield the content of service.json."""
     info_path = folder / "service.json"
-    arguments = ["-m", "synapse_workflows", "serve", "--port", "0", "--data", str(folder)]
+    arguments = [
+        "-m",
+        "synapse_workflows",
+        "serve",
+        "--s3",
+        "off",
+        "--port",
+        "0",
+        "--data",
+        str(folder),
+    ]
     process = subprocess.Popen(
         [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -49,7 +49,7 @@ def test_the_serve_command_starts_the_service(tmp_path):
     """Port and directory differ, so that tests can run in parallel."""
     (command,) = [line for line in COMMANDS if line.startswith("synapse-workflows serve")]
     seed = shlex.split(command)[-1]
-    with run_service(tmp_path, seeds=[seed]) as service:
+    with run_service(tmp_path, seeds=[seed], s3="off") as service:
         assert service["seed"]["data"].startswith("syn")
     assert "--port 8610 --data .synapse --seed demo" in command
     output = (tmp_path / "serve.log").read_text()
@@ -76,7 +76,7 @@ def test_the_client_tour(socket_client):
 @pytest.mark.timeout(240)
 def test_the_dag_of_the_readme(tmp_path):
     """It runs under Airflow with existing IDs, and creates the Activity of the diagram."""
-    with run_service(tmp_path / "synapse") as service:
+    with run_service(tmp_path / "synapse", s3="off") as service:
         syn = SynapseService(service, tmp_path).client()
         project = syn.store(Project("README"))
         counts = tmp_path / "counts.csv"
@@ -101,7 +101,7 @@ def test_the_dag_of_the_readme(tmp_path):
 
 @pytest.mark.timeout(240)
 def test_the_scores_of_the_readme(tmp_path):
-    with run_service(tmp_path / "synapse") as service:
+    with run_service(tmp_path / "synapse", s3="off") as service:
         syn = SynapseService(service, tmp_path).client()
         challenge = Challenge(syn, syn.store(Project("README")).id, tmp_path / "files")
         goldstandard = challenge.put("truth.csv", "id,value\na,1\nb,2\n").split(".")[0]
@@ -139,7 +139,7 @@ def test_the_challenge(tmp_path):
 
 @pytest.mark.timeout(240)
 def test_the_messages_of_the_readme(tmp_path):
-    with run_service(tmp_path / "synapse") as service:
+    with run_service(tmp_path / "synapse", s3="off") as service:
         synapse = SynapseService(service, tmp_path)
         alice, bob = synapse.client(), synapse.owner_id("bob")
         team = alice.restPOST("/team", '{"name": "Data Team", "canPublicJoin": true}')

@@ -102,7 +102,7 @@ def bucket():
 def site(bucket, tmp_path_factory):
     folder = tmp_path_factory.mktemp("recipes")
     (folder / "dags").mkdir()
-    with run_service(folder / "synapse") as service:
+    with run_service(folder / "synapse", s3="off") as service:
         environment = airflow_environment(folder, service, folder / "dags")
         made = Site(SynapseService(service, folder).client(), folder, environment, bucket)
         environment["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from support.entity_api import Author
+import requests
+from support.entity_api import REPO, Author
 from support.evaluation_api import Submitter
-from support.file_api import RestService, start_service
+from support.file_api import Clock, RestService, start_service
 from support.table_api import TableClient
 
 
@@ -70,3 +71,13 @@ def organiser(ann) -> Submitter:
 def rival(ben) -> Submitter:
     """Bob, who submits to evaluations."""
     return Submitter(ben)
+
+
+@pytest.fixture(scope="session")
+def s3_rest(s3_service) -> Iterator[RestService]:
+    """A service over a socket, with an S3 server and the time of the machine."""
+    service = s3_service.service
+    base_url = service.endpoints["repoEndpoint"].removesuffix(REPO)
+    tokens = {name: service.token(name) for name in ("admin", "alice", "bob")}
+    with requests.Session() as session:
+        yield RestService(session, base_url, tokens, Clock())

@@ -42,7 +42,7 @@ def peak_memory(pid: int) -> int:
 @pytest.fixture
 def service(tmp_path):
     """Start a service process and yield the content of its service.json."""
-    arguments = ["serve", "--data", str(tmp_path), "--port", "0"]
+    arguments = ["serve", "--s3", "off", "--data", str(tmp_path), "--port", "0"]
     service_file = tmp_path / "service.json"
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(

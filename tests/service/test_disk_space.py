@@ -22,7 +22,7 @@ def start_limited_service(data_dir):
     log = data_dir.parent / "serve.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "synapse_workflows", "serve", "--port", "0",
+            [sys.executable, "-m", "synapse_workflows", "serve", "--s3", "off", "--port", "0",
              "--data", str(data_dir)],
             stdout=output,
             stderr=output,

@@ -51,7 +51,16 @@ class Process:
     def __init__(self, data_dir: Path, *arguments: str) -> None:
         self.data_dir = data_dir
         self.log = data_dir.parent / "serve.log"
-        self.arguments = ["serve", "--data", str(data_dir), "--port", "0", *arguments]
+        self.arguments = [
+            "serve",
+            "--s3",
+            "off",
+            "--data",
+            str(data_dir),
+            "--port",
+            "0",
+            *arguments,
+        ]
 
     def __enter__(self) -> Self:
         service_file = self.data_dir / "service.json"

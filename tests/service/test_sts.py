@@ -3,11 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import requests
 from botocore.exceptions import ClientError
 from support import s3_service as s3_support
 from support.entity_api import REPO, Author
-from support.file_api import Clock, RestService, assert_error, ok
+from support.file_api import assert_error, ok
 from support.storage_api import (
     EXTERNAL_S3,
     EXTERNAL_STS,
@@ -25,23 +24,13 @@ WRITE = [*READ, "UPDATE", "CREATE", "DELETE"]
 
 
 @pytest.fixture(scope="module")
-def sts_service(s3_service):
-    """A service with an S3 server."""
-    service = s3_service.service
-    base_url = service.endpoints["repoEndpoint"].removesuffix(REPO)
-    tokens = {name: service.token(name) for name in ("alice", "bob")}
-    with requests.Session() as session:
-        yield RestService(session, base_url, tokens, Clock())
+def alice(s3_rest):
+    return Author(s3_rest, "alice")
 
 
 @pytest.fixture(scope="module")
-def alice(sts_service):
-    return Author(sts_service, "alice")
-
-
-@pytest.fixture(scope="module")
-def bob(sts_service):
-    return Author(sts_service, "bob")
+def bob(s3_rest):
+    return Author(s3_rest, "bob")
 
 
 @pytest.fixture(scope="module")
@@ -169,10 +158,10 @@ def test_rights(alice, bob, project, external, rights, missing_read, missing_wri
     alice.share(project, {})
 
 
-def test_scopes(sts_service, alice, external):
+def test_scopes(s3_rest, alice, external):
     for scopes in (["view", "download"], ["view", "modify"], ["download", "modify"]):
         token = alice.create_token(scope=scopes)
-        assert_error(get_token(Author(sts_service, "alice", token), external), 403)
+        assert_error(get_token(Author(s3_rest, "alice", token), external), 403)
 
 
 def test_folder_in_the_trash_can_is_rejected(alice, project):

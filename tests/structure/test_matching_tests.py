@@ -159,6 +159,7 @@ TESTED_BY = {
     "local/routers": "service/test_responses.py",
     "local/service_file": "service/test_server.py",
     "local/settings": "service/test_rate_limit.py",
+    "local/s3": "service/test_s3_server.py",
     "local/seeder": "service/test_seed.py",
     "local/sts_seed": "service/test_seed.py",
     "local/storage": "service/test_server.py",

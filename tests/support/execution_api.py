@@ -296,7 +296,7 @@ class Run:
                 "next_method": TRIGGER_FAIL_REPR,
                 "next_kwargs": {"error": TriggerFailureReason.TRIGGER_TIMEOUT.value},
             }
-        result = run_task_in_process(ti, self.dag.get_task(task_id), client=self.api.client())
+        result = self._execute(ti)
         if instance.state == "running" and result.state is not None:
             instance.state = str(result.state)
         if result.state == "deferred":
@@ -304,6 +304,10 @@ class Run:
         elif result.state == "up_for_reschedule":
             instance.rescheduled.append(datetime.now(tz=UTC))
         return result
+
+    def _execute(self, ti: TaskInstance) -> Any:
+        """Run a try in this process, and return its result."""
+        return run_task_in_process(ti, self.dag.get_task(ti.task_id), client=self.api.client())
 
     def value(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """Return an XCom as the task pushed it."""

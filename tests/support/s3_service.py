@@ -13,7 +13,8 @@ from synapse_workflows.constants import StsPermission
 from synapse_workflows.local.s3.credentials import CredentialIssuer, TemporaryCredentials
 from synapse_workflows.local.s3.endpoint import S3Endpoint
 from synapse_workflows.local.s3.object_store import ObjectStore
-from synapse_workflows.local.s3.server import S3Server, find_weed, run_s3_server
+from synapse_workflows.local.s3.server import S3Server, find_weed
+from synapse_workflows.local.storage.secret import load_secret
 from synapse_workflows.testing import SynapseService
 
 
@@ -26,11 +27,14 @@ def require_weed() -> None:
 
 @contextmanager
 def start_s3_server(folder: Path) -> Iterator[S3Server]:
-    """Run an S3 server in a folder, ready for requests."""
+    """Run an S3 server in a folder. It starts in the background."""
     require_weed()
-    with run_s3_server(folder) as server:
-        server.wait_until_ready()
+    server = S3Server(folder, load_secret(folder))
+    server.start()
+    try:
         yield server
+    finally:
+        server.stop()
 
 
 @dataclass(frozen=True)

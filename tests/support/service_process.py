@@ -19,7 +19,7 @@ def start_service_process(data_dir: Path) -> Iterator[tuple[subprocess.Popen[byt
     """Start a service in a child process; yield the process and the user alice."""
     service_file = data_dir / "service.json"
     service_file.unlink(missing_ok=True)
-    arguments = ["serve", "--port", "0", "--data", str(data_dir)]
+    arguments = ["serve", "--s3", "off", "--port", "0", "--data", str(data_dir)]
     process = subprocess.Popen(
         [sys.executable, "-m", "synapse_workflows", *arguments],
         stdout=subprocess.DEVNULL,

@@ -63,23 +63,16 @@ class StsSetup:
         """Create a folder with an STS storage location."""
         number = next(_numbers)
         bucket, prefix = f"sts-bucket-{number}", f"data/{number}"
-        self.s3.store.create_bucket(bucket)
         folder = self.alice.store(Folder(name or f"sts {number}", parent=self.project))
-        options = (
-            {
-                "storage_type": "ExternalS3Storage",
-                "bucket": bucket,
-                "baseKey": prefix,
-                "endpointUrl": self.s3.endpoint.url,
-            }
-            if own_bucket
-            else {"storage_type": "SynapseS3"}
+        if not own_bucket:
+            self.alice.create_s3_storage_location(folder=folder, sts_enabled=True)
+            return StsFolder(folder.id, "", "", self.s3)
+        self.s3.store.create_bucket(bucket)
+        owner = self.alice.getUserProfile()["ownerId"]
+        self.s3.store.put(bucket, f"{prefix}/owner.txt", owner.encode())
+        self.alice.create_s3_storage_location(
+            folder=folder, bucket_name=bucket, base_key=prefix, sts_enabled=True
         )
-        if own_bucket:
-            owner = f"{self.alice.getUserProfile()['ownerId']}"
-            self.s3.store.put(bucket, f"{prefix}/owner.txt", owner.encode())
-        location = self.alice.createStorageLocationSetting(stsEnabled=True, **options)
-        self.alice.setStorageLocation(folder.id, location["storageLocationId"])
         return StsFolder(folder.id, bucket, prefix, self.s3)
 
     def run(self, dag: Any, **instances: int) -> Run:

@@ -31,6 +31,8 @@ DATE_TIME: Final = re.compile(
 )
 NUMERIC: Final = re.compile(r"-?\d+(\.\d+)?")
 GENERIC: Final = re.compile(r"(Page|List)<(.+)>")
+#: Properties that the local service adds to responses.
+EXTENSIONS: Final = {"sts.StsCredentials": {"endpointUrl"}}
 SCALARS: Final = {"string", "date-time", "integer", "number", "boolean", "object", "any"}
 
 
@@ -176,7 +178,7 @@ class _Validation:
             elif required or value[key] is not None:
                 yield from self.check(spec, value[key], f"{where}.{key}")
         if not self.lenient:
-            for key in value.keys() - known.keys():
+            for key in value.keys() - known.keys() - EXTENSIONS.get(name, set()):
                 yield f"{where}: {key!r} is not a property of {name}"
 
     def _array(self, spec: list[Any], value: Any, where: str) -> Iterator[str]:

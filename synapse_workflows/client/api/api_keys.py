@@ -22,6 +22,7 @@ from synapse_workflows.client.core.credentials import (
     is_jwt,
     retired_credentials_error,
 )
+from synapse_workflows.client.core.http_request import Endpoints
 from synapse_workflows.client.core.redaction import Secret
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
@@ -67,7 +68,7 @@ def exchange(syn: Session, found: Credentials) -> Token | ApiKey:
         found = parse_session_token(syn, found)
     if isinstance(found, Token):
         return found
-    if _is_live(syn):
+    if is_live(syn.endpoints):
         return _replace_retired(found)
     if isinstance(found, Password):
         return _exchange_password(syn, found)
@@ -83,12 +84,12 @@ def parse_session_token(syn: Session, found: SessionToken) -> Token | SessionTok
     """
     if is_jwt(found.secret):
         return Token(found.secret, origin=found.origin)
-    if _is_live(syn):
+    if is_live(syn.endpoints):
         raise retired_credentials_error(found.kind, found.origin)
     return found
 
 
-def verify_user(syn: Session, credentials: Credentials) -> Mapping[str, Any]:
+def get_own_profile(syn: Session, credentials: Credentials) -> Mapping[str, Any]:
     """Return the profile of the user to whom credentials belong.
 
     Raises:
@@ -101,11 +102,11 @@ def verify_user(syn: Session, credentials: Credentials) -> Mapping[str, Any]:
     except SynapseHTTPError as error:
         error.add_note(f"The {credentials.noun} comes from {credentials.origin}.")
         raise
-    check_accepted(syn, credentials, profile)
+    check_accepted(credentials, profile)
     return profile
 
 
-def check_accepted(syn: Session, credentials: Credentials, profile: Mapping[str, Any]) -> None:
+def check_accepted(credentials: Credentials, profile: Mapping[str, Any]) -> None:
     """Check that a profile of the caller is not that of the anonymous user.
 
     Services that do not support signatures or session tokens may ignore them.
@@ -115,8 +116,25 @@ def check_accepted(syn: Session, credentials: Credentials, profile: Mapping[str,
     """
     if not isinstance(credentials, Token) and _is_anonymous(profile):
         raise retired_credentials_error(
-            credentials.kind, credentials.origin, f"{syn.repoEndpoint} ignores it"
+            credentials.kind, credentials.origin, "the service ignores it"
         )
+
+
+def check_supported(credentials: Credentials, endpoints: Endpoints) -> None:
+    """Check that a service supports a type of credentials for requests.
+
+    Raises:
+        SynapseAuthenticationError: The live Synapse supports only tokens.
+    """
+    if not isinstance(credentials, Token) and is_live(endpoints):
+        raise retired_credentials_error(credentials.kind, credentials.origin)
+
+
+def is_live(endpoints: Endpoints) -> bool:
+    """Return whether requests go to the live Synapse, which must not get passwords."""
+    live = (*PRODUCTION_ENDPOINTS.values(), *STAGING_ENDPOINTS.values())
+    used = {urls.origin(endpoints.repo), urls.origin(endpoints.auth)}
+    return not used.isdisjoint(map(urls.origin, live))
 
 
 def invalidateAPIKey(syn: Session) -> None:
@@ -172,7 +190,7 @@ def _exchange_password(syn: Session, found: Password) -> Token | ApiKey:
 
 def _get_api_key(syn: Session, session: Credentials) -> ApiKey:
     """Return the API key of the user to whom a session token belongs."""
-    username = str(verify_user(syn, session)["userName"])
+    username = str(get_own_profile(syn, session)["userName"])
     try:
         secret = Secret(
             syn.call("GET", "/secretKey", endpoint="auth", auth=session).object["secretKey"]
@@ -223,10 +241,3 @@ def _is_not_offered(error: SynapseHTTPError) -> bool:
 
 def _is_anonymous(profile: Mapping[str, Any]) -> bool:
     return str(profile.get("ownerId")) == str(ANONYMOUS)
-
-
-def _is_live(syn: Session) -> bool:
-    """Return whether requests go to the live Synapse, which must not get passwords."""
-    live = (*PRODUCTION_ENDPOINTS.values(), *STAGING_ENDPOINTS.values())
-    used = {urls.origin(syn.repoEndpoint), urls.origin(syn.authEndpoint)}
-    return not used.isdisjoint(map(urls.origin, live))

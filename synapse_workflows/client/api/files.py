@@ -62,8 +62,21 @@ def uploadFileHandle(
         )
     if not synapseStore:
         return _create_external_file_handle(syn, os.fspath(path), mimetype, md5, file_size)
-    destination = upload_destination.get_upload_destination(syn, id_of(parent))
-    return storage_upload.upload_to_storage(syn, path, id_of(parent), destination, mimetype)
+    handle = upload_content(syn, path, id_of(parent), mimetype)
+    is_complete = "concreteType" in handle
+    return handle if is_complete else file_handles.get_file_handle(syn, handle["id"])
+
+
+def upload_content(
+    syn: Session, path: str | os.PathLike[str], parent_id: str, content_type: str | None
+) -> dict[str, Any]:
+    """Upload a file like `uploadFileHandle`, without fetching the new file handle.
+
+    Returns:
+        The file handle, at least its ``id`` and ``contentMd5``.
+    """
+    destination = upload_destination.get_upload_destination(syn, parent_id)
+    return storage_upload.upload_to_storage(syn, path, parent_id, destination, content_type)
 
 
 def create_external_s3_file_handle(

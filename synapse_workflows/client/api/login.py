@@ -102,10 +102,9 @@ def login(
     del password, apiKey, sessionToken, authToken
     if request.session_token:
         _deprecate("sessionToken", "authToken")
-    credentials = _verify(syn, credential_sources.find_credentials(request), request.email)
-    syn.credentials = credentials
-    if rememberMe:
-        _remember(credentials)
+    use_credentials(syn, credential_sources.find_credentials(request), request.email)
+    if rememberMe and isinstance(syn.credentials, Token | ApiKey):
+        _remember(syn.credentials)
     if not silent:
         _welcome(syn, request)
 
@@ -131,6 +130,52 @@ def logout(syn: Session, forgetMe: bool = False) -> None:
     sts_tokens.discard_sts_tokens(syn)
 
 
+def use_credentials(syn: Session, found: Credentials, email: str | None = None) -> None:
+    """Verify credentials, and use them for all further requests.
+
+    Args:
+        syn: The session to log in.
+        found: The credentials.
+        email: User name or e-mail that the credentials must belong to; None for any user.
+
+    Raises:
+        SynapseAuthenticationError: Synapse rejected the credentials, or they belong to another
+            user, or the service does not support credentials of this type.
+        SynapseForbiddenError: The user has not agreed to the terms of use.
+
+    Source:
+        GET /userProfile, POST auth/v1/session, GET auth/v1/secretKey
+    """
+    syn.credentials = _verify(syn, found, email)
+
+
+def verify_owner(
+    credentials: Credentials, profile: Mapping[str, Any], *expected: str | None
+) -> str:
+    """Return the name of the user to whom credentials belong.
+
+    Args:
+        credentials: The credentials.
+        profile: Profile of the caller, read with the credentials.
+        expected: User names or e-mails that the user must have; None for any.
+
+    Raises:
+        SynapseAuthenticationError: The user has another name, or is the anonymous user.
+    """
+    api_keys.check_accepted(credentials, profile)
+    username = str(profile["userName"])
+    names = _profile_names(profile)
+    for name in filter(None, expected):
+        if name.strip().casefold() not in names:
+            raise SynapseAuthenticationError(
+                "username/email and auth_token both provided but username does not match token "
+                f"profile\nThe {credentials.noun} from {credentials.origin} belongs to "
+                f"{username}, not to {redact(name, [credentials.secret])}.\n"
+                f"Correct the user name, or use the {credentials.noun} of this user."
+            )
+    return username
+
+
 def _verify(syn: Session, found: Credentials, email: str | None) -> Token | ApiKey:
     """Return credentials for all requests, with the verified name of their user.
 
@@ -141,18 +186,8 @@ def _verify(syn: Session, found: Credentials, email: str | None) -> Token | ApiK
         SynapseHTTPError: Synapse rejected the credentials.
     """
     credentials = api_keys.exchange(syn, found)
-    profile = api_keys.verify_user(syn, credentials)
-    username = str(profile["userName"])
-    names = _profile_names(profile)
-    for expected in filter(None, (email, found.username)):
-        if expected.strip().casefold() not in names:
-            raise SynapseAuthenticationError(
-                "username/email and auth_token both provided but username does not match token "
-                f"profile\nThe {credentials.noun} from {credentials.origin} belongs to "
-                f"{username}, not to {redact(expected, [credentials.secret])}.\n"
-                f"Correct the user name, or use the {credentials.noun} of this user."
-            )
-    return replace(credentials, username=username)
+    profile = api_keys.get_own_profile(syn, credentials)
+    return replace(credentials, username=verify_owner(credentials, profile, email, found.username))
 
 
 def _remember(credentials: Token | ApiKey) -> None:

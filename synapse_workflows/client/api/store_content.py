@@ -24,7 +24,7 @@ def upload_content(syn: Session, content: FileContent, parent: str) -> dict[str,
         parent: ID of the container of the file.
 
     Returns:
-        The new FileHandle.
+        The new FileHandle, at least its ``id`` and ``contentMd5``.
 
     Raises:
         SynapseUploadFailedException: The upload could not be completed.
@@ -34,15 +34,17 @@ def upload_content(syn: Session, content: FileContent, parent: str) -> dict[str,
         GET file:/entity/{id}/uploadDestination, then the calls of `uploadFileHandle`
         https://rest-docs.synapse.org/rest/GET/entity/id/uploadDestination.html
     """
-    external = {} if content.in_synapse else content.handle
+    content_type = content.handle.get("contentType")
+    if content.in_synapse:
+        return files.upload_content(syn, content.location, parent, content_type)
     handle: dict[str, Any] = files.uploadFileHandle(
         syn,
         content.location,
         parent,
-        synapseStore=content.in_synapse,
-        mimetype=content.handle.get("contentType"),
-        md5=external.get("contentMd5"),
-        file_size=external.get("contentSize"),
+        synapseStore=False,
+        mimetype=content_type,
+        md5=content.handle.get("contentMd5"),
+        file_size=content.handle.get("contentSize"),
     )
     return handle
 

@@ -62,7 +62,7 @@ def getUserProfile(
         profile = UserProfile(syn.call("GET", f"/userProfile/{user_id}", auth=auth).object)
         if auth is not SESSION_AUTH:
             if not principal:
-                api_keys.check_accepted(syn, auth, profile)
+                api_keys.check_accepted(auth, profile)
             return profile
         cached[principal] = profile
     return UserProfile(cached[principal])

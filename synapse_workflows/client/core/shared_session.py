@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Self
@@ -12,6 +13,7 @@ import httpx2
 from synapse_workflows.client.core import http_headers
 from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.credentials import Credentials
+from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.http_request import Endpoints
 
 #: Maximum number of connections of one client; further requests wait for a free connection.
@@ -20,10 +22,11 @@ MAX_CONNECTIONS: Final = 20
 
 @dataclass
 class _Client:
-    """An HTTP client and the number of open sessions that use it."""
+    """An HTTP client, the number of open sessions that use it, and the profile of its user."""
 
     http: httpx2.AsyncClient
     sessions: int = 0
+    profile: Mapping[str, Any] | None = None
 
 
 _Clients = dict[tuple[Endpoints, Credentials], _Client]
@@ -64,6 +67,22 @@ class SharedSession(AsyncSession):
             if (endpoints, credentials) not in clients:
                 clients[endpoints, credentials] = _Client(_create_http_client(tls_context))
         return cls(endpoints, credentials, clients, **options)
+
+    @property
+    def profile(self) -> Mapping[str, Any] | None:
+        """Profile of the user (UserProfile) if a session has read it; else None."""
+        return self._clients[self._identity].profile
+
+    async def get_profile(self) -> Mapping[str, Any]:
+        """Return the profile of the user (UserProfile), which is read once for each HTTP client.
+
+        Raises:
+            SynapseHTTPError: Synapse rejects the credentials.
+        """
+        client = self._clients[self._identity]
+        if client.profile is None:
+            client.profile = (await self.call(Call("GET", "/userProfile"))).object
+        return client.profile
 
     async def close(self) -> None:
         """Close the session, and the HTTP client if no other session uses it."""

@@ -106,9 +106,12 @@ class MultipartUpload:
             self._syn, self._source, self._hashes, upload_id, missing, self._progress
         )
         try:
-            executor.get_executor(self._syn).run(
-                missing, uploader.upload, uploader.cancel_token, threads=self._syn.max_threads
-            )
+            if len(missing) == 1:
+                uploader.upload(missing[0])
+            else:
+                executor.get_executor(self._syn).run(
+                    missing, uploader.upload, uploader.cancel_token, threads=self._syn.max_threads
+                )
         except CONCURRENT_UPLOAD_ERRORS as error:
             return self._check_status_again(error)
         self._source.require_unchanged()

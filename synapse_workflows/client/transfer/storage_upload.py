@@ -32,6 +32,8 @@ def upload_to_storage(
 ) -> dict[str, Any]:
     """Upload a file to a storage location, create its file handle, and add it to the cache.
 
+    To save a request, a multipart upload to Synapse does not fetch the new file handle.
+
     Args:
         syn: Session of the upload.
         path: Path of the file.
@@ -40,7 +42,7 @@ def upload_to_storage(
         content_type: MIME type; guessed from the name by default.
 
     Returns:
-        The file handle.
+        The file handle; only its ``id`` and ``contentMd5`` after a multipart upload.
 
     Raises:
         SynapseUploadFailedException: The upload could not be completed, or the file changed.
@@ -73,7 +75,7 @@ def _upload_to_synapse(
     """Upload a file with Synapse's multipart upload.
 
     Source:
-        POST /file/multipart, GET /fileHandle/{id} of the file service
+        POST /file/multipart of the file service
     """
     uploaded = upload.upload_file(
         syn,
@@ -82,7 +84,7 @@ def _upload_to_synapse(
         content_type=content_type,
     )
     syn.cache.add(uploaded.file_handle_id, Path(path).expanduser(), uploaded.md5)
-    return file_handles.get_file_handle(syn, uploaded.file_handle_id)
+    return {"id": uploaded.file_handle_id, "contentMd5": uploaded.md5}
 
 
 def _upload_to_sftp(

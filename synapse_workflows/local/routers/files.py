@@ -13,7 +13,12 @@ from synapse_workflows.local.domain import (
     multipart,
     upload_parts,
 )
-from synapse_workflows.local.domain.storage import destinations, download_urls, external_handles
+from synapse_workflows.local.domain.storage import (
+    buckets,
+    destinations,
+    download_urls,
+    external_handles,
+)
 from synapse_workflows.local.routers.dependencies import JsonRequest, RedirectRequest
 from synapse_workflows.local.routers.parameters import PathNumber
 from synapse_workflows.local.routers.responses import (
@@ -173,10 +178,16 @@ def create_external_file_handle(request: JsonRequest) -> ApiResponse:
 def create_external_s3_file_handle(request: JsonRequest) -> ApiResponse:
     """Create a file handle for an object of an external bucket of the caller.
 
+    The object is checked outside of a transaction.
+
     Source: POST /file/v1/externalFileHandle/s3
     """
+    with request.read_transaction("view", "modify") as tx:
+        columns = external_handles.parse_s3(tx.session, tx.caller, request.json_object())
+    size = columns.file["content_size"]
+    buckets.check_object(request.service, columns.location, columns.key, size)
     with request.write_transaction("view", "modify") as tx:
-        handle = external_handles.create_s3(tx.session, tx.caller, request.json_object())
+        handle = external_handles.create_s3(tx.session, tx.caller, columns)
         return ApiResponse(file_handles.serialize(handle))
 
 

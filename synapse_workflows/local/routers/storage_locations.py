@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from synapse_workflows.local.domain.storage import storage_locations
+from synapse_workflows.local.domain.storage import buckets, storage_locations
 from synapse_workflows.local.routers.dependencies import JsonRequest
 from synapse_workflows.local.routers.parameters import PathNumber
 from synapse_workflows.local.routers.responses import ApiResponse, created_response
@@ -14,12 +14,15 @@ router = APIRouter(prefix="/repo/v1")
 def create_storage_location(request: JsonRequest) -> Response:
     """Create a storage location, or return the equal one of the caller.
 
+    The bucket is prepared outside of a transaction.
+
     Source: POST /storageLocation
     """
+    with request.read_transaction("view", "modify") as tx:
+        caller, body = tx.caller, request.json_object()
+    buckets.prepare(request.service, caller, body)
     with request.write_transaction("view", "modify") as tx:
-        return created_response(
-            storage_locations.create(tx.session, tx.caller, request.json_object())
-        )
+        return created_response(storage_locations.create(tx.session, tx.caller, body))
 
 
 @router.get("/storageLocation")

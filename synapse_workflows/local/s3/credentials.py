@@ -3,12 +3,12 @@
 import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, Final
 
 from synapse_workflows.constants import StsPermission
-from synapse_workflows.local.s3.endpoint import EndpointProvider, S3Endpoint
-from synapse_workflows.local.s3.errors import resolve_endpoint, translate_errors
+from synapse_workflows.local.s3.clients import S3Clients
+from synapse_workflows.local.s3.endpoint import EndpointProvider
+from synapse_workflows.local.s3.errors import translate_errors
 
 #: Limits of the validity of temporary credentials in seconds.
 MIN_SECONDS: Final = 900
@@ -79,16 +79,8 @@ class CredentialIssuer:
     """
 
     def __init__(self, get_endpoint: EndpointProvider, seconds: int = MAX_SECONDS) -> None:
-        self._get_endpoint = get_endpoint
+        self._clients = S3Clients(get_endpoint)
         self._seconds = seconds
-
-    @cached_property
-    def _endpoint(self) -> S3Endpoint:
-        return resolve_endpoint(self._get_endpoint)
-
-    @cached_property
-    def _client(self) -> Any:
-        return self._endpoint.create_client("sts")
 
     def issue(
         self, bucket: str, prefix: str | None, permission: StsPermission, session_name: str
@@ -106,12 +98,13 @@ class CredentialIssuer:
             ServiceUnavailable: The server does not respond.
         """
         policy = create_session_policy(bucket, prefix and prefix.strip("/"), permission)
-        key = self._endpoint.token_key
-        with translate_errors(self._endpoint.url):
-            reply = self._client.assume_role(
-                RoleArn=self._endpoint.role_arn,
+        endpoint = self._clients.endpoint
+        key = endpoint.token_key
+        with translate_errors(endpoint.url):
+            reply = self._clients.get("sts").assume_role(
+                RoleArn=endpoint.role_arn,
                 RoleSessionName=session_name,
-                DurationSeconds=max(self._seconds, MIN_SECONDS if key else 0),
+                DurationSeconds=max(self._seconds, MIN_SECONDS),
                 Policy=json.dumps(policy, separators=(",", ":")),
             )
         issued = reply["Credentials"]

@@ -1,18 +1,10 @@
 """Errors of the S3 server as errors of the service."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
 from synapse_workflows.local.errors import ServiceError, ServiceUnavailable
-from synapse_workflows.local.s3.endpoint import (
-    EndpointProvider,
-    S3ConfigurationError,
-    S3Endpoint,
-)
-
-log = logging.getLogger("synapse_workflows.local")
 
 
 class S3Error(ServiceError):
@@ -28,21 +20,6 @@ class S3Error(ServiceError):
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
         self.code = code
-
-
-def resolve_endpoint(get_endpoint: EndpointProvider) -> S3Endpoint:
-    """Return the endpoint of a server that may still start.
-
-    Raises:
-        ServiceUnavailable: The server did not start.
-    """
-    try:
-        return get_endpoint()
-    except S3ConfigurationError as error:
-        log.warning("%s", error)
-        raise ServiceUnavailable(
-            "The S3 server of this service did not start; see the log of the service."
-        ) from None
 
 
 @contextmanager

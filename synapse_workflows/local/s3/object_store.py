@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import Any, Final
+from urllib.parse import quote
 
+from synapse_workflows.local.s3.clients import S3Clients
 from synapse_workflows.local.s3.endpoint import EndpointProvider, S3Endpoint
-from synapse_workflows.local.s3.errors import S3Error, resolve_endpoint, translate_errors
+from synapse_workflows.local.s3.errors import S3Error, translate_errors
 
 #: Number of bytes that are read at once.
 _CHUNK_SIZE: Final = 1 << 19
@@ -53,23 +54,27 @@ class ObjectStore:
     Args:
         get_endpoint: Returns the server, with the credentials of its administrator. It is called
             at the first use.
+        timeout: Maximum time in seconds to wait for bytes of a response.
+        attempts: Maximum number of attempts of a request.
     """
 
-    def __init__(self, get_endpoint: EndpointProvider) -> None:
-        self._get_endpoint = get_endpoint
+    def __init__(
+        self, get_endpoint: EndpointProvider, *, timeout: float = 60, attempts: int = 4
+    ) -> None:
+        self._clients = S3Clients(get_endpoint, timeout, attempts)
 
-    @cached_property
+    @property
     def endpoint(self) -> S3Endpoint:
         """The server.
 
         Raises:
-            ServiceUnavailable: The server did not start.
+            BadRequest: The server did not start.
         """
-        return resolve_endpoint(self._get_endpoint)
+        return self._clients.endpoint
 
-    @cached_property
+    @property
     def _client(self) -> Any:
-        return self.endpoint.create_client("s3")
+        return self._clients.get("s3")
 
     def create_bucket(self, bucket: str) -> None:
         """Create a bucket unless it exists."""
@@ -81,6 +86,11 @@ class ObjectStore:
                 self._client.exceptions.BucketAlreadyOwnedByYou,
             ):
                 return
+
+    def list_buckets(self) -> list[str]:
+        """Return the names of all buckets."""
+        with translate_errors(self.endpoint.url):
+            return [each["Name"] for each in self._client.list_buckets()["Buckets"]]
 
     def has_bucket(self, bucket: str) -> bool:
         """Return whether a bucket exists."""
@@ -174,7 +184,8 @@ class ObjectStore:
         """
         options: dict[str, Any] = {"Bucket": bucket, "Key": key}
         if file_name is not None:
-            options["ResponseContentDisposition"] = f'attachment; filename="{file_name}"'
+            name = quote(file_name, safe="")
+            options["ResponseContentDisposition"] = f"attachment; filename*=UTF-8''{name}"
         if content_type is not None:
             options["ResponseContentType"] = content_type
         return self._presign("get_object", options, seconds)

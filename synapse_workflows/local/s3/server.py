@@ -25,8 +25,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +35,6 @@ import psutil
 from synapse_workflows.local.s3.credentials import MAX_SECONDS
 from synapse_workflows.local.s3.endpoint import DEFAULT_ROLE, S3ConfigurationError, S3Endpoint
 from synapse_workflows.local.storage.private_file import write_private_file
-from synapse_workflows.local.storage.secret import load_secret
 
 log = logging.getLogger("synapse_workflows.local")
 
@@ -44,9 +43,11 @@ LOOPBACK: Final = "127.0.0.1"
 #: Maximum time in seconds until weed answers.
 START_SECONDS: Final = 60
 _POLL_SECONDS: Final = 0.05
+#: Maximum time in seconds that weed needs for a short request. Another process may have its port.
+_ANSWER_SECONDS: Final = 2
 #: Number of attempts to start weed, for ports that another process takes meanwhile.
 _ATTEMPTS: Final = 5
-_PORTS: Final = (
+PORTS: Final = (
     "s3.port",
     "s3.port.grpc",
     "filer.port",
@@ -79,7 +80,7 @@ def find_weed() -> str | None:
     return str(beside) if os.access(beside, os.X_OK) else shutil.which("weed")
 
 
-def _find_free_ports(count: int) -> list[int]:
+def find_free_ports(count: int) -> list[int]:
     """Return different free TCP ports of the loopback interface."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
@@ -101,7 +102,8 @@ def _is_free(port: int) -> bool:
 class S3Server:
     """An S3 server in a child process.
 
-    `start` returns at once; `wait_until_ready` waits for the server.
+    `start` returns at once; `wait_until_ready` starts the server if necessary and waits for it.
+    The methods may be called from several threads.
 
     Args:
         data_dir: Data directory of the service.
@@ -119,13 +121,14 @@ class S3Server:
                 "'synapse-workflows[s3-server]', or use --s3 URL with a running S3 server."
             )
         self._binary = binary
-        self._folder = data_dir.absolute() / FOLDER
+        self.folder = data_dir.absolute() / FOLDER
         self._secret = secret
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._failure: str | None = None
-        self._thread = threading.Thread(target=self._supervise, name="s3-server", daemon=True)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def _derive(self, purpose: str) -> bytes:
         return hmac.new(self._secret, f"s3 {purpose}".encode(), hashlib.sha256).digest()
@@ -149,24 +152,30 @@ class S3Server:
 
     def start(self) -> None:
         """Start the server in the background, on the ports of its last start if they are free."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._folder.chmod(0o700)
-        (self._folder / "volumes").mkdir(exist_ok=True)
+        with self._lock:
+            if self._thread is None:
+                self._prepare()
+                self._thread = threading.Thread(
+                    target=self._supervise, name="s3-server", daemon=True
+                )
+                self._thread.start()
+
+    def _prepare(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        (self.folder / "volumes").mkdir(exist_ok=True)
         previous = self._read_state()
         self._end_previous(previous)
         self._ports = self._choose_ports(previous.get("ports", {}))
         self._write_configuration()
-        self._thread.start()
 
-    def wait_until_ready(self, on_wait: Callable[[], None] = lambda: None) -> S3Endpoint:
+    def wait_until_ready(self) -> S3Endpoint:
         """Wait until the server answers, and return its endpoint.
-
-        Args:
-            on_wait: Called once if the server needs more than three seconds.
 
         Raises:
             S3ServerError: The server ended, or does not answer within a minute.
         """
+        self.start()
         started = time.monotonic()
         is_reported = False
         while not self._ready.wait(_POLL_SECONDS):
@@ -178,17 +187,17 @@ class S3Server:
                 raise S3ServerError(self._describe_failure())
             if waited > 3 and not is_reported:  # noqa: PLR2004 - seconds
                 is_reported = True
-                on_wait()
+                log.info("The S3 server starts ...")
         return self.endpoint
 
     def stop(self) -> None:
         """End the server."""
         self._stopping.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join()
 
     def _describe_failure(self) -> str:
-        log_file = self._folder / "server.log"
+        log_file = self.folder / "server.log"
         output = log_file.read_text(errors="replace") if log_file.exists() else ""
         return f"The S3 server did not start: {self._failure}. See {log_file}:\n{output[-2000:]}"
 
@@ -197,37 +206,35 @@ class S3Server:
     def _read_state(self) -> dict[str, Any]:
         """Return the ports and the process ID of the last start; {} if there is none."""
         with suppress(OSError, ValueError):
-            state: dict[str, Any] = json.loads((self._folder / "server.json").read_text())
+            state: dict[str, Any] = json.loads((self.folder / "server.json").read_text())
             return state
         return {}
 
     def _write_state(self) -> None:
         state = {"pid": self.pid, "ports": self._ports}
-        write_private_file(self._folder / "server.json", json.dumps(state, indent=2) + "\n")
+        write_private_file(self.folder / "server.json", json.dumps(state, indent=2) + "\n")
 
     def _end_previous(self, state: Mapping[str, Any]) -> None:
         """Kill the server of an earlier service that was killed."""
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied, TypeError, ValueError):
             process = psutil.Process(state.get("pid") or -1)
-            if f"-dir={self._folder / 'volumes'}" in process.cmdline():
+            if f"-dir={self.folder / 'volumes'}" in process.cmdline():
                 process.kill()
                 process.wait(_POLL_SECONDS * 100)
 
     def _choose_ports(self, previous: Mapping[str, int]) -> dict[str, int]:
-        if set(previous) == set(_PORTS) and all(_is_free(each) for each in previous.values()):
+        if set(previous) == set(PORTS) and all(_is_free(each) for each in previous.values()):
             return dict(previous)
-        return dict(zip(_PORTS, _find_free_ports(len(_PORTS)), strict=True))
+        return dict(zip(PORTS, find_free_ports(len(PORTS)), strict=True))
 
     def _write_configuration(self) -> None:
         endpoint = self.endpoint
         keys = {"accessKey": endpoint.access_key_id, "secretKey": endpoint.secret_access_key}
         actions = ["Admin", "Read", "List", "Tagging", "Write"]
         identities = [{"name": "admin", "credentials": [keys], "actions": actions}]
+        write_private_file(self.folder / "identities.json", json.dumps({"identities": identities}))
         write_private_file(
-            self._folder / "identities.json", json.dumps({"identities": identities})
-        )
-        write_private_file(
-            self._folder / "iam.json",
+            self.folder / "iam.json",
             json.dumps(_create_iam_configuration(self._derive("signing key"))),
         )
 
@@ -235,7 +242,7 @@ class S3Server:
 
     def _create_command(self) -> list[str]:
         options: dict[str, object] = {
-            "dir": self._folder / "volumes",
+            "dir": self.folder / "volumes",
             "ip": LOOPBACK,
             "ip.bind": LOOPBACK,
             "filer": "true",
@@ -247,13 +254,13 @@ class S3Server:
             "volume.max": 10_000,
             "volume.preStopSeconds": 0,
             "filer.disableDirListing": "true",
-            "filer.localSocket": self._folder / "filer.sock",
-            "s3.localSocket": self._folder / "s3.sock",
+            "filer.localSocket": self.folder / "filer.sock",
+            "s3.localSocket": self.folder / "s3.sock",
             "s3.port.iceberg": 0,
             "s3.port.lance": 0,
             "s3.autoCreateBucket": "false",
-            "s3.config": self._folder / "identities.json",
-            "s3.iam.config": self._folder / "iam.json",
+            "s3.config": self.folder / "identities.json",
+            "s3.iam.config": self.folder / "iam.json",
         }
         arguments = [f"-{name}={value}" for name, value in options.items()]
         return [self._binary, "-logtostderr=true", "server", *arguments]
@@ -267,15 +274,15 @@ class S3Server:
         }
         names = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
         keys = {f"WEED_JWT_{name}_KEY": self._derive(name).hex() for name in names}
-        return {**kept, **keys, "HOME": str(self._folder), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+        return {**kept, **keys, "HOME": str(self.folder), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
 
     def _launch(self) -> "subprocess.Popen[bytes]":
-        log_file = self._folder / "server.log"
+        log_file = self.folder / "server.log"
         descriptor = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as output:
             return subprocess.Popen(  # noqa: S603 - weed with arguments of this module
                 [sys.executable, "-IS", "-c", _EXEC, str(os.getpid()), *self._create_command()],
-                cwd=self._folder,
+                cwd=self.folder,
                 env=self._create_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -313,7 +320,7 @@ class S3Server:
         from synapse_workflows.local.s3.object_store import ObjectStore
 
         endpoint = self.endpoint
-        store = ObjectStore(lambda: endpoint)
+        store = ObjectStore(lambda: endpoint, timeout=_ANSWER_SECONDS, attempts=1)
         while process.poll() is None and not self._stopping.is_set():
             with suppress(ServiceError):
                 if not _is_free(self._ports["s3.port"]):
@@ -363,21 +370,3 @@ def _create_iam_configuration(signing_key: bytes) -> dict[str, Any]:
             }
         ],
     }
-
-
-@contextmanager
-def run_s3_server(data_dir: Path) -> Iterator[S3Server]:
-    """Run an S3 server during the block. It starts in the background.
-
-    Args:
-        data_dir: Data directory of the service.
-
-    Raises:
-        S3ServerError: The binary `weed` is not installed.
-    """
-    server = S3Server(data_dir, load_secret(data_dir))
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()

@@ -59,7 +59,7 @@ def test_a_service_that_does_not_start_is_an_error_with_its_output(tmp_path):
 
 
 def test_a_running_service_writes_a_private_log(tmp_path):
-    with run_service(tmp_path) as facts:
+    with run_service(tmp_path, s3="off") as facts:
         assert facts["repoEndpoint"].startswith("http://127.0.0.1:")
         assert (tmp_path / "serve.log").stat().st_mode & 0o777 == 0o600
         assert psutil.Process(facts["pid"]).cmdline()[0] == sys.executable
@@ -67,7 +67,7 @@ def test_a_running_service_writes_a_private_log(tmp_path):
 
 
 def test_the_service_keeps_its_port(tmp_path):
-    with run_service(tmp_path) as first:
+    with run_service(tmp_path, s3="off") as first:
         pass
-    with run_service(tmp_path) as second:
+    with run_service(tmp_path, s3="off") as second:
         assert second["repoEndpoint"] == first["repoEndpoint"]

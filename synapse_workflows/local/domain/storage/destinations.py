@@ -24,12 +24,9 @@ from synapse_workflows.local.domain import access
 from synapse_workflows.local.domain.ids import ROOT
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.domain.storage import effective_settings, storage_locations
+from synapse_workflows.local.domain.storage import buckets, effective_settings, storage_locations
 from synapse_workflows.local.storage.models import Entity
 from synapse_workflows.local.storage.storage_models import StorageLocation
-
-#: Endpoint of external buckets if the service has no S3 server.
-AWS_ENDPOINT: Final = "https://s3.amazonaws.com"
 
 #: Type of storage location -> type of upload destination.
 _TYPES: Final = {
@@ -117,23 +114,13 @@ def _serialize(
         **{key: location.properties[key] for key in _SHARED if key in location.properties},
     }
     if location.concrete_type == EXTERNAL_S3_LOCATION:
-        body.setdefault("endpointUrl", get_endpoint_url(service))
+        body["endpointUrl"] = buckets.get_endpoint_url(service, body.get("endpointUrl"))
     elif location.concrete_type == EXTERNAL_OBJECT_LOCATION:
         body["keyPrefixUUID"] = str(uuid.uuid4())
     elif location.concrete_type in {EXTERNAL_LOCATION, PROXY_LOCATION}:
         access.require(session, caller, parent.id, AccessType.READ)
         body["url"] = location.properties.get("proxyUrl") or _build_url(session, parent, location)
     return body
-
-
-def get_endpoint_url(service: Service) -> str:
-    """Return the endpoint of external buckets whose storage location has no endpointUrl.
-
-    Raises:
-        ServiceUnavailable: The S3 server did not start.
-    """
-    store = service.object_store
-    return AWS_ENDPOINT if store is None else store.endpoint.url
 
 
 def _build_url(session: Session, parent: Entity, location: StorageLocation) -> str:

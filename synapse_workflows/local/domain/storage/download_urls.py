@@ -6,11 +6,10 @@ from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy.orm import Session
 
-from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, PROXY_FILE_HANDLE
+from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, PROXY_FILE_HANDLE, S3_FILE_HANDLE
 from synapse_workflows.local.domain import presigned_urls
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.domain.storage import storage_locations
-from synapse_workflows.local.domain.storage.destinations import get_endpoint_url
+from synapse_workflows.local.domain.storage import buckets, storage_locations
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.file_models import FileHandle
 
@@ -21,6 +20,9 @@ def find_url(service: Service, session: Session, handle: FileHandle) -> str | No
     Returns:
         A pre-signed URL of a stored file, the URL of an external file, or a signed URL of a proxy;
         None for an object of a bucket that the service cannot access.
+
+    Raises:
+        ServiceUnavailable: The S3 server of the service does not respond.
     """
     if handle.blob_id is not None:
         return presigned_urls.create_download_url(service, handle.id)
@@ -28,7 +30,23 @@ def find_url(service: Service, session: Session, handle: FileHandle) -> str | No
         return str(handle.location["externalURL"])
     if handle.concrete_type == PROXY_FILE_HANDLE:
         return _build_proxy_url(service, session, handle)
+    if handle.concrete_type == S3_FILE_HANDLE:
+        return _find_object_url(service, session, handle)
     return None
+
+
+def _find_object_url(service: Service, session: Session, handle: FileHandle) -> str | None:
+    location = storage_locations.parse_location(session, handle.storage_location_id)
+    store = buckets.find_object_store(service, location)
+    if store is None:
+        return None
+    return store.presign_get(
+        handle.location["bucketName"],
+        handle.location["key"],
+        service.settings.download_url_seconds,
+        file_name=handle.file_name,
+        content_type=handle.content_type,
+    )
 
 
 def get_url(service: Service, session: Session, handle: FileHandle) -> str:
@@ -40,7 +58,7 @@ def get_url(service: Service, session: Session, handle: FileHandle) -> str:
     url = find_url(service, session, handle)
     if url is None:
         location = handle.location
-        endpoint_url = location.get("endpointUrl") or get_endpoint_url(service)
+        endpoint_url = buckets.get_endpoint_url(service, location.get("endpointUrl"))
         raise BadRequest(
             f"FileHandle {handle.id} has no URL, because the service has no access to the bucket. "
             f"Read the object {location.get('fileKey') or location.get('key')} of the bucket "

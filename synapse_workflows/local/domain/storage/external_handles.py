@@ -1,6 +1,7 @@
 """File handles of files that the service does not store."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -25,6 +26,21 @@ from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.storage_models import StorageLocation
 
 Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class S3Columns:
+    """A validated S3FileHandle for an object of an external bucket.
+
+    Args:
+        location: Storage location with the bucket.
+        key: Key of the object.
+        file: Other columns of the file handle.
+    """
+
+    location: StorageLocation
+    key: str
+    file: dict[str, Any]
 
 
 def create(session: Session, caller: Caller, body: Body) -> FileHandle:
@@ -110,8 +126,8 @@ _PARSERS: Final[Mapping[str, Callable[[Session, Caller, Body], dict[str, Any]]]]
 )
 
 
-def create_s3(session: Session, caller: Caller, body: Body) -> FileHandle:
-    """Create an S3FileHandle for an object of an external bucket of the caller.
+def parse_s3(session: Session, caller: Caller, body: Body) -> S3Columns:
+    """Parse an S3FileHandle for an object of an external bucket of the caller.
 
     Raises:
         BadRequest: A property is missing or invalid, the bucket is not that of the storage
@@ -134,13 +150,28 @@ def create_s3(session: Session, caller: Caller, body: Body) -> FileHandle:
             f"bucketName: '{bucket}' is not the bucket of the storage location {location.id}, "
             f"which is '{location.properties['bucket']}'."
         )
+    return S3Columns(location, _parse_key(location, body), _parse_file(body))
+
+
+def create_s3(session: Session, caller: Caller, columns: S3Columns) -> FileHandle:
+    """Create an S3FileHandle for an object of an external bucket.
+
+    Args:
+        session: Database session with write access.
+        caller: Owner of the file handle.
+        columns: Result of `parse_s3`, after `buckets.check_object`.
+
+    Raises:
+        BadRequest: The file name is too long.
+    """
+    bucket = columns.location.properties["bucket"]
     return file_handles.add(
         session,
         caller,
         concrete_type=S3_FILE_HANDLE,
-        **_parse_file(body),
-        storage_location_id=location.id,
-        location={"bucketName": bucket, "key": _parse_key(location, body)},
+        **columns.file,
+        storage_location_id=columns.location.id,
+        location={"bucketName": bucket, "key": columns.key},
     )
 
 

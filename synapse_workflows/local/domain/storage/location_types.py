@@ -23,10 +23,12 @@ from synapse_workflows.local.domain.ids import format_entity_id, parse_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
 
+#: Bucket of the storage of the service (S3StorageLocationSetting).
+BUCKET: Final = "local.synapse.storage"
 MAX_BANNER: Final = 5000
 #: Minimum length of the secret key of a proxy.
 MIN_SECRET_KEY: Final = 36
-_BUCKET: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,253}[a-zA-Z0-9]")
+_BUCKET: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
 #: Characters with a special meaning in the resource names of AWS policies, and control characters.
 _UNSAFE_KEY: Final = re.compile(r"[*?$\x00-\x1f\x7f]")
 
@@ -86,10 +88,18 @@ def _parse_synapse_s3(_session: Session, caller: Caller, body: Body) -> dict[str
     return {"stsEnabled": True, "baseKey": f"{caller.id}/{uuid.uuid4()}"}
 
 
-def _parse_external_s3(_session: Session, _caller: Caller, body: Body) -> dict[str, Any]:
+def parse_external_s3(body: Body) -> dict[str, Any]:
+    """Parse the properties of an ExternalS3StorageLocationSetting, without banner and description.
+
+    Raises:
+        BadRequest: A property is missing or invalid.
+    """
     endpoint_url = request_fields.get_text(body, "endpointUrl")
+    bucket = _parse_bucket(body)
+    if bucket == BUCKET:
+        raise BadRequest(f"bucket: '{bucket}' is the storage of Synapse, not an external bucket.")
     return {
-        "bucket": _parse_bucket(body),
+        "bucket": bucket,
         "baseKey": _parse_base_key(body),
         "endpointUrl": endpoint_url and parse_url(endpoint_url, "endpointUrl", ("https", "http")),
         "stsEnabled": request_fields.get_boolean(body, "stsEnabled"),
@@ -143,7 +153,7 @@ _PARSERS: Final[Mapping[str, Callable[[Session, Caller, Body], dict[str, Any]]]]
     MappingProxyType(
         {
             S3_LOCATION: _parse_synapse_s3,
-            EXTERNAL_S3_LOCATION: _parse_external_s3,
+            EXTERNAL_S3_LOCATION: lambda _session, _caller, body: parse_external_s3(body),
             EXTERNAL_OBJECT_LOCATION: _parse_external_object,
             EXTERNAL_LOCATION: _parse_external,
             PROXY_LOCATION: _parse_proxy,

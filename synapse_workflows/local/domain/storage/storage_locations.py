@@ -4,7 +4,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -24,9 +24,6 @@ from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.storage import location_types
 from synapse_workflows.local.errors import Forbidden
 from synapse_workflows.local.storage.storage_models import StorageLocation
-
-#: Bucket of the storage of the service (S3StorageLocationSetting).
-BUCKET: Final = "local.synapse.storage"
 
 
 def create_default(session: Session, now: int) -> None:
@@ -154,7 +151,7 @@ def is_sts_enabled(location: StorageLocation) -> bool:
 def get_bucket(location: StorageLocation) -> str | None:
     """Return the bucket that the service can access; None for other types of locations."""
     if location.concrete_type == S3_LOCATION:
-        return BUCKET
+        return location_types.BUCKET
     if location.concrete_type == EXTERNAL_S3_LOCATION:
         return str(location.properties["bucket"])
     return None

@@ -1,6 +1,11 @@
 """Source files of uploads, and their parts as request bodies."""
 
 import os
+import socket
+import ssl
+import subprocess
+import threading
+import time
 
 import pytest
 import requests
@@ -11,6 +16,7 @@ from synapse_workflows.client.transfer.part_plan import Part
 from synapse_workflows.client.transfer.upload_source import PartBody, UploadSource
 
 DATA = bytes(range(256)) * 10
+MiB = 1 << 20
 
 
 @pytest.fixture
@@ -36,6 +42,25 @@ def body(path, progress, cancel_token):
         UploadSource.of(path), Part(2, 100, 1100), cancel_token, progress.append
     ) as body:
         yield body
+
+
+@pytest.fixture(scope="module")
+def tls_contexts(tmp_path_factory):
+    """Contexts of a server and a client with a certificate for localhost."""
+    directory = tmp_path_factory.mktemp("tls")
+    key, certificate = directory / "key.pem", directory / "certificate.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    options = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *subject]
+    subprocess.run(
+        ["openssl", "req", *options, "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate, key)
+    server.num_tickets = 0  # a client that closes unread tickets resets the connection
+    client = ssl.create_default_context(cafile=certificate)
+    return server, client
 
 
 def prepared(body, **headers):
@@ -92,6 +117,123 @@ def test_read_of_a_truncated_file_raises(path, body):
     body.read(1000)
     with pytest.raises(SynapseUploadFailedException, match="changed or removed"):
         body.read(1000)
+
+
+@pytest.fixture
+def big(tmp_path):
+    path = tmp_path / "big.bin"
+    path.write_bytes(os.urandom(5 * MiB))
+    return path
+
+
+@pytest.fixture
+def sockets():
+    """Two connected sockets."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sender = socket.create_connection(server.getsockname(), timeout=5)
+        receiver, _ = server.accept()
+        with sender, receiver:
+            yield sender, receiver
+
+
+def send(body, sender):
+    """Write a body to a socket in another thread, and shut the socket down."""
+
+    def work():
+        body.write_to(sender)
+        sender.shutdown(socket.SHUT_WR)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def receive(sock, delay=0.0):
+    data = b""
+    while block := sock.recv(MiB):
+        data += block
+        time.sleep(delay)
+    return data
+
+
+def big_body(path, cancel_token, progress):
+    part = Part(2, MiB + 3, 5 * MiB - 1)
+    return PartBody(UploadSource.of(path), part, cancel_token, progress.append)
+
+
+def test_part_is_written_to_a_socket(big, sockets, cancel_token, progress):
+    sender, receiver = sockets
+    with big_body(big, cancel_token, progress) as body:
+        thread = send(body, sender)
+        assert receive(receiver) == big.read_bytes()[MiB + 3 : -1]
+        thread.join()
+    assert sum(progress) == 4 * MiB - 4
+
+
+def test_part_is_written_to_a_socket_with_tls(big, sockets, cancel_token, progress, tls_contexts):
+    accepted = []
+
+    def accept():
+        with tls_contexts[0].wrap_socket(sockets[1], server_side=True) as receiver:
+            accepted.append(receive(receiver))
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    with (
+        big_body(big, cancel_token, progress) as body,
+        tls_contexts[1].wrap_socket(sockets[0], server_hostname="localhost") as sender,
+    ):
+        body.write_to(sender)
+    thread.join()
+    assert accepted == [big.read_bytes()[MiB + 3 : -1]]
+    assert sum(progress) == 4 * MiB - 4
+
+
+def test_slow_receiver_is_not_interrupted(big, sockets, cancel_token, progress):
+    """The timeout applies to the time without progress, not to the whole part."""
+    sender, receiver = sockets
+    sender.settimeout(0.5)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
+    with big_body(big, cancel_token, progress) as body:
+        started = time.monotonic()
+        thread = send(body, sender)
+        assert len(receive(receiver, delay=0.05)) == 4 * MiB - 4
+        thread.join()
+    assert time.monotonic() - started > 1.0
+
+
+def test_stalled_receiver_is_interrupted(tmp_path, sockets, cancel_token, progress):
+    path = tmp_path / "huge.bin"
+    with path.open("wb") as file:
+        file.truncate(64 * MiB)
+    sockets[0].settimeout(0.3)
+    part = Part(1, 0, 64 * MiB)
+    with (
+        PartBody(UploadSource.of(path), part, cancel_token, progress.append) as body,
+        pytest.raises(TimeoutError),
+    ):
+        body.write_to(sockets[0])
+
+
+def test_cancelled_part_is_not_written(big, sockets, cancel_token, progress):
+    cancel_token.cancel()
+    with (
+        big_body(big, cancel_token, progress) as body,
+        pytest.raises(TransferCancelledError),
+    ):
+        body.write_to(sockets[0])
+    assert progress == []
+
+
+@pytest.mark.parametrize("restore_time", [False, True])
+def test_truncated_part_is_not_written(big, sockets, cancel_token, progress, restore_time):
+    with big_body(big, cancel_token, progress) as body:
+        stat = big.stat()
+        os.truncate(big, MiB)
+        if restore_time:
+            os.utime(big, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        with pytest.raises(SynapseUploadFailedException, match="changed or removed"):
+            body.write_to(sockets[0])
 
 
 @pytest.mark.parametrize(
