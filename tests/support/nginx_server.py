@@ -36,6 +36,7 @@ http {{
   fastcgi_temp_path {work}/fastcgi;
   uwsgi_temp_path {work}/uwsgi;
   scgi_temp_path {work}/scgi;
+  {connections}
   server {{
     listen 127.0.0.1:{port};
     root {root};
@@ -52,7 +53,7 @@ http {{
 """
 #: Pre-signed URLs in responses of the service lead to nginx.
 _UPSTREAM: Final = """
-      proxy_pass {url};
+      proxy_pass http://service;
       proxy_http_version 1.1;
       proxy_set_header Host {host};
       proxy_set_header Connection "";
@@ -124,13 +125,15 @@ def nginx_server(directory: Path, upstream: str | None = None) -> Iterator[Nginx
 
 
 def _format_config(work: Path, root: Path, port: int, upstream: str | None) -> str:
-    forward = "return 404;"
+    forward, connections = "return 404;", ""
     if upstream is not None:
         host = urlsplit(upstream).netloc
         forward = _UPSTREAM.format(url=upstream.rstrip("/"), host=host, port=port)
+        connections = f"upstream service {{ server {host}; keepalive 16; }}"
     # As root, the workers would run as another user, who may not read the files.
     user = "user root;" if os.geteuid() == 0 else ""
-    return _CONFIG.format(user=user, work=work, root=root, port=port, upstream=forward)
+    settings = {"user": user, "work": work, "root": root, "port": port}
+    return _CONFIG.format(**settings, upstream=forward, connections=connections)
 
 
 def _find_free_port() -> int:
