@@ -17,8 +17,8 @@ from synapse_workflows.local.domain.tables.column_types import ITEM_TYPES, TEXT_
 
 #: Parses the cells of a column.
 ColumnParser = Callable[[Sequence[str | None]], Sequence[StoredValue]]
-#: Serializes the stored values of a column.
-ColumnSerializer = Callable[[Sequence[Any]], list[str | None]]
+#: Serializes the stored values of a column. Integers without a null between them stay integers.
+ColumnSerializer = Callable[[Sequence[Any]], Sequence[Any]]
 
 #: Number that Python accepts, but not `cell_values`: with too many digits of the exponent.
 _LONG_EXPONENT: Final = re.compile(r"e[+-]?[0-9]{10}")
@@ -163,11 +163,11 @@ def get_column_serializer(kind: ColumnType) -> ColumnSerializer:
     return lambda values: [None if value is None else serialize(value) for value in values]
 
 
-def serialize_integers_and_text(values: Sequence[Any]) -> list[str | None]:
+def serialize_integers_and_text(values: Sequence[Any]) -> Sequence[Any]:
     """Serialize values as text; None is null."""
     types = {*map(type, values)}
-    if types <= {str, NoneType}:
-        return list(values)
+    if types <= {str, NoneType} or types == {int}:
+        return values
     if NoneType in types:
         return [None if value is None else str(value) for value in values]
     return [str(value) for value in values]

@@ -186,11 +186,17 @@ def _compile_field(dialect: CsvDialect) -> re.Pattern[str]:
     return re.compile(rf"(?:\A|{separator})({field})", re.DOTALL)
 
 
-def get_field_writer(
-    dialect: CsvDialect,
-) -> Callable[[Sequence[str | None]], list[str]]:
-    """Return a function that formats fields: quoted, null as an empty field."""
+def get_record_writer(dialect: CsvDialect) -> Callable[[Sequence[Sequence[Any]]], str]:
+    """Return a function that writes records, given the cells of each of their columns.
+
+    A cell is text, an integer, or None. Fields are quoted, null is an empty field.
+    """
     quote, escape = dialect.quote, dialect.escape
+    # One template formats all fields of a record, much faster than one field at a time.
+    mark, separator, line_end = (
+        text.replace("%", "%%") for text in (quote, dialect.separator, dialect.line_end)
+    )
+    is_digit_special = bool({quote, escape} & {*"-0123456789"})
 
     def format_field(cell: str) -> str:
         cell = cell.replace(escape, escape * 2)
@@ -198,12 +204,22 @@ def get_field_writer(
             cell = cell.replace(quote, quote * 2)
         return f"{quote}{cell}{quote}"
 
-    def format_fields(cells: Sequence[str | None]) -> list[str]:
+    def prepare(cells: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """Return the template of a field, and the values to insert."""
+        if {*map(type, cells)} == {int}:
+            if not is_digit_special:
+                return f"{mark}%d{mark}", cells
+            cells = [*map(str, cells)]
         texts = "".join(filter(None, cells))
         if quote in texts or escape in texts:
-            return ["" if cell is None else format_field(cell) for cell in cells]
+            return "%s", ["" if cell is None else format_field(cell) for cell in cells]
         if None in cells:
-            return ["" if cell is None else f"{quote}{cell}{quote}" for cell in cells]
-        return [f"{quote}{cell}{quote}" for cell in cells]
+            return "%s", ["" if cell is None else f"{quote}{cell}{quote}" for cell in cells]
+        return f"{mark}%s{mark}", cells
 
-    return format_fields
+    def format_records(columns: Sequence[Sequence[Any]]) -> str:
+        templates, values = zip(*map(prepare, columns), strict=True)
+        record = separator.join(templates) + line_end
+        return "".join([record % fields for fields in zip(*values, strict=True)])
+
+    return format_records

@@ -82,12 +82,12 @@ def _create_result(execution: QueryExecution, key: str) -> int:
 def _write(execution: QueryExecution, draft: FileWriter) -> None:
     request = execution.run.request
     dialect = csv_dialect.parse_dialect(request_fields.get_object(request, "csvTableDescriptor"))
-    format_fields = csv_dialect.get_field_writer(dialect)
+    format_records = csv_dialect.get_record_writer(dialect)
     metadata = _get_metadata_names(execution)
     columns = execution.statement.columns if execution.statement else ()
     if request_fields.get_boolean(request, "writeHeader", default=True):
-        names = format_fields([*metadata, *(each.name for each in columns)])
-        draft.write((dialect.separator.join(names) + dialect.line_end).encode())
+        names = [*metadata, *(each.name for each in columns)]
+        draft.write(format_records([[name] for name in names]).encode())
     serializers = [column_cells.get_column_serializer(each.type) for each in columns]
     serializers = [column_cells.serialize_integers_and_text] * len(metadata) + serializers
     rows = execution.iter_rows(execution.query.limit, execution.query.offset)
@@ -95,12 +95,8 @@ def _write(execution: QueryExecution, draft: FileWriter) -> None:
     while batch := list(islice(rows, _BATCH_ROWS)):
         cells = list(zip(*batch, strict=True))
         del cells[len(metadata) : execution.metadata_width]
-        fields = [
-            format_fields(serialize(values))
-            for serialize, values in zip(serializers, cells, strict=True)
-        ]
-        lines = map(dialect.separator.join, zip(*fields, strict=True))
-        draft.write("".join(line + dialect.line_end for line in lines).encode())
+        texts = [serialize(each) for serialize, each in zip(serializers, cells, strict=True)]
+        draft.write(format_records(texts).encode())
         written += len(batch)
         execution.run.progress.report(written, 0, f"Wrote {written} rows")
 
