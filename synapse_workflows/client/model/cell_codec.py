@@ -112,12 +112,17 @@ def create_reader(column: Mapping[str, Any]) -> CellReader:
 
 def create_column_reader(column: Mapping[str, Any]) -> Callable[[CsvColumn], Sequence[Any]]:
     """Create a function that decodes the cells of a column, each as `create_reader` does."""
-    read_cell = create_reader(column)
-    if read_cell is _identity:
+    if create_reader(column) is _identity:
         return lambda texts: texts
     column_type = get_column_type(column)
     read_text: Callable[[Any], Any] = _READERS.get(column_type, str) if column_type else str
-    return lambda texts: list(map(read_text if all(texts) else read_cell, texts))
+
+    def read(texts: CsvColumn) -> Sequence[Any]:
+        if all(texts):
+            return list(map(read_text, texts))
+        return [read_text(text) if text else None for text in texts]
+
+    return read
 
 
 def _identity(text: str | None) -> str | None:
@@ -211,13 +216,13 @@ def _read_dates(text: str) -> list[datetime | int]:
 def _read_json(text: str) -> Any:
     """Decode JSON as `json.loads` does, which takes much longer for a short text."""
     try:
-        value, end = _scan_json(text, 0)
-    except StopIteration:  # whitespace, or no JSON
-        end = -1
+        value, end = _decode_json(text)
+    except ValueError:  # whitespace at the start, or no JSON
+        return json.loads(text)
     return value if end == len(text) else json.loads(text)
 
 
-_scan_json: Final = json.JSONDecoder().scan_once
+_decode_json: Final = json.JSONDecoder().raw_decode
 _WRITERS: Final[Mapping[ColumnType, CellWriter]] = MappingProxyType(
     {
         **dict.fromkeys(TEXT_TYPES, cell_values.to_text),
