@@ -39,6 +39,18 @@ class AttemptFailedError(Exception):
     """An attempt failed. Another attempt that sends the missing parts may succeed."""
 
 
+class PartsLostError(Exception):
+    """The storage does not know the upload, for example because it deleted incomplete uploads.
+
+    Args:
+        error: Response of the storage.
+    """
+
+    def __init__(self, error: SynapseNotFoundError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class MultipartUpload:
     """Multipart upload of one file.
 
@@ -112,6 +124,8 @@ class MultipartUpload:
                 executor.get_executor(self._syn).run(
                     missing, uploader.upload, uploader.cancel_token, threads=self._syn.max_threads
                 )
+        except PartsLostError as lost:
+            return self._restart(upload_id, lost.error)
         except CONCURRENT_UPLOAD_ERRORS as error:
             return self._check_status_again(error)
         self._source.require_unchanged()
@@ -151,10 +165,10 @@ class MultipartUpload:
             time.sleep(self._syn.retry.delay(self._status_checks - 1))
         return self._attempt()
 
-    def _restart(self, upload_id: str, error: SynapseBadRequestError) -> str:
-        """Discard all parts because their content does not match the file.
+    def _restart(self, upload_id: str, error: SynapseHTTPError) -> str:
+        """Start the upload again without the parts that the service has.
 
-        This happens for example after the file was changed.
+        Either the content of the parts does not match the file, or the storage lost the parts.
         """
         status = self._start(restart=False)
         if status["state"] == "COMPLETED" or str(status["uploadId"]) != upload_id:
@@ -239,6 +253,8 @@ class _PartUploader:
                         # Some storages close the connection of an expired URL without a response.
                         self._urls.invalidate(part.number, url)
                     continue
+                if isinstance(error, SynapseNotFoundError):
+                    raise PartsLostError(error) from error
                 if not presigned_urls.is_rejection(error):
                     raise
                 rejections += 1
