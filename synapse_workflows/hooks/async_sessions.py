@@ -16,6 +16,7 @@ from synapse_workflows.client.errors import SynapseUnauthorizedError
 from synapse_workflows.hooks.connection import ClientSettings
 from synapse_workflows.hooks.credentials import (
     describe_fallback,
+    describe_origin,
     explain_rejection,
     find_credentials,
 )
@@ -70,7 +71,8 @@ async def create_session(
     """
     urls = settings.endpoints
     found = find_credentials(settings, synapse_conn_id)
-    await amask_secret(str(found.secret))
+    if settings.token is None:  # Airflow masks the password of a connection itself
+        await amask_secret(str(found.secret))
     endpoints = Endpoints(urls["repoEndpoint"], urls["authEndpoint"], urls["fileHandleEndpoint"])
     check_supported(found, endpoints)
     session = await SharedSession.open(endpoints, found, **options)
@@ -94,5 +96,5 @@ async def _verify_identity(
     except SynapseUnauthorizedError as error:
         raise explain_rejection(error, settings, synapse_conn_id) from None
     username = verify_owner(found, profile, settings.username)
-    if is_new and found.origin != f"the connection {synapse_conn_id!r}":
+    if is_new and found.origin != describe_origin(synapse_conn_id):
         _log.warning("%s", describe_fallback(synapse_conn_id, username, found))

@@ -17,6 +17,7 @@ from synapse_workflows.hooks import async_sessions
 from synapse_workflows.hooks.connection import ClientSettings
 from synapse_workflows.hooks.credentials import (
     describe_fallback,
+    describe_origin,
     explain_rejection,
     find_credentials,
 )
@@ -126,9 +127,10 @@ class SynapseBaseHook(BaseHook):
         except Exception as error:  # noqa: BLE001 - the web UI shows the error
             return False, self._redact(f"{type(error).__name__}: {error}")
         message = f"Connected as {profile['userName']} (id {profile['ownerId']})"
-        origin = client.credentials.origin if client.credentials else ""
-        is_own = origin == f"the connection {self.synapse_conn_id!r}"
-        return True, message if is_own else f"{message}, with the token from {origin}"
+        found = client.credentials
+        if found is not None and found.origin != describe_origin(self.synapse_conn_id):
+            message += f", with the {found.noun} from {found.origin}"
+        return True, message
 
     def settings(self) -> ClientSettings:
         """Return the settings of the connection.
@@ -177,7 +179,8 @@ class SynapseBaseHook(BaseHook):
         """Create a client and log in; `options` are further arguments of `Synapse`."""
         settings = self.settings()
         found = find_credentials(settings, self.synapse_conn_id)
-        mask_secret(str(found.secret))
+        if settings.token is None:  # Airflow masks the password of a connection itself
+            mask_secret(str(found.secret))
         client = LineageClient(
             synapse_conn_id=self.synapse_conn_id,
             lineage_mode=self.lineage_mode,
@@ -194,7 +197,7 @@ class SynapseBaseHook(BaseHook):
             use_credentials(client, found, settings.username)
         except SynapseUnauthorizedError as error:
             raise explain_rejection(error, settings, self.synapse_conn_id) from None
-        if settings.token is None and settings.api_key is None:
+        if found.origin != describe_origin(self.synapse_conn_id):
             username = str(client.username)
             self.log.warning("%s", describe_fallback(self.synapse_conn_id, username, found))
         return client

@@ -42,7 +42,7 @@ def find_credentials(settings: ClientSettings, conn_id: str) -> Token | ApiKey:
     if settings.token is not None:
         return _parse_token(settings.token, conn_id)
     if settings.api_key is not None:
-        return ApiKey(settings.api_key, settings.username, _origin(conn_id))
+        return ApiKey(settings.api_key, settings.username, describe_origin(conn_id))
     if not settings.env_fallback:
         raise SynapseNoCredentialsError(
             f"The connection {conn_id!r} has no token. Set its password to a personal access "
@@ -50,6 +50,11 @@ def find_credentials(settings: ClientSettings, conn_id: str) -> Token | ApiKey:
             'is used only if the extra of the connection has {"env_fallback": true}.'
         )
     return _find_in_environment(settings, conn_id)
+
+
+def describe_origin(conn_id: str) -> str:
+    """Return the description of a connection as the source of credentials."""
+    return f"the connection {conn_id!r}"
 
 
 def describe_fallback(conn_id: str, username: str, found: Credentials) -> str:
@@ -71,13 +76,9 @@ def explain_rejection(
     )
 
 
-def _origin(conn_id: str) -> str:
-    return f"the connection {conn_id!r}"
-
-
 def _parse_token(text: str, conn_id: str) -> Token:
     try:
-        return Token(text, origin=_origin(conn_id))
+        return Token(text, origin=describe_origin(conn_id))
     except SynapseAuthenticationError as error:
         if is_jwt(text):
             raise
@@ -87,10 +88,10 @@ def _parse_token(text: str, conn_id: str) -> Token:
 def _advise_token(conn_id: str) -> str:
     """Return advice on a password that does not have the form of a personal access token."""
     return (
-        f"The password of {_origin(conn_id)} is not a personal access token. Synapse does not "
-        "accept the password of an account. Create a personal access token with the scopes view, "
-        "download and modify on synapse.org under Account Settings, and set it as the password of "
-        "the connection. The login may be empty or the user name."
+        f"The password of {describe_origin(conn_id)} is not a personal access token. Synapse does "
+        "not accept the password of an account. Create a personal access token with the scopes "
+        "view, download and modify on synapse.org under Account Settings, and set it as the "
+        "password of the connection. The login may be empty or the user name."
     )
 
 

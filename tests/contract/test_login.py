@@ -5,7 +5,6 @@ import base64
 import json
 import logging
 import pickle
-import traceback
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,8 +13,10 @@ import jwt
 import keyring
 import pytest
 from keyrings.alt.file import PlaintextKeyring
+from support.tracebacks import format_traceback
 
 from synapse_workflows import File, Project, Synapse, login
+from synapse_workflows.cli import format_usage
 from synapse_workflows.client.core import flows
 from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.flows import Call
@@ -176,6 +177,14 @@ def log_in_with(service, syn, way):
                 syn.login(sessionToken=session["sessionToken"])
 
 
+def test_asked_for_secrets_are_in_the_service_file_only(service_of_eve):
+    users = {user["userName"]: user for user in service_of_eve.service_info["users"]}
+    assert (users["eve"]["password"], users["eve"]["apiKey"]) == (PASSWORD, API_KEY)
+    assert not {"password", "apiKey"} & set(users["bob"])
+    usage = format_usage(dict(service_of_eve.service_info), Path(".synapse"))
+    assert not [secret for secret in (PASSWORD, API_KEY) if secret in usage]
+
+
 WAYS = (
     "password", "password of an e-mail address", "API key", "API key of an e-mail address",
     "token", "session token",
@@ -211,7 +220,7 @@ def test_no_secret_is_shown(service_of_eve, anyone, way, caplog, capfd):
     shown = [repr(anyone), repr(anyone.credentials), repr(vars(anyone))]
     with pytest.raises(SynapseNotFoundError) as caught:
         anyone.restGET("/entity/syn999999999")
-    shown += [str(caught.value), *format_traceback(caught.value)]
+    shown += [str(caught.value), format_traceback(caught.value, __file__)]
     shown += [caplog.text, *capfd.readouterr()]
     assert not [text for secret in secrets for text in shown if secret in text]
     method = None if service_of_eve.session else anyone.get  # that session cannot be pickled
@@ -239,22 +248,9 @@ def test_rejected_credentials_are_not_shown(anyone, arguments, caplog, capfd):
     with pytest.raises(SynapseAuthenticationError) as caught:
         anyone.login(**arguments)
     assert anyone.credentials is None
-    shown = "".join([*format_traceback(caught.value), caplog.text, *capfd.readouterr()])
+    shown = "".join([format_traceback(caught.value, __file__), caplog.text, *capfd.readouterr()])
     assert not any(text in shown for text in ("hush", "aHVzaCBodXNo", API_KEY))
     assert b"hush" not in pickle.dumps(caught.value)
-
-
-def format_traceback(error):
-    """Return the traceback with local variables, without the frames of this file."""
-    report = traceback.TracebackException.from_exception(error, capture_locals=True)
-    pending = [report]
-    while pending:
-        one = pending.pop()
-        one.stack = traceback.StackSummary.from_list(
-            [frame for frame in one.stack if frame.filename != __file__]
-        )
-        pending += [each for each in (one.__cause__, one.__context__) if each is not None]
-    return list(report.format())
 
 
 def test_module_login_hides_its_arguments(service_of_eve, tmp_path, monkeypatch):
@@ -265,7 +261,7 @@ def test_module_login_hides_its_arguments(service_of_eve, tmp_path, monkeypatch)
             assert syn.username == "eve"
         with pytest.raises(SynapseAuthenticationError) as caught:
             login("eve", "hush hush", None, silent=True)
-        assert "hush" not in "".join(format_traceback(caught.value))
+        assert "hush" not in format_traceback(caught.value, __file__)
         with pytest.raises(SynapseAuthenticationError, match="Profile 'dave'"):
             login(profile="dave")
 

@@ -30,14 +30,17 @@ def peer_python() -> str:
 def driven(peer_python, socket_service, tmp_path) -> Callable[..., Official]:
     """Return a function that runs a driver script: `driven("official.py")("get", id="syn1")`.
 
-    `service=` selects another service than the shared one.
+    `service=` selects another service than the shared one. `settings=` of the function is the
+    content of the configuration file; the default is that of the user.
     """
     home = tmp_path / "home"
     home.mkdir()
 
     def make(driver: str, service: SynapseService = socket_service) -> Official:
-        def official(verb: str, /, user: str = "alice", **arguments: Any) -> dict[str, Any]:
-            return call(driver, verb, service.synapse_config(user), arguments)
+        def official(
+            verb: str, /, user: str = "alice", settings: str | None = None, **arguments: Any
+        ) -> dict[str, Any]:
+            return call(driver, verb, settings or service.synapse_config(user), arguments)
 
         return official
 

@@ -61,19 +61,18 @@ def read_file(path: str | Path) -> RawConfigParser:
     """
     parser = RawConfigParser()
     full_path = expand_path(path)
+    problem = None
     try:
         parser.read_string(Path(full_path).read_text(encoding="utf-8-sig"), source=full_path)
     except FileNotFoundError:
         pass
     except (OSError, UnicodeError) as error:
-        raise SynapseConfigError(
-            f"Error parsing Synapse config file: {full_path}\n"
-            f"It cannot be read ({_reason(error)})."
-        ) from None
+        problem = f"It cannot be read ({_reason(error)})."
     except Error as error:
-        raise SynapseConfigError(
-            f"Error parsing Synapse config file: {full_path}\n{_describe(error)}"
-        ) from None
+        problem = _describe(error)
+    if problem is not None:
+        # Raised here, because the original error quotes the lines.
+        raise SynapseConfigError(f"Error parsing Synapse config file: {full_path}\n{problem}")
     return parser
 
 
