@@ -3,11 +3,12 @@
     UPLOADING --complete--> COMPLETED
 
 An equal request resumes the upload. With forceRestart, the request deletes the upload and starts a
-new one. Functions that make blob files unused return the names of these files. The caller must
-remove the files after the transaction is committed.
+new one. Functions that make blob files or uploads in the S3 server unused return them. The caller
+must remove them after the transaction is committed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -16,42 +17,57 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MULTIPART_UPLOAD_REQUEST
 from synapse_workflows.local.domain import (
+    bucket_uploads,
     file_handles,
     multipart_requests,
     presigned_urls,
     request_fields,
 )
+from synapse_workflows.local.domain.bucket_uploads import BucketUpload
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import next_id
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import BadRequest, Forbidden
-from synapse_workflows.local.storage.file_models import Part, Upload
+from synapse_workflows.local.storage.file_models import BucketPart, Part, Upload
 
 UPLOADING: Final = "UPLOADING"
 COMPLETED: Final = "COMPLETED"
 
 
+@dataclass(frozen=True)
+class Unused:
+    """What a request made unused: names of blob files, and uploads in the S3 server."""
+
+    files: list[str] = field(default_factory=list)
+    bucket_uploads: list[BucketUpload] = field(default_factory=list)
+
+
 def start(
+    service: Service,
     session: Session,
     caller: Caller,
     body: Mapping[str, Any],
     *,
     default_type: str = MULTIPART_UPLOAD_REQUEST,
     force_restart: bool = False,
-) -> tuple[dict[str, Any], list[str]]:
+    bucket_upload: BucketUpload | None = None,
+) -> tuple[dict[str, Any], Unused]:
     """Start an upload, or return the existing upload of the same user with an equal request.
 
     Args:
+        service: The service.
         session: Database session with write access.
         caller: User of the request.
         body: MultipartUploadRequest or MultipartUploadCopyRequest.
         default_type: Concrete type of a request without concreteType.
         force_restart: Delete the existing upload and start a new one.
+        bucket_upload: Upload in the S3 server for the parts of the new upload; None if the service
+            receives them.
 
     Returns:
-        MultipartUploadStatus, and the names of blob files that a restart made unused.
+        MultipartUploadStatus, and what the caller must remove after the transaction is committed.
 
     Raises:
         BadRequest: The request is invalid.
@@ -60,22 +76,18 @@ def start(
         NotFound: No such storage location, or no such file to copy.
     """
     file_handles.check_logged_in(caller)
-    request = multipart_requests.parse(session, caller, body, default_type)
-    existing = session.scalar(
-        select(Upload).where(
-            Upload.started_by == caller.id, Upload.request_hash == request.fingerprint()
-        )
-    )
+    request = multipart_requests.parse(service, session, caller, body, default_type)
+    existing = multipart_requests.find_equal(session, caller, request)
     if existing is not None and not force_restart:
-        return serialize_status(session, existing), []
-    unused = [] if existing is None else _delete(session, existing)
+        return serialize_status(session, existing), _list_unused(bucket_upload)
+    unused = Unused() if existing is None else _delete(session, existing)
     upload = Upload(
         id=next_id(session, "upload"),
         started_by=caller.id,
         started_on=caller.now,
         updated_on=caller.now,
         state=UPLOADING,
-        request=request.serialize(),
+        request=request.serialize() | bucket_uploads.serialize(bucket_upload),
         request_hash=request.fingerprint(),
         part_count=request.part_count,
     )
@@ -84,18 +96,25 @@ def start(
     return serialize_status(session, upload), unused
 
 
-def _delete(session: Session, upload: Upload) -> list[str]:
+def _delete(session: Session, upload: Upload) -> Unused:
     names = list(session.scalars(select(Part.name).where(Part.upload_id == upload.id)))
+    is_open = upload.state == UPLOADING
+    unused = _list_unused(bucket_uploads.find(upload) if is_open else None, names)
     session.delete(upload)
     session.flush()
-    return names
+    return unused
+
+
+def _list_unused(upload: BucketUpload | None, files: Sequence[str] = ()) -> Unused:
+    return Unused(list(files), [] if upload is None else [upload])
 
 
 def serialize_status(session: Session, upload: Upload) -> dict[str, Any]:
     """Return the MultipartUploadStatus of an upload."""
     states = ["1" if upload.state == COMPLETED else "0"] * upload.part_count
-    query = select(Part.number).where(Part.upload_id == upload.id, Part.added)
-    for number in session.scalars(query):
+    own = select(Part.number).where(Part.upload_id == upload.id, Part.added)
+    in_bucket = select(BucketPart.number).where(BucketPart.upload_id == upload.id)
+    for number in session.scalars(own.union_all(in_bucket)):
         states[number - 1] = "1"
     return {
         "uploadId": str(upload.id),
@@ -160,9 +179,17 @@ def create_urls(
         headers = _get_copy_headers(session, upload, number)
         if content_type is not None:
             headers["Content-Type"] = content_type
-        url = presigned_urls.create_upload_url(service, upload_id, number, headers)
+        url = _create_url(service, upload, number, headers)
         urls.append({"partNumber": number, "uploadPresignedUrl": url, "signedHeaders": headers})
     return {"partPresignedUrls": urls}
+
+
+def _create_url(service: Service, upload: Upload, number: int, headers: dict[str, str]) -> str:
+    """Return the URL of a part: of the S3 server for new files in buckets."""
+    bucket_upload = bucket_uploads.find(upload)
+    if bucket_upload is None or "source_id" in upload.request:
+        return presigned_urls.create_upload_url(service, upload.id, number, headers)
+    return bucket_uploads.create_url(service, bucket_upload, number)
 
 
 def _get_copy_headers(session: Session, upload: Upload, number: int) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import (
@@ -20,9 +21,10 @@ from synapse_workflows.local.domain import (
     request_fields,
 )
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.domain.storage import storage_locations, upload_rights
+from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.domain.storage import buckets, storage_locations, upload_rights
 from synapse_workflows.local.errors import BadRequest, Forbidden
-from synapse_workflows.local.storage.file_models import FileHandle
+from synapse_workflows.local.storage.file_models import FileHandle, Upload
 from synapse_workflows.local.storage.storage_models import StorageLocation
 
 MIN_PART: Final = 5 * MiB
@@ -61,7 +63,17 @@ class UploadRequest:
         return hashlib.md5(json.dumps(self.serialize(), sort_keys=True).encode()).hexdigest()
 
 
+def find_equal(session: Session, caller: Caller, request: UploadRequest) -> Upload | None:
+    """Return the upload of the same user with an equal request."""
+    return session.scalar(
+        select(Upload).where(
+            Upload.started_by == caller.id, Upload.request_hash == request.fingerprint()
+        )
+    )
+
+
 def parse(
+    service: Service,
     session: Session,
     caller: Caller,
     body: Mapping[str, Any],
@@ -70,6 +82,7 @@ def parse(
     """Parse a MultipartRequest.
 
     Args:
+        service: The service.
         session: Database session.
         caller: User of the request; needs access to the storage location, and to the file to copy.
         body: MultipartUploadRequest or MultipartUploadCopyRequest.
@@ -85,7 +98,7 @@ def parse(
     if concrete_type == MULTIPART_UPLOAD_REQUEST:
         request = _parse_upload(session, caller, body)
     elif concrete_type == MULTIPART_UPLOAD_COPY_REQUEST:
-        request = _parse_copy(session, caller, body)
+        request = _parse_copy(service, session, caller, body)
     else:
         raise BadRequest(
             f"Unsupported concreteType: '{concrete_type}'. Use {MULTIPART_UPLOAD_REQUEST} or "
@@ -114,7 +127,9 @@ def _parse_upload(session: Session, caller: Caller, body: Mapping[str, Any]) -> 
     )
 
 
-def _parse_copy(session: Session, caller: Caller, body: Mapping[str, Any]) -> UploadRequest:
+def _parse_copy(
+    service: Service, session: Session, caller: Caller, body: Mapping[str, Any]
+) -> UploadRequest:
     """Parse a MultipartUploadCopyRequest. Name, size, MD5 and type are those of the source."""
     association = file_associations.parse(body.get("sourceFileHandleAssociation"))
     source = file_associations.require_handle(session, caller, association)
@@ -123,7 +138,7 @@ def _parse_copy(session: Session, caller: Caller, body: Mapping[str, Any]) -> Up
         raise Forbidden(
             f"Only the creator of the storage location {location.id} can copy files to it."
         )
-    _check_source(source, location)
+    _check_source(service, session, source, location)
     name = request_fields.get_text(body, "fileName")
     return UploadRequest(
         file_name=source.file_name if name is None else entity_types.parse_name(name),
@@ -137,8 +152,10 @@ def _parse_copy(session: Session, caller: Caller, body: Mapping[str, Any]) -> Up
     )
 
 
-def _check_source(source: FileHandle, location: StorageLocation) -> None:
-    if source.blob_id is None:
+def _check_source(
+    service: Service, session: Session, source: FileHandle, location: StorageLocation
+) -> None:
+    if source.blob_id is None and buckets.find_object(service, session, source) is None:
         raise BadRequest(
             f"FileHandle {source.id} cannot be copied: the service does not store its content."
         )

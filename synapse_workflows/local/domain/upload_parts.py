@@ -11,19 +11,31 @@ files after the transaction is committed.
 
 import logging
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import delete as sql_delete, select
 from sqlalchemy.orm import Session
 
-from synapse_workflows.local.domain import file_handles, multipart
+from synapse_workflows.constants import S3_FILE_HANDLE
+from synapse_workflows.local.domain import bucket_uploads, file_handles, multipart
+from synapse_workflows.local.domain.bucket_uploads import BucketAssembly, BucketUpload
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.domain.storage import storage_locations
+from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.domain.storage import buckets, storage_locations
 from synapse_workflows.local.errors import BadRequest, NotFound
+from synapse_workflows.local.s3.object_store import ObjectStore, UploadedPart
 from synapse_workflows.local.storage.blobs import BlobStore, FileWriter, StoredFile
-from synapse_workflows.local.storage.file_models import Blob, Part, Segment, Upload
+from synapse_workflows.local.storage.file_models import (
+    Blob,
+    BucketPart,
+    FileHandle,
+    Part,
+    Segment,
+    Upload,
+)
 
 log = logging.getLogger("synapse_workflows.local")
 
@@ -47,15 +59,28 @@ def _get_upload(session: Session, upload_id: int) -> Upload:
 
 @dataclass(frozen=True)
 class CopySource:
-    """The bytes of a part to copy: offsets of the first and the last byte in a file."""
+    """The bytes of a part to copy: offsets of the first and the last byte in a file.
+
+    `object` is the object store, the bucket and the key of a file in a bucket. `target` is the
+    upload in the S3 server that gets the part; None if the service stores it.
+    """
 
     handle_id: int
     files: tuple[StoredFile, ...]
+    object: tuple[ObjectStore, str, str] | None
+    target: BucketUpload | None
     first: int
     last: int
 
+    def read(self, blobs: BlobStore) -> Iterator[bytes]:
+        """Read the bytes in chunks."""
+        if self.object is None:
+            return blobs.read(self.files, self.first, self.last)
+        store, bucket, key = self.object
+        return store.read(bucket, key, self.first, self.last)
 
-def get_copy_source(session: Session, upload_id: int, number: int) -> CopySource:
+
+def get_copy_source(service: Service, session: Session, upload_id: int, number: int) -> CopySource:
     """Return what a part of an upload copies.
 
     Raises:
@@ -67,7 +92,12 @@ def get_copy_source(session: Session, upload_id: int, number: int) -> CopySource
     source = file_handles.get_handle(session, upload.request["source_id"])
     first, last = multipart.get_part_range(upload, number)
     return CopySource(
-        source.id, tuple(file_handles.list_stored_files(session, source)), first, last
+        handle_id=source.id,
+        files=tuple(file_handles.list_stored_files(session, source)),
+        object=buckets.find_object(service, session, source),
+        target=bucket_uploads.find(upload),
+        first=first,
+        last=last,
     )
 
 
@@ -99,10 +129,34 @@ def record_part(session: Session, upload_id: int, number: int, writer: FileWrite
     return unused
 
 
+def find_bucket_upload(session: Session, caller: Caller, upload_id: int) -> BucketUpload | None:
+    """Return the upload in the S3 server that has the parts; None if it is completed.
+
+    Raises:
+        NotFound: No such upload.
+        Forbidden: Another user started the upload.
+    """
+    upload = multipart.get_upload(session, caller, upload_id)
+    return None if upload.state == multipart.COMPLETED else bucket_uploads.find(upload)
+
+
 def add_part(
-    session: Session, caller: Caller, upload_id: int, number: int, md5: str
+    session: Session,
+    caller: Caller,
+    upload_id: int,
+    number: int,
+    md5: str,
+    bucket_part: UploadedPart | None = None,
 ) -> dict[str, Any]:
     """Confirm the MD5 of an uploaded part.
+
+    Args:
+        session: Database session with write access.
+        caller: User who started the upload.
+        upload_id: ID of the upload.
+        number: Part number, from 1.
+        md5: MD5 of the part, computed by the client.
+        bucket_part: The part in the S3 server; None if it is not there.
 
     Returns:
         AddPartResponse; ADD_FAILED if the MD5 differs or the part is missing.
@@ -113,7 +167,8 @@ def add_part(
         Forbidden: Another user started the upload.
     """
     upload = multipart.get_upload(session, caller, upload_id)
-    uploaded = _find_md5(session, upload, multipart.check_part_number(upload, number))
+    multipart.check_part_number(upload, number)
+    uploaded = _find_md5(session, upload, number) if bucket_part is None else bucket_part.etag
     failure = None
     if uploaded is None:
         failure = f"Part {number} was not uploaded. Please upload it."
@@ -123,7 +178,10 @@ def add_part(
             "Please re-upload the part."
         )
     elif upload.state == multipart.UPLOADING:
-        session.get_one(Part, (upload_id, number)).added = True
+        if bucket_part is None:
+            session.get_one(Part, (upload_id, number)).added = True
+        else:
+            bucket_uploads.record(session, upload, bucket_part)
         upload.updated_on = caller.now
     return {
         "uploadId": str(upload_id),
@@ -156,7 +214,7 @@ class Assembly:
         return sum(each.size for each in self.files)
 
 
-def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | None:
+def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | BucketAssembly | None:
     """Collect the added parts of an upload.
 
     Returns:
@@ -170,6 +228,8 @@ def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | Non
     upload = multipart.get_upload(session, caller, upload_id)
     if upload.state == multipart.COMPLETED:
         return None
+    if (target := bucket_uploads.find(upload)) is not None:
+        return bucket_uploads.assemble(session, upload, target)
     query = select(Part).where(Part.upload_id == upload_id, Part.added).order_by(Part.number)
     files = tuple(StoredFile(part.name, part.size) for part in session.scalars(query))
     if missing := upload.part_count - len(files):
@@ -180,14 +240,21 @@ def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | Non
     return Assembly(files, upload.request["md5"], upload.request["file_size"])
 
 
-def log_mismatches(blobs: BlobStore, upload_id: int, assembly: Assembly) -> None:
-    """Log a warning if the content does not match the MD5 or the size in the upload request.
+def check(service: Service, upload_id: int, assembly: Assembly | BucketAssembly) -> None:
+    """Complete an upload in the S3 server, or check the content of an upload to the service.
+
+    A warning is logged if the content does not match the MD5 or the size in the upload request.
 
     Synapse trusts the MD5s of the parts and accepts such uploads. Call this function outside
     of a transaction.
+
+    Raises:
+        BadRequest: The S3 server refuses to complete the upload.
+        ServiceUnavailable: The S3 server does not respond.
     """
-    md5 = blobs.compute_md5(assembly.files)
-    if md5 != assembly.md5:
+    if isinstance(assembly, BucketAssembly):
+        bucket_uploads.complete(service, assembly)
+    elif (md5 := service.blobs.compute_md5(assembly.files)) != assembly.md5:
         log.warning(
             "Upload %d has the MD5 %s, but contentMD5Hex is %s.", upload_id, md5, assembly.md5
         )
@@ -201,7 +268,10 @@ def log_mismatches(blobs: BlobStore, upload_id: int, assembly: Assembly) -> None
 
 
 def complete(
-    session: Session, caller: Caller, upload_id: int, checked: Assembly | None
+    session: Session,
+    caller: Caller,
+    upload_id: int,
+    checked: Assembly | BucketAssembly | None,
 ) -> dict[str, Any]:
     """Create a file handle for the parts of an upload. Repeated calls return the same result.
 
@@ -209,7 +279,7 @@ def complete(
         session: Database session with write access.
         caller: User who started the upload.
         upload_id: ID of the upload.
-        checked: Result of `assemble`, after `log_mismatches`.
+        checked: Result of `assemble`, after `check`.
 
     Returns:
         MultipartUploadStatus with the state COMPLETED.
@@ -227,15 +297,48 @@ def complete(
         raise BadRequest(
             "A part was replaced while the upload was being completed. Retry the request."
         )
-    md5s = select(Part.md5).where(Part.upload_id == upload_id).order_by(Part.number)
+    if isinstance(assembly, BucketAssembly):
+        handle = _create_object(session, caller, upload, assembly)
+    else:
+        handle = _create_blob(session, caller, upload, assembly)
+    upload.state, upload.result_id, upload.updated_on = multipart.COMPLETED, handle.id, caller.now
+    session.flush()
+    return multipart.serialize_status(session, upload)
+
+
+def _create_object(
+    session: Session, caller: Caller, upload: Upload, assembly: BucketAssembly
+) -> FileHandle:
+    """Create the file handle of an object in a bucket."""
+    md5s = [each.etag for each in assembly.parts]
+    upload.request = {**upload.request, _PART_MD5S: md5s}
+    session.execute(sql_delete(BucketPart).where(BucketPart.upload_id == upload.id))
+    return file_handles.add(
+        session,
+        caller,
+        concrete_type=S3_FILE_HANDLE,
+        file_name=upload.request["file_name"],
+        content_type=upload.request["content_type"],
+        content_md5=upload.request["md5"],
+        content_size=assembly.size,
+        storage_location_id=upload.request["storage_location_id"],
+        location={"bucketName": assembly.upload.bucket, "key": assembly.upload.key},
+    )
+
+
+def _create_blob(
+    session: Session, caller: Caller, upload: Upload, assembly: Assembly
+) -> FileHandle:
+    """Create the file handle of a file that the service stores."""
+    md5s = select(Part.md5).where(Part.upload_id == upload.id).order_by(Part.number)
     upload.request = {**upload.request, _PART_MD5S: list(session.scalars(md5s))}
-    session.execute(sql_delete(Part).where(Part.upload_id == upload_id))
+    session.execute(sql_delete(Part).where(Part.upload_id == upload.id))
     blob = Blob(id=str(uuid.uuid4()), size=assembly.size, md5=assembly.md5)
     session.add(blob)
     session.flush()
     for position, file in enumerate(assembly.files, 1):
         session.add(Segment(blob_id=blob.id, position=position, name=file.name, size=file.size))
-    handle = file_handles.create_stored(
+    return file_handles.create_stored(
         session,
         caller,
         blob,
@@ -245,6 +348,3 @@ def complete(
             session, upload.request["storage_location_id"]
         ),
     )
-    upload.state, upload.result_id, upload.updated_on = multipart.COMPLETED, handle.id, caller.now
-    session.flush()
-    return multipart.serialize_status(session, upload)

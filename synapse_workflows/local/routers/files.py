@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from synapse_workflows.constants import MULTIPART_UPLOAD_COPY_REQUEST
+from synapse_workflows.constants import MULTIPART_UPLOAD_COPY_REQUEST, MULTIPART_UPLOAD_REQUEST
 from synapse_workflows.local.domain import (
+    bucket_uploads,
     file_associations,
     file_handles,
     ids,
@@ -91,12 +92,7 @@ def start_upload(
 
     Source: POST /file/v1/file/multipart
     """
-    with request.write_transaction("view", "modify") as tx:
-        status, unused = multipart.start(
-            tx.session, tx.caller, request.json_object(), force_restart=force_restart
-        )
-    request.service.blobs.delete(unused)
-    return created_response(status)
+    return _start(request, MULTIPART_UPLOAD_REQUEST, force_restart=force_restart)
 
 
 @router.post("/file/multipart/copy")
@@ -107,15 +103,36 @@ def start_copy(
 
     Source: POST /file/v1/file/multipart/copy
     """
+    return _start(request, MULTIPART_UPLOAD_COPY_REQUEST, force_restart=force_restart)
+
+
+def _start(request: JsonRequest, default_type: str, *, force_restart: bool) -> ApiResponse:
+    body = request.json_object()
+    service = request.service
+    target = None
+    if service.object_store is not None:
+        with request.read_transaction("view", "modify") as tx:
+            target = bucket_uploads.find_target(
+                service,
+                tx.session,
+                tx.caller,
+                body,
+                default_type=default_type,
+                force_restart=force_restart,
+            )
+    bucket_upload = bucket_uploads.create(service, target)
     with request.write_transaction("view", "modify") as tx:
         status, unused = multipart.start(
+            service,
             tx.session,
             tx.caller,
-            request.json_object(),
-            default_type=MULTIPART_UPLOAD_COPY_REQUEST,
+            body,
+            default_type=default_type,
             force_restart=force_restart,
+            bucket_upload=bucket_upload,
         )
-    request.service.blobs.delete(unused)
+    service.blobs.delete(unused.files)
+    bucket_uploads.abort(service, unused.bucket_uploads)
     return created_response(status)
 
 
@@ -143,22 +160,28 @@ def add_part(
 
     Source: PUT /file/v1/file/multipart/{uploadId}/add/{partNumber}
     """
+    part = None
+    if request.service.object_store is not None:
+        with request.read_transaction("view", "modify") as tx:
+            upload = upload_parts.find_bucket_upload(tx.session, tx.caller, upload_id)
+        if upload is not None:
+            part = bucket_uploads.find_part(request.service, upload, number, md5)
     with request.write_transaction("view", "modify") as tx:
         return created_response(
-            upload_parts.add_part(tx.session, tx.caller, upload_id, number, md5)
+            upload_parts.add_part(tx.session, tx.caller, upload_id, number, md5, part)
         )
 
 
 @router.put("/file/multipart/{upload_id}/complete")
 def complete_upload(request: JsonRequest, upload_id: PathNumber) -> ApiResponse:
-    """Complete a multipart upload. The MD5 is computed outside the write transaction.
+    """Complete a multipart upload. The content is checked outside the write transaction.
 
     Source: PUT /file/v1/file/multipart/{uploadId}/complete
     """
     with request.read_transaction("view", "modify") as tx:
         assembly = upload_parts.assemble(tx.session, tx.caller, upload_id)
     if assembly is not None:
-        upload_parts.log_mismatches(request.service.blobs, upload_id, assembly)
+        upload_parts.check(request.service, upload_id, assembly)
     with request.write_transaction("view", "modify") as tx:
         return created_response(upload_parts.complete(tx.session, tx.caller, upload_id, assembly))
 

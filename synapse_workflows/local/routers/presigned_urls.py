@@ -18,7 +18,12 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from synapse_workflows.constants import MiB
-from synapse_workflows.local.domain import file_handles, presigned_urls, upload_parts
+from synapse_workflows.local.domain import (
+    bucket_uploads,
+    file_handles,
+    presigned_urls,
+    upload_parts,
+)
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.presigned_urls import PresignedUrlError, SignedRequest
 from synapse_workflows.local.domain.service import Service
@@ -192,19 +197,24 @@ async def upload_part(request: Request, upload_id: int, number: int) -> Response
 
 def _copy_part(service: Service, upload_id: int, number: int) -> Response:
     with service.database.read_transaction() as session:
-        source = upload_parts.get_copy_source(session, upload_id, number)
+        source = upload_parts.get_copy_source(service, session, upload_id, number)
     _check_complete(service, source.handle_id, source.files)
-    with service.blobs.create() as writer:
-        for chunk in service.blobs.read(source.files, source.first, source.last):
-            writer.write(chunk)
-        _record_part(service, upload_id, number, writer)
-        modified = to_iso(service.now())
-        text = (
-            '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f"<CopyPartResult><LastModified>{modified}</LastModified>"
-            f"<ETag>&quot;{writer.md5}&quot;</ETag></CopyPartResult>"
-        )
-        return Response(text, media_type="application/xml")
+    content = source.read(service.blobs)
+    if source.target is not None:
+        md5 = bucket_uploads.write_part(service, source.target, number, content)
+    else:
+        with service.blobs.create() as writer:
+            for chunk in content:
+                writer.write(chunk)
+            _record_part(service, upload_id, number, writer)
+        md5 = writer.md5
+    modified = to_iso(service.now())
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<CopyPartResult><LastModified>{modified}</LastModified>"
+        f"<ETag>&quot;{md5}&quot;</ETag></CopyPartResult>"
+    )
+    return Response(text, media_type="application/xml")
 
 
 def _get_part_size(service: Service, upload_id: int) -> int:

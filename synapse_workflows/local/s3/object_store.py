@@ -1,10 +1,11 @@
 """Objects of an S3-compatible server: read, write, list, copy, pre-signed URLs."""
 
-from collections.abc import Iterable, Iterator
+import builtins
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import quote
 
 from synapse_workflows.local.s3.clients import S3Clients
@@ -62,6 +63,7 @@ class ObjectStore:
         self, get_endpoint: EndpointProvider, *, timeout: float = 60, attempts: int = 4
     ) -> None:
         self._clients = S3Clients(get_endpoint, timeout, attempts)
+        self._known_buckets: set[str] = set()
 
     @property
     def endpoint(self) -> S3Endpoint:
@@ -86,6 +88,24 @@ class ObjectStore:
                 self._client.exceptions.BucketAlreadyOwnedByYou,
             ):
                 return
+
+    def ensure_bucket(self, bucket: str) -> None:
+        """Create a bucket unless it exists, if the service started the server.
+
+        Raises:
+            S3Error: The bucket of an external server does not exist, or the name is invalid.
+            ServiceUnavailable: The server does not respond.
+        """
+        if bucket in self._known_buckets:
+            return
+        if self.endpoint.can_create_buckets:
+            self.create_bucket(bucket)
+        elif not self.has_bucket(bucket):
+            raise S3Error(
+                "NoSuchBucket",
+                f"The S3 server at {self.endpoint.url} has no bucket '{bucket}'. Create it there.",
+            )
+        self._known_buckets.add(bucket)
 
     def list_buckets(self) -> list[str]:
         """Return the names of all buckets."""
@@ -212,17 +232,39 @@ class ObjectStore:
         options = {"Bucket": bucket, "Key": key, "UploadId": upload_id, "PartNumber": number}
         return self._presign("upload_part", options, seconds)
 
+    def put_part(
+        self, bucket: str, key: str, upload_id: str, number: int, content: IO[bytes]
+    ) -> str:
+        """Upload a part from a seekable file and return its ETag."""
+        with translate_errors(self.endpoint.url):
+            reply = self._client.upload_part(
+                Bucket=bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=content
+            )
+        return str(reply["ETag"]).strip('"')
+
+    def list_part(
+        self, bucket: str, key: str, upload_id: str, number: int
+    ) -> builtins.list[UploadedPart]:
+        """List the contents of one part of a multipart upload.
+
+        Returns:
+            At most one, except on servers that keep all contents of a part that was uploaded
+            repeatedly, until the upload is completed.
+        """
+        with translate_errors(self.endpoint.url):
+            reply = self._client.list_parts(
+                Bucket=bucket, Key=key, UploadId=upload_id, PartNumberMarker=number - 1
+            )
+        parts = map(_to_part, reply.get("Parts", ()))
+        return [each for each in parts if each.number == number]
+
     def list_parts(self, bucket: str, key: str, upload_id: str) -> Iterator[UploadedPart]:
         """List the uploaded parts of a multipart upload, in the order of their numbers."""
         pages = self._client.get_paginator("list_parts")
         with translate_errors(self.endpoint.url):
             for page in pages.paginate(Bucket=bucket, Key=key, UploadId=upload_id):
                 for each in page.get("Parts", ()):
-                    yield UploadedPart(
-                        number=each["PartNumber"],
-                        size=each["Size"],
-                        etag=each["ETag"].strip('"'),
-                    )
+                    yield _to_part(each)
 
     def copy_part(
         self,
@@ -282,3 +324,9 @@ class ObjectStore:
             operation, Params=parameters, ExpiresIn=seconds
         )
         return url
+
+
+def _to_part(listed: Mapping[str, Any]) -> UploadedPart:
+    return UploadedPart(
+        number=listed["PartNumber"], size=listed["Size"], etag=listed["ETag"].strip('"')
+    )

@@ -68,8 +68,9 @@ class FileHandle(Base):
 class Upload(Base):
     """A multipart upload. Equal requests of one user share an upload.
 
-    `request` is the parsed request. `request_hash` is the MD5 of `request`. `state` is UPLOADING
-    or COMPLETED.
+    `request` is the parsed request, and the properties of the upload in the S3 server if the
+    storage location is in a bucket. `request_hash` is the MD5 of the parsed request. `state` is
+    UPLOADING or COMPLETED.
     """
 
     __tablename__ = "upload"
@@ -99,6 +100,18 @@ class Part(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     md5: Mapped[str] = mapped_column(String(32))
     added: Mapped[bool]
+
+
+class BucketPart(Base):
+    """A part in a bucket of the S3 server. The client has confirmed its MD5."""
+
+    __tablename__ = "bucket_part"
+    upload_id: Mapped[int] = mapped_column(
+        ForeignKey("upload.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(BigInteger)
+    md5: Mapped[str] = mapped_column(String(32))
 
 
 class UnusedFile(Base):

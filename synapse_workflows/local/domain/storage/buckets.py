@@ -4,12 +4,15 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from synapse_workflows.constants import EXTERNAL_S3_LOCATION, S3_LOCATION
+from sqlalchemy.orm import Session
+
+from synapse_workflows.constants import EXTERNAL_S3_LOCATION, S3_FILE_HANDLE, S3_LOCATION
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.storage import location_types, storage_locations
 from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
 from synapse_workflows.local.s3.object_store import ObjectStore
+from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.storage_models import StorageLocation
 
 #: Endpoint of external buckets if the service has no S3 server.
@@ -62,11 +65,28 @@ def find_object_store(service: Service, location: StorageLocation) -> ObjectStor
     return server if _has_bucket(service, server, location.properties) else None
 
 
+def find_object(
+    service: Service, session: Session, handle: FileHandle
+) -> tuple[ObjectStore, str, str] | None:
+    """Return the object store, the bucket and the key of a file.
+
+    Returns:
+        None if the file is not an object that the service can access.
+    """
+    if handle.concrete_type != S3_FILE_HANDLE or handle.blob_id is not None:
+        return None
+    location = storage_locations.parse_location(session, handle.storage_location_id)
+    store = find_object_store(service, location)
+    if store is None:
+        return None
+    return store, handle.location["bucketName"], handle.location["key"]
+
+
 def prepare(service: Service, caller: Caller, body: dict[str, Any]) -> None:
     """Prepare the bucket of a new storage location. Call this function outside of a transaction.
 
-    The bucket is created if it does not exist. If an external bucket has the object owner.txt
-    below the baseKey, the object must list the user or one of their teams.
+    A missing bucket is created, unless the S3 server is an external one. If an external bucket has
+    the object owner.txt below the baseKey, the object must list the user or one of their teams.
 
     Args:
         service: The service.
@@ -83,7 +103,7 @@ def prepare(service: Service, caller: Caller, body: dict[str, Any]) -> None:
     if server is None or caller.is_anonymous:
         return
     if concrete_type == S3_LOCATION and body.get("stsEnabled"):
-        server.create_bucket(location_types.BUCKET)
+        server.ensure_bucket(location_types.BUCKET)
     elif concrete_type == EXTERNAL_S3_LOCATION:
         properties = location_types.parse_external_s3(body)
         if _has_bucket(service, server, properties):
@@ -100,7 +120,7 @@ def _has_bucket(service: Service, server: ObjectStore, properties: Mapping[str, 
 def _prepare_external(
     server: ObjectStore, caller: Caller, bucket: str, base_key: str | None
 ) -> None:
-    server.create_bucket(bucket)
+    server.ensure_bucket(bucket)
     key = OWNER_FILE if base_key is None else f"{base_key}/{OWNER_FILE}"
     if server.head(bucket, key) is None:
         return

@@ -6,7 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy.orm import Session
 
-from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, PROXY_FILE_HANDLE, S3_FILE_HANDLE
+from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, PROXY_FILE_HANDLE
 from synapse_workflows.local.domain import presigned_urls
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.storage import buckets, storage_locations
@@ -30,19 +30,17 @@ def find_url(service: Service, session: Session, handle: FileHandle) -> str | No
         return str(handle.location["externalURL"])
     if handle.concrete_type == PROXY_FILE_HANDLE:
         return _build_proxy_url(service, session, handle)
-    if handle.concrete_type == S3_FILE_HANDLE:
-        return _find_object_url(service, session, handle)
-    return None
+    return _find_object_url(service, session, handle)
 
 
 def _find_object_url(service: Service, session: Session, handle: FileHandle) -> str | None:
-    location = storage_locations.parse_location(session, handle.storage_location_id)
-    store = buckets.find_object_store(service, location)
-    if store is None:
+    found = buckets.find_object(service, session, handle)
+    if found is None:
         return None
+    store, bucket, key = found
     return store.presign_get(
-        handle.location["bucketName"],
-        handle.location["key"],
+        bucket,
+        key,
         service.settings.download_url_seconds,
         file_name=handle.file_name,
         content_type=handle.content_type,
