@@ -141,7 +141,7 @@ class SynapseStsBackend(BaseSecretsBackend):
 def _parse_kwargs(value: Mapping[str, Any] | str | None) -> dict[str, Any]:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = json.loads(value or "{}")
         except ValueError:
             # the text may have secrets
             raise ValueError("Invalid delegate_kwargs: expected a JSON object.") from None

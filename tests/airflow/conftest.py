@@ -224,14 +224,24 @@ def score(api, challenge):
 
 
 @pytest.fixture
-def sts(s3_service, tmp_path):
+def sts_setup(s3_service, tmp_path):
+    """Generator of the folders of alice on a service that uses the S3 server."""
+
+    def set_up(service):
+        connection = json.loads(service.airflow_connection)
+        connection["extra"]["cache_dir"] = str(tmp_path / "worker")
+        with service.client(cache_root_dir=str(tmp_path / "alice")) as alice:
+            project = alice.store(Project(f"STS test {next(_names)}")).id
+            api = ExecutionApi({"synapse_default": json.dumps(connection)})
+            yield StsSetup(s3_service, service, alice, api, project)
+
+    return set_up
+
+
+@pytest.fixture
+def sts(s3_service, sts_setup):
     """Folders of alice with STS storage locations on a real S3 server."""
-    connection = json.loads(s3_service.service.airflow_connection)
-    connection["extra"]["cache_dir"] = str(tmp_path / "worker")
-    with s3_service.service.client(cache_root_dir=str(tmp_path / "alice")) as alice:
-        project = alice.store(Project(f"STS test {next(_names)}")).id
-        api = ExecutionApi({"synapse_default": json.dumps(connection)})
-        yield StsSetup(s3_service, alice, api, project)
+    yield from sts_setup(s3_service.service)
 
 
 @pytest.fixture

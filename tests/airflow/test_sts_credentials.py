@@ -84,10 +84,10 @@ def test_an_invalid_permission(fail, permission):
 
 def test_a_folder_of_somebody_else(sts, fail):
     folder = sts.folder()
-    bob = sts.s3.service.owner_id("bob")
+    bob = sts.service.owner_id("bob")
     connection = sts.api.connections["synapse_default"]
     sts.api.connections["synapse_default"] = connection.replace(
-        sts.s3.service.token("alice"), sts.s3.service.token("bob")
+        sts.service.token("alice"), sts.service.token("bob")
     )
     message = fail(folder.id)
     assert folder.id in message

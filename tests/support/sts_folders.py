@@ -2,15 +2,21 @@
 
 import base64
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+import requests
+
 from support.execution_api import ExecutionApi, Run
 from support.s3_service import S3Service
 from synapse_workflows import Folder, Synapse
+from synapse_workflows.testing import SynapseService
 
 _numbers = count(1)
 
@@ -32,12 +38,7 @@ class StsFolder:
 
     def read(self, path: str) -> str:
         """Return the content of an object as the administrator."""
-        client = self.s3.endpoint.create_client("s3")
-        return (
-            client.get_object(Bucket=self.bucket, Key=f"{self.prefix}/{path}")["Body"]
-            .read()
-            .decode()
-        )
+        return b"".join(self.s3.store.read(self.bucket, f"{self.prefix}/{path}")).decode()
 
     def url(self, path: str) -> str:
         return f"s3://{self.bucket}/{self.prefix}/{path}"
@@ -48,16 +49,18 @@ class StsSetup:
     """Folders of alice, and tasks that use them.
 
     Args:
-        s3: service and S3 server.
+        s3: S3 server.
+        service: service of the folders.
         alice: client of the owner of the folders.
         api: execution API with the connection of alice.
+        project: ID of a project of alice.
     """
 
     s3: S3Service
+    service: SynapseService
     alice: Synapse
     api: ExecutionApi
     project: str
-    tokens: list[dict[str, Any]] = field(default_factory=list)
 
     def folder(self, *, own_bucket: bool = True, name: str | None = None) -> StsFolder:
         """Create a folder with an STS storage location."""
@@ -74,6 +77,17 @@ class StsSetup:
             folder=folder, bucket_name=bucket, base_key=prefix, sts_enabled=True
         )
         return StsFolder(folder.id, bucket, prefix, self.s3)
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Refuse all new and existing connections to the service inside this block."""
+        with pytest.MonkeyPatch.context() as patch:
+
+            def refuse(*_: Any, **__: Any) -> None:
+                raise requests.ConnectionError("The service is unavailable")
+
+            patch.setattr(requests.adapters.HTTPAdapter, "send", refuse)
+            yield
 
     def run(self, dag: Any, **instances: int) -> Run:
         """Run all tasks of a DAG."""
