@@ -34,7 +34,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 $(PEER)/installed: tests/peer/constraints.txt
 	$(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip $(PIP_OPTIONS) install --upgrade 'pip>=25.1'
-	$(PEER)/bin/python -m pip $(PIP_OPTIONS) install --constraint $< "synapseclient[pandas]"
+	$(PEER)/bin/python -m pip $(PIP_OPTIONS) install --constraint $< "synapseclient[pandas,boto3]"
 	@touch $@
 
 $(LOWEST)/installed: pyproject.toml .ci/lowest_versions.py

@@ -3,9 +3,10 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -30,21 +31,34 @@ def peer_python() -> str:
 def driven(peer_python, socket_service, tmp_path) -> Callable[..., Official]:
     """Return a function that runs a driver script: `driven("official.py")("get", id="syn1")`.
 
-    `service=` selects another service than the shared one. `settings=` of the function is the
-    content of the configuration file; the default is that of the user.
+    `service=` selects another service than the shared one, `config=` is appended to the
+    configuration file, and `environ=` has further environment variables. `settings=` of the
+    function is the content of the configuration file; the default is that of the user.
     """
     home = tmp_path / "home"
     home.mkdir()
 
-    def make(driver: str, service: SynapseService = socket_service) -> Official:
+    def make(
+        driver: str,
+        service: SynapseService = socket_service,
+        config: str = "",
+        environ: Mapping[str, str] = MappingProxyType({}),
+    ) -> Official:
         def official(
             verb: str, /, user: str = "alice", settings: str | None = None, **arguments: Any
         ) -> dict[str, Any]:
-            return call(driver, verb, settings or service.synapse_config(user), arguments)
+            text = f"{settings or service.synapse_config(user)}\n{config}"
+            return call(driver, verb, text, arguments, environ)
 
         return official
 
-    def call(driver: str, verb: str, settings: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def call(
+        driver: str,
+        verb: str,
+        settings: str,
+        arguments: dict[str, Any],
+        environ: Mapping[str, str],
+    ) -> dict[str, Any]:
         config = home / "synapseConfig"
         config.write_text(settings)
         done = subprocess.run(
@@ -56,7 +70,7 @@ def driven(peer_python, socket_service, tmp_path) -> Callable[..., Official]:
             text=True,
             timeout=100,
             check=False,
-            env={"HOME": str(home), "PATH": os.environ["PATH"]},
+            env={"HOME": str(home), "PATH": os.environ["PATH"], **environ},
         )
         assert done.returncode == 0, f"{verb}: {done.stderr[-3000:]}"
         return json.loads(done.stdout.splitlines()[-1])
