@@ -1,5 +1,7 @@
 """Multipart upload to Synapse: sends missing parts until the service has the whole file.
 
+The content is a local file, or a file in Synapse whose parts the storage copies.
+
 The service identifies an upload by the body of its start request. A later upload of the same file
 reuses the parts or the file handle that the service already has, even if another process uploaded
 them.
@@ -9,6 +11,9 @@ import time
 from threading import Lock
 from typing import Any, Final
 
+from requests.auth import AuthBase
+
+from synapse_workflows.client.core.flows import Reply
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
@@ -18,12 +23,14 @@ from synapse_workflows.client.errors import (
     SynapseUploadFailedException,
 )
 from synapse_workflows.client.transfer import executor, part_plan, presigned_urls
-from synapse_workflows.client.transfer.content_hashes import ContentHashes
 from synapse_workflows.client.transfer.executor import REQUEST_ERRORS, Backoff, CancelToken
+from synapse_workflows.client.transfer.multipart_content import (
+    AttemptFailedError,
+    MultipartContent,
+)
 from synapse_workflows.client.transfer.part_plan import Part
 from synapse_workflows.client.transfer.presigned_urls import PartUrls, PresignedUrl
 from synapse_workflows.client.transfer.progress import Progress
-from synapse_workflows.client.transfer.upload_source import PartBody, UploadSource
 
 #: Maximum number of attempts; each one sends the parts that are still missing.
 MAX_ATTEMPTS: Final = 7
@@ -33,10 +40,6 @@ MAX_PART_ATTEMPTS: Final = 3
 MAX_STATUS_CHECKS: Final = 3
 #: Errors that occur if another client completed or restarted an upload with the same request.
 CONCURRENT_UPLOAD_ERRORS: Final = (SynapseBadRequestError, SynapseNotFoundError)
-
-
-class AttemptFailedError(Exception):
-    """An attempt failed. Another attempt that sends the missing parts may succeed."""
 
 
 class PartsLostError(Exception):
@@ -56,8 +59,7 @@ class MultipartUpload:
 
     Args:
         syn: Session of the upload.
-        source: The file.
-        hashes: MD5s of the file and of its parts.
+        content: The content.
         request: Body of the start request, which also identifies the upload.
         progress: Receives the number of bytes of each block.
     """
@@ -65,14 +67,12 @@ class MultipartUpload:
     def __init__(
         self,
         syn: Session,
-        source: UploadSource,
-        hashes: ContentHashes,
+        content: MultipartContent,
         request: dict[str, Any],
         progress: Progress,
     ) -> None:
         self._syn = syn
-        self._source = source
-        self._hashes = hashes
+        self._content = content
         self._request = request
         self._progress = _UploadProgress(progress)
         self._was_restarted = False
@@ -98,25 +98,24 @@ class MultipartUpload:
                 if not error.retry_category.can_repeat_request:
                     raise
                 last_error = error
-            self._syn.logger.debug("%s: attempt %d: %s", self._source.path, number, last_error)
+            self._syn.logger.debug("%s: attempt %d: %s", self._content.label, number, last_error)
             if number < MAX_ATTEMPTS:
                 time.sleep(self._syn.retry.delay(number))
         raise SynapseUploadFailedException(
-            f"{self._source.path} could not be uploaded in {MAX_ATTEMPTS} attempts: {last_error}"
+            f"{self._content.label} could not be uploaded in {MAX_ATTEMPTS} attempts: {last_error}"
         ) from last_error
 
     def _attempt(self, *, restart: bool = False) -> str:
         status = self._start(restart=restart)
         if status["state"] == "COMPLETED":
-            self._progress.set(self._source.size)
+            self._progress.set(self._content.size)
             return str(status["resultFileHandleId"])
         upload_id = str(status["uploadId"])
-        parts = part_plan.split_into_parts(self._source.size, self._request["partSizeBytes"])
-        missing = part_plan.missing_parts(parts, status.get("partsState") or "")
-        self._progress.set(self._source.size - sum(part.size for part in missing))
-        uploader = _PartUploader(
-            self._syn, self._source, self._hashes, upload_id, missing, self._progress
-        )
+        parts_state = status.get("partsState") or ""
+        parts = self._content.list_parts(len(parts_state))
+        missing = part_plan.missing_parts(parts, parts_state)
+        self._progress.set(self._content.size - sum(part.size for part in missing))
+        uploader = _PartUploader(self._syn, self._content, upload_id, missing, self._progress)
         try:
             if len(missing) == 1:
                 uploader.upload(missing[0])
@@ -128,13 +127,13 @@ class MultipartUpload:
             return self._restart(upload_id, lost.error)
         except CONCURRENT_UPLOAD_ERRORS as error:
             return self._check_status_again(error)
-        self._source.require_unchanged()
+        self._content.require_unchanged()
         return self._complete(upload_id)
 
     def _start(self, *, restart: bool) -> dict[str, Any]:
         reply = self._syn.call(
             "POST",
-            "/file/multipart",
+            self._content.start_path,
             endpoint="file",
             params={"forceRestart": restart},
             json=self._request,
@@ -175,7 +174,7 @@ class MultipartUpload:
             return self._check_status_again(error)
         if self._was_restarted:
             raise SynapseUploadFailedException(
-                f"{self._source.path} could not be uploaded: {error}"
+                f"{self._content.label} could not be uploaded: {error}"
             ) from error
         self._was_restarted = True
         return self._attempt(restart=True)
@@ -186,8 +185,7 @@ class _PartUploader:
 
     Args:
         syn: Session of the upload.
-        source: The file.
-        hashes: MD5s of the file and of its parts.
+        content: The content.
         upload_id: ID of the upload in the service.
         missing: The missing parts.
         progress: Receives the number of bytes of each block.
@@ -196,16 +194,14 @@ class _PartUploader:
     def __init__(
         self,
         syn: Session,
-        source: UploadSource,
-        hashes: ContentHashes,
+        content: MultipartContent,
         upload_id: str,
         missing: tuple[Part, ...],
         progress: "_UploadProgress",
     ) -> None:
         self.cancel_token = CancelToken()
         self._syn = syn
-        self._source = source
-        self._hashes = hashes
+        self._content = content
         self._path = f"/file/multipart/{upload_id}"
         self._upload_id = upload_id
         self._urls = PartUrls(self._request_urls, (part.number for part in missing))
@@ -214,36 +210,32 @@ class _PartUploader:
     def upload(self, part: Part) -> None:
         """Upload one part, and repeat the upload until the service confirms the MD5.
 
-        The service compares the bytes that it received with the MD5 that was computed before the
-        upload. Therefore, a file that is changed without a trace is not uploaded with mixed
-        content.
-
         Raises:
             AttemptFailedError: The MD5 was wrong each time, or the storage rejected the part.
         """
         reason = ""
         for _ in range(MAX_PART_ATTEMPTS):
             self.cancel_token.raise_if_cancelled()
-            self._source.require_unchanged()
-            with PartBody(self._source, part, self.cancel_token, self._progress.advance) as body:
-                self._put(part, body)
-                result = self._add(part, self._hashes.part_md5s[part.number - 1])
-                if result.get("addPartState") == "ADD_SUCCESS":
-                    self._urls.complete(part.number)
-                    return
-                body.rewind_progress()
+            self._content.require_unchanged()
+            with self._content.open_body(part, self.cancel_token, self._progress.advance) as body:
+                reply = self._put(part, body)
+            result = self._add(part, self._content.get_md5(part, reply))
+            if result.get("addPartState") == "ADD_SUCCESS":
+                self._urls.complete(part.number)
+                return
+            self._progress.advance(-part.size)
             reason = result.get("errorMessage") or result.get("addPartState") or "no reason given"
         raise AttemptFailedError(
             f"part {part.number} was rejected {MAX_PART_ATTEMPTS} times: {reason}"
         )
 
-    def _put(self, part: Part, body: PartBody) -> None:
+    def _put(self, part: Part, body: AuthBase | None) -> Reply:
         backoff = Backoff(self._syn.retry, self.cancel_token)
         rejections = 0
         while True:
             url = self._urls.get(part.number)
             try:
-                self._syn.call(
+                return self._syn.call(
                     "PUT", url.url, headers=url.headers, auth=body, retry=executor.NO_RETRY
                 )
             except REQUEST_ERRORS as error:
@@ -261,8 +253,6 @@ class _PartUploader:
                 if rejections > presigned_urls.MAX_REJECTIONS:
                     raise AttemptFailedError(str(error)) from error
                 self._urls.invalidate(part.number, url)
-            else:
-                return
 
     def _add(self, part: Part, md5: str) -> dict[str, Any]:
         reply = self._syn.call(

@@ -13,6 +13,7 @@ from synapse_workflows.client.errors import SynapseUploadAbortedException
 from synapse_workflows.client.transfer import part_plan, progress
 from synapse_workflows.client.transfer.content_hashes import compute_hashes
 from synapse_workflows.client.transfer.multipart import MultipartUpload
+from synapse_workflows.client.transfer.multipart_content import LocalFileContent
 from synapse_workflows.client.transfer.upload_source import UploadSource
 
 _DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
@@ -73,13 +74,14 @@ def upload_file(
     }
     name = source.path.name
     with raising_aborted(source):
-        hashes = compute_hashes(source, part_plan.split_into_parts(source.size, size))
+        parts = part_plan.split_into_parts(source.size, size)
+        hashes = compute_hashes(source, parts)
         request["contentMD5Hex"] = hashes.md5
         with progress.show_progress(
             syn, f"Uploading {name}", f"Uploaded {name}", source.size
         ) as shown:
-            upload = MultipartUpload(syn, source, hashes, request, shown)
-            return Uploaded(upload.run(), hashes.md5)
+            content = LocalFileContent(source, parts, hashes)
+            return Uploaded(MultipartUpload(syn, content, request, shown).run(), hashes.md5)
 
 
 @contextmanager
