@@ -53,7 +53,7 @@ def project(ann):
         (
             PROXY,
             "ExternalUploadDestination",
-            {"uploadType": "PROXYLOCAL", "url": "https://proxy.example.org/root"},
+            {"uploadType": "PROXYLOCAL", "url": "https://proxy.example.org/store"},
         ),
         (
             GOOGLE_CLOUD,

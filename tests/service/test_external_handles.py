@@ -90,7 +90,7 @@ def test_proxied_file_has_a_signed_url_of_its_proxy(ann, proxy):
     handle = ok(try_create_handle(ann, PROXIED, proxy, filePath="/dir/data.csv"))
     assert handle["filePath"] == "/dir/data.csv"
     url = batch_result(ann, handle["id"])["preSignedURL"]
-    assert url.startswith("https://proxy.example.org/root/proxylocal/dir/data.csv?")
+    assert url.startswith("https://proxy.example.org/store/proxylocal/dir/data.csv?")
     assert "hmacSignature=" in url
     assert PROXY["secretKey"] not in url
 

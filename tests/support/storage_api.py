@@ -33,7 +33,7 @@ PROXY = {
     "concreteType": f"{PROJECT_MODEL}.ProxyStorageLocationSettings",
     "uploadType": "PROXYLOCAL",
     "secretKey": "k" * 36,
-    "proxyUrl": "https://proxy.example.org/root",
+    "proxyUrl": "https://proxy.example.org/store",
 }
 GOOGLE_CLOUD = {
     "concreteType": f"{PROJECT_MODEL}.ExternalGoogleCloudStorageLocationSetting",
