@@ -8,8 +8,11 @@ In a `conftest.py`:
 - `synapse_client`: a client that is logged in to this service as the user alice.
 - `synapse_connection`: the ID of an Airflow connection to this service.
 - `synapse_inbox`: a function that returns the messages of a user of this service.
+- `synapse_s3_service`: a local Synapse with an S3 server, for storage locations in buckets and
+  temporary credentials.
 
-The fixtures require the extra `synapse-workflows[local]`.
+The fixtures require the extra `synapse-workflows[local]`, the last one also
+`synapse-workflows[s3-server]`.
 """
 
 import json
@@ -26,6 +29,7 @@ from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.app import create_app
 from synapse_workflows.local.inbox import ReceivedMessage, read_inbox
+from synapse_workflows.local.s3.configuration import AUTO, open_s3
 from synapse_workflows.local.server import LocalService
 from synapse_workflows.local.service_file import describe_service
 from synapse_workflows.local.settings import Settings
@@ -162,6 +166,20 @@ def synapse_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synaps
     """A local Synapse on a loopback socket, for the whole session."""
     with over_socket(tmp_path_factory.mktemp("synapse")) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def synapse_s3_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SynapseService]:
+    """A local Synapse with an S3 server, for the whole session.
+
+    `service_info["s3Url"]` is the URL of the S3 server.
+    """
+    folder = tmp_path_factory.mktemp("synapse-s3")
+    with open_s3(AUTO, get_data_dir(folder)) as s3:
+        if s3 is None:
+            pytest.skip("There is no S3 server: pip install 'synapse-workflows[s3-server]'")
+        with over_socket(folder, s3=s3) as service:
+            yield service
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from airflow.sdk import DAG
 from support.execution_api import Run
-from support.s3_server import s3_bucket
+from support.s3_service import use_bucket
 
 from synapse_workflows import (
     SynapseGetOperator,
@@ -23,13 +23,13 @@ SIZE = 12 * 2**20 + 5
 
 
 @pytest.fixture(scope="module")
-def bucket():
+def bucket(s3_service):
     """Bucket of a local S3 server, and the environment variables for s3fs."""
-    with s3_bucket("results") as client:
+    with use_bucket(s3_service, "results") as client:
         yield client
 
 
-def test_s3_object_is_uploaded_to_synapse(api, project, bucket, alice, sources_of):
+def test_s3_object_is_uploaded_to_synapse(api, project, bucket, alice, sources_of, s3_service):
     content = bytes(range(256)) * (SIZE // 256) + b"ends"
     bucket.put_object(Bucket="results", Key="run 1/reads.bin", Body=content)
     with DAG("s3", schedule=None) as dag:
@@ -40,7 +40,7 @@ def test_s3_object_is_uploaded_to_synapse(api, project, bucket, alice, sources_o
     assert (stored["name"], stored["size"]) == ("reads.bin", len(content))
     assert Path(alice.get(stored["id"]).path).read_bytes() == content
     assert sources_of(stored["id"])[0] == ["s3://results/run 1/reads.bin"]
-    assert "a-secret-of-the-test" not in repr(api.requests)
+    assert s3_service.endpoint.secret_access_key not in repr(api.requests)
 
 
 def test_missing_s3_object_is_reported(api, project, bucket):
@@ -120,7 +120,7 @@ def test_write_to_a_missing_bucket_fails(bucket, tmp_path):
     assert names == ["results"]
 
 
-def test_synapse_file_and_query_result_are_written_to_s3(api, put, filled, bucket):
+def test_synapse_file_and_query_result_are_written_to_s3(api, put, filled, bucket, s3_service):
     url = f"s3://results/{uuid4()}"
     with DAG("to_s3", schedule=None) as dag:
         SynapseGetOperator(task_id="get", entity_id=put(), download_dir=url)
@@ -133,7 +133,7 @@ def test_synapse_file_and_query_result_are_written_to_s3(api, put, filled, bucke
     assert read_object(bucket, f"{key}/raw.csv") == b"a,b\n1,2\n"
     assert read_object(bucket, f"{key}/rows.csv").split() == [b'"n"', b'"1"', b'"2"', b'"3"']
     assert read_object(bucket, f"{key}/rows.parquet").startswith(b"PAR1")
-    assert "a-secret-of-the-test" not in repr(api.requests)
+    assert s3_service.endpoint.secret_access_key not in repr(api.requests)
 
 
 def test_rows_of_s3_objects_are_stored_together(api, table, rows_of, sources_of, bucket):

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pyarrow.parquet
 import pytest
 from support.readme import DAGS, TEXT, write_dag
-from support.s3_server import s3_bucket
+from support.s3_service import use_bucket
 
 from synapse_workflows import File, Project, Synapse, build_table
 from synapse_workflows.demo.processes import run_service
@@ -92,9 +92,9 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def bucket():
+def bucket(s3_service):
     """Client of a local S3 server with the bucket `exports`, and the variables for s3fs."""
-    with s3_bucket("exports") as client:
+    with use_bucket(s3_service, "exports") as client:
         yield client
 
 

@@ -287,7 +287,7 @@ def test_uploads_survive_a_restart_of_the_s3_server(s3_service, alice, store, lo
 def _is_accepted(url: str, data: bytes) -> bool:
     try:
         return requests.put(url, data=data, timeout=10).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 

@@ -66,6 +66,30 @@ class S3Service:
         return create_client(self.endpoint.url, credentials)
 
 
+@contextmanager
+def use_bucket(s3: S3Service, name: str) -> Iterator[Any]:
+    """Create a bucket; provide a boto3 client of the administrator.
+
+    Inside the block, the environment variables of AWS lead boto3 and s3fs to the server.
+
+    Args:
+        s3: the service with an S3 server.
+        name: name of the bucket.
+    """
+    import boto3
+
+    endpoint = s3.endpoint
+    s3.store.create_bucket(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", endpoint.access_key_id)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", endpoint.secret_access_key)
+        patch.setenv("AWS_DEFAULT_REGION", endpoint.region)
+        patch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+        client = boto3.client("s3")
+        yield client
+        client.close()
+
+
 def create_client(url: str, credentials: TemporaryCredentials) -> Any:
     """Return a boto3 client with temporary credentials, which does not retry."""
     import boto3

@@ -98,6 +98,7 @@ def _create_client(endpoint: S3Endpoint, api: ApiName, options: dict[str, Any]) 
             response_checksum_validation="when_required",
             connect_timeout=5,
             max_pool_connections=32,
+            proxies={} if endpoint.token_key else None,  # no proxies between local processes
             **options,
         ),
     )

@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
+from urllib.request import ProxyHandler, build_opener
 
 import psutil
 
@@ -322,12 +323,20 @@ class S3Server:
         endpoint = self.endpoint
         store = ObjectStore(lambda: endpoint, timeout=_ANSWER_SECONDS, attempts=1)
         while process.poll() is None and not self._stopping.is_set():
-            with suppress(ServiceError):
-                if not _is_free(self._ports["s3.port"]):
+            with suppress(ServiceError, OSError, ValueError):
+                if self._has_volume_server():
                     store.has_bucket("none")
                     return True
             self._stopping.wait(_POLL_SECONDS)
         return False
+
+    def _has_volume_server(self) -> bool:
+        """Return whether objects can be stored. Earlier writes wait up to 15 seconds."""
+        url = f"http://{LOOPBACK}:{self._ports['master.port']}/dir/status"
+        opener = build_opener(ProxyHandler({}))
+        with opener.open(url, timeout=_ANSWER_SECONDS) as reply:
+            topology = json.load(reply)["Topology"]
+        return bool(topology.get("DataCenters"))
 
     def _wait_for_end(self, process: "subprocess.Popen[bytes]") -> None:
         while process.poll() is None and not self._stopping.wait(_POLL_SECONDS):

@@ -7,8 +7,8 @@ from typing import Final
 
 DATABASE: Final = "synapse.db"
 BLOBS: Final = "blobs"
-#: Glob patterns of content: uploaded files, rows of tables, rows of view snapshots.
-_CONTENT: Final = ("blobs/stored/*/*", "tables/*.db", "views/*.db")
+#: Glob patterns of content: uploaded files, rows of tables, rows of view snapshots, objects.
+_CONTENT: Final = ("blobs/stored/*/*", "tables/*.db", "views/*.db", "s3/volumes/*.dat")
 
 
 class DataDirError(RuntimeError):
