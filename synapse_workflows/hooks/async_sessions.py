@@ -95,6 +95,6 @@ async def _verify_identity(
         profile = await session.get_profile()
     except SynapseUnauthorizedError as error:
         raise explain_rejection(error, settings, synapse_conn_id) from None
-    username = verify_owner(found, profile, settings.username)
+    username = verify_owner(found, profile, settings.username, found.username)
     if is_new and found.origin != describe_origin(synapse_conn_id):
         _log.warning("%s", describe_fallback(synapse_conn_id, username, found))

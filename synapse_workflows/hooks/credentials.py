@@ -1,7 +1,6 @@
 """Credentials of an Airflow connection: one account, and no silent fallback to another one."""
 
 import os
-from typing import Any
 
 from synapse_workflows.client.core import config
 from synapse_workflows.client.core.credential_sources import (
@@ -101,9 +100,10 @@ def _find_in_environment(settings: ClientSettings, conn_id: str) -> Token | ApiK
         config=config.parse_config(config.read_file(config.DEFAULT_PATH)),
         environ=os.environ,
     )
-    sources: list[Any] = [search_environment, search_config_file]
+    # A selected profile precedes the variable, as in `login`.
+    sources = () if request.selected_profile else (search_environment,)
     try:
-        found = search(request, sources[1:] if request.selected_profile else sources)
+        found = search(request, (*sources, search_config_file))
     except SynapseNoCredentialsError as error:
         raise SynapseNoCredentialsError(
             f"The connection {conn_id!r} has no token, and env_fallback found none.\n{error}"

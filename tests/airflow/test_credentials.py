@@ -189,6 +189,18 @@ def test_fallback_must_belong_to_the_login_of_the_connection(connect, service, m
             attempt()
 
 
+def test_fallback_must_belong_to_the_user_in_the_file(connect, service, tmp_path):
+    token = service.token("bob")
+    (tmp_path / ".synapseConfig").write_text(f"[default]\nusername=carol\nauthtoken={token}\n")
+    connect(extra={"env_fallback": True})
+    for attempt in (
+        lambda: SynapseHook().client,
+        lambda: asyncio.run(get_user_name(SynapseHook())),
+    ):
+        with pytest.raises(SynapseAuthenticationError, match="belongs to bob, not to carol"):
+            attempt()
+
+
 def test_fallback_without_token_lists_the_places(connect, tmp_path):
     connect(extra={"env_fallback": True})
     with pytest.raises(SynapseNoCredentialsError, match="env_fallback found none") as caught:

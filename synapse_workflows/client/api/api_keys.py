@@ -141,13 +141,15 @@ def invalidateAPIKey(syn: Session) -> None:
     """Invalidate the API key of the user, if the service still supports API keys.
 
     Nothing is done without credentials. A session that has logged in with the API key has to log
-    in again. A personal access token is not affected.
+    in again. A personal access token is not affected; it cannot invalidate an API key of the live
+    Synapse, which has retired API keys.
 
     Args:
         syn: The session that sends the requests.
 
     Raises:
-        SynapseForbiddenError: The token lacks the scope ``authorize``.
+        SynapseForbiddenError: The service supports API keys, and the token lacks the scope
+            ``authorize``.
 
     Source:
         GET /userProfile, DELETE auth/v1/secretKey
@@ -169,7 +171,8 @@ def invalidateAPIKey(syn: Session) -> None:
     try:
         syn.call("DELETE", "/secretKey", endpoint="auth")
     except SynapseHTTPError as error:
-        if error.status not in _NOT_OFFERED:
+        is_retired = error.status == HTTPStatus.FORBIDDEN and is_live(syn.endpoints)
+        if error.status not in _NOT_OFFERED and not is_retired:
             raise
 
 
@@ -177,15 +180,18 @@ def _exchange_password(syn: Session, found: Password) -> Token | ApiKey:
     """Create a session with a password, and return the API key of its user."""
     body = {"email": found.username, "password": found.secret}
     try:
-        session = syn.call("POST", "/session", endpoint="auth", json=body, auth=found).object
+        secret = Secret(
+            syn.call("POST", "/session", endpoint="auth", json=body, auth=found).object[
+                "sessionToken"
+            ]
+        )
     except SynapseHTTPError as error:
         if _is_not_offered(error):
             return _replace_retired(found, f"{error.status} {error.call}")
         if error.status in _WRONG_PASSWORD:
             raise _wrong_password_error(found, error) from None
         raise
-    token = SessionToken(Secret(session["sessionToken"]), found.username, found.origin)
-    return _get_api_key(syn, token)
+    return _get_api_key(syn, SessionToken(secret, found.username, found.origin))
 
 
 def _get_api_key(syn: Session, session: Credentials) -> ApiKey:

@@ -74,7 +74,7 @@ class Reply:
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes = b""
+    content: bytes = field(default=b"", repr=False)
     response: "requests.Response | None" = field(default=None, compare=False, repr=False)
 
     @classmethod

@@ -63,7 +63,7 @@ class Outcome:
 
     reply: Reply | None = None
     failure: Failure | None = None
-    reason: str = ""
+    reason: str = field(default="", repr=False)  # the server may quote a secret
     retry_after: float | None = None
 
     @property

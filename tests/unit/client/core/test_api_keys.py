@@ -4,6 +4,7 @@ import base64
 import json
 
 import pytest
+from support.tracebacks import format_traceback
 
 from synapse_workflows.client.errors import (
     SynapseAuthenticationError,
@@ -12,6 +13,7 @@ from synapse_workflows.client.errors import (
     SynapseServerError,
     SynapseUnauthorizedError,
 )
+from synapse_workflows.constants import PRODUCTION_ENDPOINTS
 
 REPO = "https://repo.example.org/repo/v1"
 AUTH = "https://repo.example.org/auth/v1"
@@ -224,6 +226,17 @@ def test_invalidate_api_key_raises_other_errors(syn, http):
         syn.invalidateAPIKey()
 
 
+def test_invalidate_api_key_of_the_live_service_has_no_effect(make, http):
+    syn = make("hush-token", repo=PRODUCTION_ENDPOINTS["repoEndpoint"])
+    live = PRODUCTION_ENDPOINTS["repoEndpoint"]
+    http.get(f"{live}/userProfile", json={"ownerId": "7", "userName": "alice"})
+    http.delete(
+        f"{live.replace('repo/', 'auth/')}/secretKey", status=403, json={"reason": "scope(s)"}
+    )
+    with pytest.warns(DeprecationWarning, match="API keys"):
+        assert syn.invalidateAPIKey() is None
+
+
 @pytest.mark.parametrize("owner", [None, 401, "273950"])
 @pytest.mark.filterwarnings("ignore:API keys are deprecated:DeprecationWarning")
 def test_invalidate_api_key_without_user_does_nothing(make, http, owner):
@@ -246,6 +259,7 @@ def test_debug_errors_and_logs_contain_no_secret(service, http, make, caplog):
         make(debug=True).login("alice", PASSWORD)
     for error in (caught.value, second.value):
         assert "hush" not in f"{error} {error!r} {error.reason} {error.__dict__}"
+        assert "hush" not in format_traceback(error, __file__)
         request = error.response.request
         assert "hush" not in f"{request.headers} {request.body}"
     assert "hush" not in caplog.text
