@@ -30,6 +30,19 @@ _CONNECTION_FIELDS = {
         "description": "For example '20 GB', or 'none'. Default: [synapse] cache_limit",
         "schema": {"type": ["string", "null"]},
     },
+    "storage_config": {
+        "label": "Credentials of external storage",
+        "description": (
+            "Path of a file on each worker with sections [endpoint/bucket] (profile_name) and "
+            "[sftp://host] (username, password, known_hosts)"
+        ),
+        "schema": {"type": ["string", "null"]},
+    },
+    "use_boto_sts": {
+        "label": "Transfer files in STS-enabled buckets with STS credentials",
+        "description": "Default: no, Synapse signs the URLs of uploads and downloads",
+        "schema": {"type": ["boolean", "null"]},
+    },
     "env_fallback": {
         "label": "Use the account of the worker's environment if there is no token",
         "description": (

@@ -193,6 +193,8 @@ class SynapseBaseHook(BaseHook):
             **options,
         )
         client.max_threads = min(client.max_threads, _MAX_THREADS)
+        client.storage_config_path = settings.storage_config
+        client.use_boto_sts_transfers = settings.use_boto_sts
         try:
             use_credentials(client, found, settings.username)
         except SynapseUnauthorizedError as error:

@@ -6,7 +6,8 @@ host      repository endpoint; production if empty
 login     user name or e-mail of the owner of the token; optional, verified
 password  personal access token
 extra     auth_endpoint, file_endpoint, portal_endpoint, cache_dir, cache_limit, env_fallback,
-          api_key (with login, instead of password, for older services)
+          api_key (with login, instead of password, for older services), storage_config,
+          use_boto_sts
 """
 
 import os
@@ -65,6 +66,9 @@ class ClientSettings:
         api_key: API key of the account `username`; None if the connection has none.
         env_fallback: Whether a connection without token and API key acts as the account of the
             environment of the process.
+        storage_config: Path of a file with the credentials of buckets and SFTP servers, in the
+            format of ``~/.synapseConfig``; None without such credentials.
+        use_boto_sts: Whether files in STS-enabled buckets are transferred with STS credentials.
         username: User name or e-mail of the account that must own the token; None for any account.
         cache_dir: Cache directory; None for the client's default.
         cache_limit: Maximum size of the cache in bytes; None for no limit.
@@ -77,6 +81,8 @@ class ClientSettings:
     cache_limit: int | None
     api_key: str | None = field(default=None, repr=False)
     env_fallback: bool = False
+    storage_config: str | None = None
+    use_boto_sts: bool = False
 
     @classmethod
     def from_connection(
@@ -91,7 +97,7 @@ class ClientSettings:
             extra: Parsed `extra` of the connection; None to parse it here, which may block.
 
         Raises:
-            SynapseConfigError: Invalid host, `extra`, `cache_limit` or `env_fallback`.
+            SynapseConfigError: Invalid host, `extra`, `cache_limit` or flag.
         """
         extra = connection.extra_dejson if extra is None else extra
         if not isinstance(extra, Mapping):
@@ -109,6 +115,8 @@ class ClientSettings:
             cache_limit=parse_size(limit),
             api_key=str(extra.get("api_key") or "").strip() or None,
             env_fallback=_parse_flag(extra, "env_fallback", connection.conn_id),
+            storage_config=str(extra.get("storage_config") or "").strip() or None,
+            use_boto_sts=_parse_flag(extra, "use_boto_sts", connection.conn_id),
         )
 
     @property

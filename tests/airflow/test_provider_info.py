@@ -73,6 +73,8 @@ def test_connection_form_has_fields_of_the_hook(form):
         "portal_endpoint",
         "cache_dir",
         "cache_limit",
+        "storage_config",
+        "use_boto_sts",
         "env_fallback",
     }
     standard = metadata["standard_fields"]

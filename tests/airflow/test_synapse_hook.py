@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from support.execution_api import Run
 
 from synapse_workflows import File, SynapseHook
+from synapse_workflows.client.core.storage_config import find_sftp_login
 from synapse_workflows.client.errors import (
     SynapseAuthenticationError,
     SynapseNoCredentialsError,
@@ -43,6 +44,21 @@ def test_hook_returns_one_client_that_is_logged_in(default, worker, capsys, sock
     log = capsys.readouterr().out
     assert log.count("as alice") == 1
     assert socket_service.token("alice") not in log
+
+
+def test_credentials_of_storage_come_from_the_file_of_the_connection(
+    connection, worker, monkeypatch, tmp_path
+):
+    file = tmp_path / "storage"
+    file.write_text("[sftp://sftp.example.org]\nusername = lab\npassword = a-secret\n")
+    described = json.loads(connection)
+    described["extra"] |= {"storage_config": str(file), "use_boto_sts": True}
+    monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", json.dumps(described))
+    client = SynapseHook().client
+    assert client.use_boto_sts_transfers
+    login = find_sftp_login(client, "sftp.example.org", 22)
+    assert (login.username, login.password) == ("lab", "a-secret")
+    assert "a-secret" not in repr(login)
 
 
 def test_token_of_other_source_is_ignored(connection, monkeypatch, socket_service, tmp_path):

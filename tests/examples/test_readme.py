@@ -30,7 +30,7 @@ COMMANDS = [line for text in blocks("sh") for line in lines(text)]
 
 def test_every_block_is_of_a_known_kind():
     assert {word for word, _ in BLOCKS} == {"python", "sh", "yaml", "mermaid"}
-    assert len(blocks("python")) == 12
+    assert len(blocks("python")) == 13
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
@@ -68,9 +68,16 @@ def test_the_first_example_runs_in_a_new_interpreter():
 
 def test_the_client_tour(socket_client):
     names = {"syn": socket_client}
-    exec(compile(blocks("python")[-1], "README.md", "exec"), names)  # noqa: S102
+    exec(compile(blocks("python")[-2], "README.md", "exec"), names)  # noqa: S102
     assert socket_client.getPermissions(names["folder"], "bob") == ["READ", "DOWNLOAD"]
     assert names["version"] == 1
+
+
+def test_the_storage_locations(socket_client):
+    names = {"syn": socket_client, "Project": Project}
+    exec(compile(blocks("python")[-1], "README.md", "exec"), names)  # noqa: S102
+    assert names["location"]["baseKey"] == "raw"
+    assert socket_client.getProjectSetting(names["project"], "upload")["locations"] == [1]
 
 
 @pytest.mark.timeout(240)

@@ -82,6 +82,17 @@ def test_the_parameter_store_names_the_s3_extra():
     assert re.search(r"boto3 .*'synapse-workflows\[s3\]'", done.stderr), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("module", "extra", "name"),
+    [("paramiko", "sftp", "sftp_connection"), ("boto3", "s3", "s3_clients")],
+)
+def test_storage_names_the_extra_of_a_missing_module(module, extra, name):
+    code = f"from synapse_workflows.client.transfer import {name}\n{name}.require_{module}()"
+    done = run_without([module], code)
+    assert done.returncode == 1
+    assert re.search(rf"{module}, .*'synapse-workflows\[{extra}\]'", done.stderr), done.stderr
+
+
 def test_the_client_works_without_any_extra():
     code = "import synapse_workflows\nfrom synapse_workflows import Synapse, File, Table\n"
     code += "Synapse(skip_checks=True, silent=True, configPath='none')"

@@ -82,6 +82,8 @@ class Session:
         #: Maximum time of a whole job, in seconds; None for 24 times `table_query_timeout`.
         self.job_timeout: float | None = None
         self.configPath = config.expand_path(config_path)
+        #: File with the credentials of buckets and SFTP servers; None for `configPath`.
+        self.storage_config_path: str | None = None
         self.cache = Cache(cache_root or DEFAULT_CACHE, cache_limit)
         self.max_threads = max_threads
         self.multi_threaded = True

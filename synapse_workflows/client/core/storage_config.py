@@ -82,7 +82,7 @@ def find_sftp_login(syn: Session, host: str, port: int) -> SftpLogin | None:
     name, section = found
     if not section.get("username"):
         raise SynapseConfigError(
-            f"The section [{name}] of {syn.configPath} has no username. Add the user name for the "
+            f"The section [{name}] of {get_path(syn)} has no username. Add the user name for the "
             "SFTP server."
         )
     return SftpLogin(
@@ -92,8 +92,13 @@ def find_sftp_login(syn: Session, host: str, port: int) -> SftpLogin | None:
     )
 
 
+def get_path(syn: Session) -> str:
+    """Return the path of the configuration file with the credentials of external storage."""
+    return config.expand_path(syn.storage_config_path or syn.configPath)
+
+
 def _iter_sections(syn: Session) -> Iterator[tuple[str, Mapping[str, str]]]:
-    path = syn.configPath
+    path = get_path(syn)
     parser: RawConfigParser = syn.get_or_create(f"config {path}", lambda: config.read_file(path))
     for name in parser.sections():
         yield name, dict(parser.items(name))

@@ -41,7 +41,7 @@ def get_profile_client(syn: Session, endpoint_url: str, bucket: str) -> Any:
             raise SynapseConfigError(
                 f"The AWS profile {profile!r} for {endpoint_url} does not exist. Add it to "
                 "~/.aws/credentials, or correct profile_name in section "
-                f"[{endpoint_url}/{bucket}] of {syn.configPath}."
+                f"[{endpoint_url}/{bucket}] of {storage_config.get_path(syn)}."
             ) from None
         return _create_client(syn, session, endpoint_url)
 

@@ -200,8 +200,8 @@ def _find_login(syn: Session, url: SftpUrl) -> SftpLogin:
     if not sys.stdin or not sys.stdin.isatty():
         raise SynapseConfigError(
             f"No login for {url.server}: add a section [{url.server}] with username and password "
-            f"to {syn.configPath}. Without a password, the SSH agent and the keys in ~/.ssh are "
-            "used."
+            f"to {storage_config.get_path(syn)}. Without a password, the SSH agent and the keys "
+            "in ~/.ssh are used."
         )
     logins: dict[str, SftpLogin] = syn.get_or_create("SFTP logins", dict)
     if url.server not in logins:

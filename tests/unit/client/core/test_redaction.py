@@ -207,3 +207,17 @@ def test_redact_url_accepts_any_text(text):
 )
 def test_redact_url(url, shown):
     assert redact_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"secretKey": "a-s3cret", "proxyUrl": "https://x"}',
+        '{"secretAccessKey":"a-s3cret\\"a-s3cret","bucket":"b"}',
+        "{'sessionToken': 'a-s3cret', 'accessKeyId': 'a-s3cret'}",
+    ],
+)
+def test_secret_properties_are_removed(text):
+    shown = redact(text)
+    assert "a-s3cret" not in shown
+    assert REDACTED in shown
