@@ -1,5 +1,6 @@
 """Transfers over real sockets through a faulty proxy: the right bytes or a clear error."""
 
+import itertools
 import os
 import time
 from pathlib import Path
@@ -146,6 +147,23 @@ def test_retry_after_is_respected(proxied, stored_small, proxy, small, here, met
     started = time.monotonic()
     assert_downloads(syn, stored_small, here, small)
     assert time.monotonic() - started > 0.95
+
+
+@pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}], ids=["", "Retry-After"])
+def test_download_ends_in_spite_of_many_rejections(syn, stored, proxy, big, here, headers):
+    """Two of three requests for URLs and for parts are rejected."""
+    numbers = itertools.count()
+    rejections = [fault_proxy.respond(status, "slow down", **headers) for status in (429, 503)]
+
+    def reject_or_forward(exchange):
+        actions = [*rejections, fault_proxy.forward]
+        actions[next(numbers) % 3](exchange)
+
+    syn.max_threads = 1
+    proxy.fail("GET", DOWNLOADS, reject_or_forward, times=ALWAYS)
+    proxy.fail("POST", BATCH, reject_or_forward, times=ALWAYS)
+    assert_downloads(syn, stored, here, big)
+    assert proxy.count("GET", DOWNLOADS) == 3 * 3
 
 
 def test_unavailable_storage_raises_and_leaves_no_file(syn, stored_small, proxy, here):

@@ -214,7 +214,6 @@ def test_ctrl_c_aborts_an_upload_that_can_be_resumed(process, proxy, socket_proj
     assert interrupted.stdout.readline() == "ready\n"
     assert event.wait(30)
     interrupted.send_signal(signal.SIGINT)
-    proxy.stopped.set()
     output, _ = interrupted.communicate(timeout=30)
     assert output.startswith("SynapseUploadAbortedException")
     assert "Upload it again to resume" in output
@@ -259,6 +258,47 @@ def test_damaged_partial_file_is_downloaded_again(killed_download, proxied, prox
     assert md5(found.path) == md5(big)
     assert names_in(partial.parent) == ["big.bin"]
     assert proxy.count("GET", DOWNLOADS) == 3 + 1 + 3
+
+
+def test_ctrl_c_aborts_a_download_that_can_be_resumed(
+    process, proxied, proxy, socket_client, socket_project, big, reached, tmp_path
+):
+    file = socket_client.store(File(str(big), parent=socket_project))
+    event, hang = reached
+    proxy.fail("GET", DOWNLOADS, hang, skip=2)
+    here = tmp_path / "here"
+    interrupted = process("get", file.id, str(here))
+    assert event.wait(30)
+    interrupted.send_signal(signal.SIGINT)
+    output, _ = interrupted.communicate(timeout=30)
+    assert interrupted.returncode != 0
+    assert output == "ready\n"
+    assert not (here / "big.bin").exists()
+    found = proxied(cache_root_dir=str(tmp_path / "other")).get(
+        file.id, downloadLocation=str(here)
+    )
+    assert md5(found.path) == md5(big)
+    assert names_in(here) == ["big.bin"]
+    assert proxy.count("GET", DOWNLOADS) == 4
+
+
+def test_process_that_waits_continues_the_download_of_a_killed_process(
+    process, proxy, socket_client, socket_project, big, reached, tmp_path
+):
+    file = socket_client.store(File(str(big), parent=socket_project))
+    event, hang = reached
+    proxy.fail("GET", DOWNLOADS, hang, skip=2)
+    killed = process("get", file.id, cache="shared")
+    assert event.wait(30)
+    waiting = process("get", file.id, cache="shared")
+    assert waiting.stdout.readline() == "ready\n"
+    requested = threading.Event()
+    proxy.fail("POST", "/fileHandle/batch", fault_proxy.call_first(requested.set))
+    assert not requested.wait(0.5)
+    killed.kill()
+    output, _ = waiting.communicate(timeout=60)
+    assert md5(output.strip()) == md5(big)
+    assert proxy.count("GET", DOWNLOADS) == 4
 
 
 def test_two_processes_share_one_download(process, proxy, socket_client, socket_project, big):

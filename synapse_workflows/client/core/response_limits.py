@@ -17,6 +17,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from synapse_workflows.client.core.interruption import InterruptibleConnection
 from synapse_workflows.client.core.socket_body import SocketBodyConnection
 from synapse_workflows.constants import KiB, MiB
 
@@ -136,11 +137,11 @@ class _LimitedResponse(http.client.HTTPResponse):
             self.fp = io.BufferedReader(_TimedStream(self.fp.detach(), sock))
 
 
-class _LimitedConnection(SocketBodyConnection, HTTPConnection):
+class _LimitedConnection(InterruptibleConnection, SocketBodyConnection, HTTPConnection):
     response_class = _LimitedResponse
 
 
-class _LimitedTlsConnection(SocketBodyConnection, HTTPSConnection):
+class _LimitedTlsConnection(InterruptibleConnection, SocketBodyConnection, HTTPSConnection):
     response_class = _LimitedResponse
 
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Final, TypeVar
 
+from synapse_workflows.client.core import interruption
 from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
@@ -169,11 +170,16 @@ class TransferExecutor:
                 again after each part, and at least every `LIMIT_INTERVAL` seconds.
         """
         remaining, running = iter(parts), set[Future[object]]()
+
+        def work_interruptibly(part: P) -> None:
+            with interruption.interruptible(cancel_token.on_cancel):
+                work(part)
+
         try:
             while True:
                 allowed = threads if limit is None else limit()
                 for part in islice(remaining, max(0, allowed - len(running))):
-                    running.add(self._get_pool(threads).submit(work, part))
+                    running.add(self._get_pool(threads).submit(work_interruptibly, part))
                 if not running:
                     return
                 timeout = None if len(running) >= threads else LIMIT_INTERVAL
