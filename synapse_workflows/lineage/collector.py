@@ -339,6 +339,7 @@ class LineageCollector:
     def _collect_sources(self, client: EventSource, declared: DeclaredProvenance) -> Record | None:
         """Return the sources of the Activity, or None if the lineage mode requires none."""
         if client.lineage_mode is not LineageMode.DECLARED:
+            self.add_observer(collect_hook_lineage)
             return Record.merge((self.observed, self.static_lineage, self.upstream))
         sources = self.record.with_origins(Origin.DECLARED)
         is_declared = sources.used or sources.ran or declared.name or declared.description

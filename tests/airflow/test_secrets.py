@@ -10,6 +10,8 @@ from airflow.sdk import DAG, BaseHook, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSecretsBackendAccessDenied
 
 from synapse_workflows import SynapseStsBackend
+from synapse_workflows.client.core import session
+from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.secrets import StsConnectionError, StsConnectionScopeError
 
 
@@ -137,11 +139,7 @@ def test_errors_are_not_swallowed_in_a_task(sts, sts_backend, caplog):
 
 def test_an_outage_can_be_retried(sts, environment, monkeypatch):
     folder = sts.folder()
-    connection = sts.api.connections["synapse_default"]
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_SYNAPSE_DEFAULT", connection.replace("127.0.0.1", "127.0.0.2:9/x#")
-    )
-    monkeypatch.setattr("synapse_workflows.client.core.retry.RetryPolicy.attempts", 1)
+    monkeypatch.setattr(session, "RetryPolicy", lambda: RetryPolicy(attempts=1))
     with sts.outage(), pytest.raises(StsConnectionError) as failure:
         SynapseStsBackend().get_connection(f"synapse-sts://{folder.id}")
     assert not isinstance(failure.value, AirflowFailException)

@@ -101,10 +101,20 @@ def test_the_client_works_without_any_extra():
 
 
 def test_all_public_names_load_without_the_extras_that_airflow_does_not_bring():
-    code = "import synapse_workflows as s\nfor name in s.__all__: getattr(s, name)\n"
+    code = (
+        "import synapse_workflows as s\n"
+        "for name in {*s.__all__} - {'SynapseStsS3Hook'}: getattr(s, name)\n"
+    )
     code += "from synapse_workflows.triggers import jobs, tables"
     done = run_without(NOT_OF_AIRFLOW, code)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_s3_hook_names_the_amazon_extra():
+    code = "from synapse_workflows import SynapseStsS3Hook"
+    done = run_without(["airflow.providers.amazon.aws.hooks.s3"], code)
+    assert done.returncode == 1
+    assert re.search(r"ImportError: .*'synapse-workflows\[amazon\]'", done.stderr), done.stderr
 
 
 def test_the_extras_are_those_of_pyproject():

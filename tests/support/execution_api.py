@@ -259,6 +259,7 @@ class Run:
         *,
         max_tries: int = 0,
         event: dict[str, Any] | None = None,
+        method: str = "execute_complete",
         timed_out: bool = False,
     ) -> Any:
         """Run one try of a task instance; the next call runs the next try.
@@ -268,6 +269,7 @@ class Run:
             map_index: map index; -1 for a task that is not mapped.
             max_tries: number of retries of the task.
             event: payload of the trigger event that resumes the deferred try.
+            method: method that the event resumes.
             timed_out: True to resume the deferred try with a timeout of its trigger.
         """
         key = (self.dag.dag_id, self.run_id, task_id, map_index)
@@ -288,7 +290,7 @@ class Run:
         if event is not None:
             kwargs = instance.deferral.next_kwargs if instance.deferral else {}
             self.api.runs[str(ti.id)] |= {
-                "next_method": "execute_complete",
+                "next_method": method,
                 "next_kwargs": kwargs | {"event": event},
             }
         elif timed_out:
