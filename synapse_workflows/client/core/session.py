@@ -13,6 +13,7 @@ from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.events import Event, Listener
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
 from synapse_workflows.client.core.http_request import SESSION_AUTH, Endpoints, HttpRequest
+from synapse_workflows.client.core.redaction import redact
 from synapse_workflows.client.core.retry import Outcome, RetryPolicy, RetryState
 from synapse_workflows.constants import PRODUCTION_ENDPOINTS
 
@@ -306,7 +307,11 @@ class Session:
         policy: RetryPolicy,
         session: "requests.Session",
     ) -> Outcome:
-        state = RetryState(call, policy, self.logger.log)
+        # The credentials of the request may be others than those of the session.
+        secrets = self.secrets(getattr(request.auth, "credentials", None))
+        state = RetryState(
+            call, policy, lambda level, text: self.logger.log(level, redact(text, secrets))
+        )
         retrying = tenacity.Retrying(**state.tenacity_arguments())
         started = time.monotonic()
         outcome = state.resolve(retrying(transport.send, session, request))

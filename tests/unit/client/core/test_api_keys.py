@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 
 import pytest
 from support.tracebacks import format_traceback
@@ -262,4 +263,13 @@ def test_debug_errors_and_logs_contain_no_secret(service, http, make, caplog):
         assert "hush" not in format_traceback(error, __file__)
         request = error.response.request
         assert "hush" not in f"{request.headers} {request.body}"
+    assert "hush" not in caplog.text
+
+
+def test_log_of_retries_contains_no_secret(http, make, caplog):
+    caplog.set_level(logging.DEBUG)
+    http.post(f"{AUTH}/session", status=503, json={"reason": f"later, {PASSWORD}"})
+    with pytest.raises(SynapseServerError):
+        make(debug=True).login("alice", PASSWORD)
+    assert "retrying in" in caplog.text
     assert "hush" not in caplog.text
