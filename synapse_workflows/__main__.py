@@ -12,6 +12,7 @@ EXTRAS: Final = MappingProxyType(
         "fastapi": "local",
         "jwt": "local",
         "pandas": "pandas",
+        "paramiko": "sftp",
         "psutil": "local",
         "pyarrow": "parquet",
         "sqlalchemy": "local",

@@ -105,6 +105,17 @@ def test_file_is_stored_on_the_server_and_read_back(syn, container, sftp_server,
     assert found.synapseStore
 
 
+def test_banner_is_logged(syn, container, sftp_server, make_file, caplog):
+    location = syn.createStorageLocationSetting(
+        "ExternalStorage", url=sftp_server.url, banner="Deleted after 30 days."
+    )
+    syn.setStorageLocation(container, location["storageLocationId"])
+    syn.silent = False
+    with caplog.at_level("INFO"):
+        syn.uploadFileHandle(make_file(), container)
+    assert "Deleted after 30 days." in caplog.messages
+
+
 def test_unchanged_file_is_not_uploaded_again(syn, container, make_file):
     path = make_file()
     stored = syn.store(File(str(path), container))
