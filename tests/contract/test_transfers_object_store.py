@@ -7,6 +7,7 @@ import traceback
 from pathlib import Path
 from uuid import uuid4
 
+import boto3
 import pytest
 
 from synapse_workflows import File, Folder, Project
@@ -40,16 +41,23 @@ VARIABLES = (
 @pytest.fixture(scope="module")
 def admin(s3_service):
     """S3 client of the administrator of the server."""
-    client = s3_service.endpoint.create_client("s3")
+    endpoint = s3_service.endpoint
+    client = boto3.client(
+        "s3",
+        endpoint_url=endpoint.url,
+        region_name=endpoint.region,
+        aws_access_key_id=endpoint.access_key_id,
+        aws_secret_access_key=endpoint.secret_access_key,
+    )
     yield client
     client.close()
 
 
 @pytest.fixture
-def bucket(admin):
+def bucket(s3_service):
     """Name of a new bucket."""
     name = f"lab-{uuid4()}"
-    admin.create_bucket(Bucket=name)
+    s3_service.store.create_bucket(name)
     return name
 
 

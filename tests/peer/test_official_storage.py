@@ -27,9 +27,8 @@ def peer_boto3(peer_python):
 @pytest.fixture
 def bucket(s3_service):
     """Name of a new bucket."""
-    admin, name = s3_service.endpoint.create_client("s3"), f"lab-{uuid4()}"
-    admin.create_bucket(Bucket=name)
-    admin.close()
+    name = f"lab-{uuid4()}"
+    s3_service.store.create_bucket(name)
     return name
 
 
