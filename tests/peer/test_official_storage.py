@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from uuid import uuid4
 
+import boto3
 import pytest
 
 from synapse_workflows import File, Project
@@ -185,6 +186,10 @@ def test_files_in_object_stores_are_exchanged(
 
 def test_registered_objects_have_the_same_handles(syn, official, sts_folder, bucket, make_bytes):
     path, _ = make_bytes("table.csv")
+    token = syn.get_sts_storage_token(sts_folder["id"], "read_write", output_format="boto")
+    s3 = boto3.client("s3", **token)
+    s3.upload_file(path, bucket, "base/table.csv")
+    s3.close()
     theirs = official(
         "register", bucket=bucket, key="base/table.csv", path=path, parent=sts_folder["id"]
     )

@@ -152,12 +152,15 @@ class _S3Clients:
 
     def get(self, key: Hashable, create: Callable[[], Any]) -> Any:
         with self._lock:
-            if key not in self._clients:
-                self._clients[key] = create()
+            client = self._clients.get(key)
+        if client is None:
+            client = create()  # without the lock, because it may send a request
+        with self._lock:
+            client = self._clients.setdefault(key, client)
             self._clients.move_to_end(key)
             if len(self._clients) > _MAX_CLIENTS:
                 self._clients.popitem(last=False)  # not closed: it may be in use
-            return self._clients[key]
+        return client
 
     def close(self) -> None:
         """Close the connections of all clients."""
