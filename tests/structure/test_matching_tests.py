@@ -167,7 +167,6 @@ TESTED_BY = {
     "local/settings": "service/test_rate_limit.py",
     "local/s3": "service/test_s3_server.py",
     "local/seeder": "service/test_seed.py",
-    "local/sts_seed": "service/test_seed.py",
     "local/storage": "service/test_server.py",
     "operators/base": "airflow/test_file_operators.py",
     "operators/files": "airflow/test_file_operators.py",
