@@ -1,7 +1,7 @@
 """What earlier tries of a task have stored in one call that stores many files."""
 
+import threading
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, Self
 
@@ -14,8 +14,8 @@ from synapse_workflows.lineage.lineage_client import LineageClient
 class EarlierTries:
     """Versions that earlier tries of the task created in the same call.
 
-    The Activity of the task shows its versions. Without this Activity, these are the versions
-    whose file handles the user has created since the first try began.
+    The Activity of the task shows its versions. Without this Activity, these are the versions of
+    the file handles that the user has created since the first handle of the first try.
 
     Args:
         client: Sends the requests.
@@ -26,7 +26,8 @@ class EarlierTries:
         self._client = client
         self._state = state
         self._values: dict[str, Any] = state.load() or {}
-        self._first_start: str | None = self._values.get("started_on")
+        self._first_handle: int | None = self._values.get("first_handle")
+        self._lock = threading.Lock()
 
     @classmethod
     def of_call(cls, client: LineageClient, signature: str) -> Self:
@@ -43,17 +44,17 @@ class EarlierTries:
         """ID of the separate Activity that an earlier try saved."""
         return self._values.get("activity_id")
 
-    def begin(self) -> None:
-        """Save the time of Synapse before the first try changes anything."""
-        if self._first_start is None:
-            date = self._client.call("GET", "/version").headers.get("Date")
-            if date is not None:
-                started = parsedate_to_datetime(date).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-                self._save({"started_on": started})
+    def note_handle(self, handle: Mapping[str, Any]) -> None:
+        """Save the ID of the first file handle, before a file has the handle."""
+        number = int(handle["id"])
+        with self._lock:
+            if number < self._values.get("first_handle", number + 1):
+                self._save({"first_handle": number})
 
     def save_activity(self, activity_id: str) -> None:
         """Save the ID of a separate Activity."""
-        self._save({"activity_id": activity_id})
+        with self._lock:
+            self._save({"activity_id": activity_id})
 
     def has_stored(self, file: FileState, activity: BatchActivity) -> bool:
         """Return whether an earlier try created the current version of a file."""
@@ -61,12 +62,12 @@ class EarlierTries:
             return True
         handle = file.handle or {}
         return (
-            self._first_start is not None
-            and str(handle.get("createdOn")) >= self._first_start
+            self._first_handle is not None
+            and int(handle.get("id") or 0) >= self._first_handle
             and str(handle.get("createdBy")) == self._user_id
         )
 
-    def _save(self, values: Mapping[str, str]) -> None:
+    def _save(self, values: Mapping[str, Any]) -> None:
         self._values |= values
         self._state.save(self._values)
 

@@ -30,12 +30,11 @@ class SynapseIndexedPrefix(TypedDict):
     """Result of indexing a prefix, as JSON. The numbers include all tries of the task.
 
     `url` is the URL of the prefix, `objects` the number of selected objects. `created`, `updated`
-    and `unchanged` are numbers of files, `annotated` the number of unchanged files whose
-    annotations were changed, `bytes` the size of the created and updated files. `skipped` is the
-    number of objects with invalid names, `missing` the number of files whose objects do not
-    exist, `deleted` the number of these that were deleted. `ids` and `missing_ids` are the IDs of
-    the first 100 created or updated, and missing files. `activity_id` is None if no version was
-    created.
+    and `unchanged` are numbers of files, `bytes` the size of the created and updated files.
+    `skipped` is the number of objects with invalid names, `missing` the number of files whose
+    objects do not exist, `deleted` the number of these that were deleted. `ids` and `missing_ids`
+    are the IDs of the first 100 created or updated, and missing files. `activity_id` is None if no
+    version was created. `plan` is only present after a `dry_run`.
     """
 
     id: str
@@ -44,7 +43,6 @@ class SynapseIndexedPrefix(TypedDict):
     created: int
     updated: int
     unchanged: int
-    annotated: int
     skipped: int
     missing: int
     deleted: int

@@ -10,6 +10,7 @@ from synapse_workflows.client.api.annotations import put_annotations
 from synapse_workflows.client.api.store_provenance import is_rejection
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.errors import (
+    SynapseBadRequestError,
     SynapseConflictError,
     SynapseError,
     SynapseNotFoundError,
@@ -18,6 +19,7 @@ from synapse_workflows.client.errors import (
 from synapse_workflows.client.transfer.progress import show_progress
 from synapse_workflows.constants import FILE, S3_FILE_HANDLE
 from synapse_workflows.idempotency.annotation_writer import AnnotationChange
+from synapse_workflows.idempotency.earlier_tries import EarlierTries
 from synapse_workflows.idempotency.folder_tree import FileState, find_child
 from synapse_workflows.idempotency.object_paths import S3Object, is_client_upload, split_path
 from synapse_workflows.idempotency.refusals import Refusal
@@ -92,14 +94,12 @@ class Registration:
             deleted meanwhile.
         file: State of the file; None if there is none.
         etag: Etag of the registered state of the object.
-        is_annotated: Whether the annotations were changed without a new version.
     """
 
     target: Target
     action: Action
     file: FileState | None = None
     etag: str | None = None
-    is_annotated: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,7 @@ class ObjectRegistrar:
         bucket: The bucket.
         location: The storage location and prefix.
         activity: The Activity of new versions.
+        tries: Remembers for a retry what this try stores.
         annotations: Annotations of each file; None for none.
     """
 
@@ -118,6 +119,7 @@ class ObjectRegistrar:
     bucket: S3Bucket
     location: S3Location
     activity: BatchActivity
+    tries: EarlierTries
     annotations: AnnotationChange | None
 
     def register(self, target: Target) -> Registration | Refusal | SynapseError:
@@ -192,14 +194,26 @@ class ObjectRegistrar:
             return _not_downloadable(state)
         if state is not None and self.is_evidently_current(state, target.object):
             return self._annotate(target, state, target.object.etag)
-        content = self._read_content(target.object.key)
-        if content is None:
-            return Registration(target, "gone")
-        if isinstance(content, Refusal):
-            return content
-        if state is None and self._is_of_older_version(content):
+        for _ in range(_MAX_CHANGES):
+            content = self._read_content(target.object.key)
+            if content is None:
+                return Registration(target, "gone")
+            if isinstance(content, Refusal):
+                return content
+            try:
+                return self._store(target, content)
+            except SynapseBadRequestError:  # Synapse may compare the file handle with the object
+                current = self.bucket.read_metadata(target.object.key)
+                if current is not None and current.etag == content.etag:
+                    raise
+        return _unstable()
+
+    def _store(self, target: Target, content: ObjectMetadata) -> Registration | Refusal:
+        if target.state is not None:
+            return self._update(target, content)
+        if self._is_of_older_version(content):
             return Registration(target, "ignored")
-        return self._create(target, content) if state is None else self._update(target, content)
+        return self._create(target, content)
 
     def _read_content(self, key: str) -> ObjectMetadata | Refusal | None:
         """Return the metadata of an object with its MD5; None if the object does not exist."""
@@ -217,7 +231,7 @@ class ObjectRegistrar:
                     )
             except ObjectChangedError:
                 continue
-        return Refusal("the object changes again and again while it is read", is_permanent=False)
+        return _unstable()
 
     def _is_of_older_version(self, content: ObjectMetadata) -> bool:
         """Return whether an object was uploaded by a client for a version that is not current.
@@ -292,7 +306,7 @@ class ObjectRegistrar:
             reply = self._send("PUT", f"/entity/{current.id}", entity, {"newVersion": "true"})
             updated = FileState(reply, current.annotations, sent)
             done = self._annotate(target, updated, content.etag)
-            return replace(done, action="updated", is_annotated=False)
+            return replace(done, action="updated")
 
         return retry_stale(update)
 
@@ -301,10 +315,9 @@ class ObjectRegistrar:
         if self.annotations is None:
             return Registration(target, "unchanged", state, etag)
         change, values, entity_etag = self.annotations, state.annotations, state.entity["etag"]
-        is_changed = False
 
         def update() -> None:
-            nonlocal values, entity_etag, is_changed
+            nonlocal values, entity_etag
             changed = change.apply(values)
             if changed is None:
                 return
@@ -314,11 +327,11 @@ class ObjectRegistrar:
                 current = self.client.call("GET", f"/entity/{state.id}/annotations2").json
                 values, entity_etag = current.get("annotations") or {}, current["etag"]
                 raise
-            values, is_changed = changed, True
+            values = changed
 
         retry_stale(update)
         annotated = replace(state, annotations=values)
-        return Registration(target, "unchanged", annotated, etag, is_annotated=is_changed)
+        return Registration(target, "unchanged", annotated, etag)
 
     def _send(
         self, method: str, path: str, body: Mapping[str, Any], params: Mapping[str, str]
@@ -356,6 +369,8 @@ class ObjectRegistrar:
             json={key: value for key, value in body.items() if value is not None},
             repeatable=True,
         ).json
+        if not self.activity.shows_versions:
+            self.tries.note_handle(handle)
         return handle
 
     def _has_content(self, handle: Mapping[str, Any], content: ObjectMetadata) -> bool:
@@ -373,6 +388,10 @@ class ObjectRegistrar:
 def _comment_of(content: ObjectMetadata) -> str | None:
     """Return a version comment with the etag; None if the etag is the MD5 in the file handle."""
     return None if content.etag == content.md5 else _ETAG_COMMENT + content.etag
+
+
+def _unstable() -> Refusal:
+    return Refusal("the object changes again and again while it is read", is_permanent=False)
 
 
 def _not_downloadable(state: FileState) -> Refusal:

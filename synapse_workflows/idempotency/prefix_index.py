@@ -74,10 +74,14 @@ class PrefixIndex:
         self._options = options
         self._tries = EarlierTries.of_call(client, f"index {root_id} {location.url}")
         self._activity = BatchActivity(
-            client, options.provenance, self._tries.activity_id, self._tries.save_activity
+            client,
+            options.provenance,
+            self._tries.activity_id,
+            self._tries.save_activity,
+            location.url,
         )
         self._registrar = ObjectRegistrar(
-            client, bucket, location, self._activity, options.annotations
+            client, bucket, location, self._activity, self._tries, options.annotations
         )
         self._progress = IndexProgress(client, location.url)
         self._results: dict[str, Registration] = {}
@@ -104,7 +108,7 @@ class PrefixIndex:
         if options.dry_run:
             return self._plan(paths, targets, missing)
         with self._activity.attach():
-            self._begin()
+            self._record_prefix()
             self._register_all(self._with_folders(tree, targets, refusals), refusals)
         refusals.raise_if_any()
         deleted = self._delete(missing) if options.missing == "delete" else 0
@@ -208,7 +212,7 @@ class PrefixIndex:
         file, before = result.file, self._results.get(result.target.object.key)
         if file is None:
             self._client.logger.info("%s is %s", result.target.object.key, result.action)
-        elif result.action != "unchanged" or result.is_annotated:
+        elif result.action != "unchanged":
             self._announce(file, changed=True)
         elif before is None and self._tries.has_stored(file, self._activity):
             result = replace(result, action="created" if file.version == 1 else "updated")
@@ -251,14 +255,11 @@ class PrefixIndex:
         refusals.raise_if_any()
         return deleted
 
-    def _begin(self) -> None:
-        """Record the prefix as used by the task, or what a retry needs without an Activity."""
+    def _record_prefix(self) -> None:
+        """Record the prefix as used by the task."""
         collector = current_collector()
-        is_auto = self._client.lineage_mode is LineageMode.AUTO
-        if collector is not None and is_auto:
+        if collector is not None and self._client.lineage_mode is LineageMode.AUTO:
             collector.add(Record.from_refs(Origin.READ, used=[UrlRef(self._location.url)]))
-        if collector is not None and not (is_auto and self._activity.is_of_task):
-            self._tries.begin()
 
     def _plan(
         self, paths: ObjectPaths, targets: Iterable[Target], missing: Mapping[str, FileState]
@@ -297,7 +298,6 @@ class PrefixIndex:
             "created": counts["created"],
             "updated": counts["updated"],
             "unchanged": counts["unchanged"],
-            "annotated": sum(one.is_annotated for one in results),
             "skipped": len(paths.invalid),
             "missing": len(missing),
             "deleted": deleted,

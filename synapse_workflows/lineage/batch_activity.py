@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from synapse_workflows.client.api import provenance
@@ -29,6 +30,7 @@ class BatchActivity:
         earlier_id: ID of the Activity that an earlier try of this call saved, for calls whose
             Activity is not the Activity of the task.
         save_id: Saves the ID of such an Activity for later tries.
+        own_url: URL below which outputs of upstream tasks are the stored content, not its sources.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class BatchActivity:
         declared: Mapping[str, Any],
         earlier_id: str | None,
         save_id: Callable[[str], object],
+        own_url: str | None = None,
     ) -> None:
         self._client = client
         self._earlier_id = earlier_id
@@ -49,7 +52,8 @@ class BatchActivity:
         values = [declared.get(name) for name in names]
         self._is_separate = client.needs_separate_activity(*values[:3])
         self._separate = build_separate(*values) if self._is_separate else None
-        self._declared = DeclaredProvenance() if self._is_separate else create_declared(*values)
+        given = DeclaredProvenance() if self._is_separate else create_declared(*values)
+        self._declared = replace(given, own_url=own_url)
 
     @property
     def activity_id(self) -> str | None:
@@ -61,9 +65,9 @@ class BatchActivity:
         return self._collector.get_writer(self._client).earlier_activity_id
 
     @property
-    def is_of_task(self) -> bool:
-        """Whether the Activity is the Activity of the running task."""
-        return not self._is_separate
+    def shows_versions(self) -> bool:
+        """Whether the Activity shows a retry which versions the earlier tries created."""
+        return not self._is_separate and self.save() is not None
 
     @contextmanager
     def attach(self) -> Iterator[None]:
@@ -90,7 +94,7 @@ class BatchActivity:
         """Record that a version has the Activity, or may have it after an error."""
         with self._lock:
             self._is_created = False
-        if self.is_of_task and self._activity_id is not None:
+        if not self._is_separate and self._activity_id is not None:
             self._collector.get_writer(self._client).mark_linked()
 
     @property
@@ -125,7 +129,7 @@ class BatchActivity:
         """Delete the Activity if this object created it and no version has it."""
         if self._activity_id is None:
             return
-        if self.is_of_task:
+        if not self._is_separate:
             self._collector.get_writer(self._client).discard()
         elif self._is_created:
             provenance.delete_unlinked(self._client, self._activity_id)

@@ -1,8 +1,4 @@
-"""Collection of a running task's lineage.
-
-Each running task has one collector in its context, shared by all clients of the task. A worker
-process may run many tasks one after another.
-"""
+"""Collection of a running task's lineage, by one collector for all clients of the task."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -53,11 +49,13 @@ class DeclaredProvenance:
         record: Used and executed references.
         name: Name of the Activity.
         description: Description of the Activity.
+        own_url: URL below which outputs of upstream tasks are the stored content, no sources.
     """
 
     record: Record = field(default_factory=Record)
     name: str | None = None
     description: str | None = None
+    own_url: str | None = None
 
 
 _declared: ContextVar[DeclaredProvenance | None] = ContextVar("declared", default=None)
@@ -340,7 +338,8 @@ class LineageCollector:
         """Return the sources of the Activity, or None if the lineage mode requires none."""
         if client.lineage_mode is not LineageMode.DECLARED:
             self.add_observer(collect_hook_lineage)
-            return Record.merge((self.observed, self.static_lineage, self.upstream))
+            sources = self.observed | self.static_lineage | self.upstream
+            return sources.without_outputs_below(declared.own_url)
         sources = self.record.with_origins(Origin.DECLARED)
         is_declared = sources.used or sources.ran or declared.name or declared.description
         return sources if is_declared else None

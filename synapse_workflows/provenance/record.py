@@ -205,6 +205,21 @@ class Record:
         """Return the references that count as executed, without duplicates."""
         return _keep_most_exact(entry.ref for entry in self.ran)
 
+    def without_outputs_below(self, url: str | None) -> "Record":
+        """Return the record without the outputs of upstream tasks whose URLs start with `url`."""
+        if url is None:
+            return self
+        return replace(
+            self,
+            used=tuple(
+                entry
+                for entry in self.used
+                if entry.origin is not Origin.WROTE
+                or isinstance(entry.ref, EntityRef)
+                or not entry.ref.url.startswith(url)
+            ),
+        )
+
     def contribution(self) -> "Record":
         """Return the record that downstream tasks inherit.
 

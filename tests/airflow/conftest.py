@@ -41,6 +41,8 @@ from synapse_workflows import (
     SynapseTableStoreOperator,
     Table,
 )
+from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.lineage.lineage_mode import LineageMode
 
 _names = count(1)
 
@@ -275,3 +277,17 @@ def issued_secrets(monkeypatch):
 
     monkeypatch.setattr(CredentialIssuer, "issue", issue_and_record)
     return values
+
+
+@pytest.fixture
+def lineage_client(s3_service, tmp_path):
+    """Client of alice in the service with the S3 server, as hooks have it."""
+    with LineageClient(
+        synapse_conn_id="synapse_default",
+        lineage_mode=LineageMode.AUTO,
+        skip_checks=True,
+        cache_root_dir=str(tmp_path / "cache"),
+        **s3_service.service.endpoints,
+    ) as client:
+        client.login(authToken=s3_service.service.token("alice"), silent=True)
+        yield client

@@ -3,13 +3,16 @@
 import hashlib
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
+import boto3.session
 import pytest
-from airflow.sdk import DAG, AssetAlias
+from airflow.sdk import DAG, AssetAlias, task
 from support.execution_api import Run
 
-from synapse_workflows import File, Folder, SynapseIndexS3PrefixOperator
+from synapse_workflows import File, Folder, SynapseHook, SynapseIndexS3PrefixOperator
+from synapse_workflows.local.s3.clients import S3Clients
 
 NUMBERS = count(1)
 MiB = 2**20
@@ -25,7 +28,7 @@ def socket_service(s3_service):
 @pytest.fixture(scope="session")
 def s3(s3_service):
     """S3 client of the administrator."""
-    return s3_service.endpoint.create_client("s3")
+    return S3Clients(lambda: s3_service.endpoint).get("s3")
 
 
 def md5(content: bytes) -> str:
@@ -109,7 +112,7 @@ def prefix(s3, alice, project, api):
 
 
 def counts(value):
-    names = ("created", "updated", "unchanged", "annotated", "skipped", "missing", "deleted")
+    names = ("created", "updated", "unchanged", "skipped", "missing", "deleted")
     return {name: value[name] for name in names if value[name]}
 
 
@@ -131,7 +134,6 @@ def test_objects_become_files_in_mirrored_folders(prefix, sources_of, alice):
         "created": 2,
         "updated": 0,
         "unchanged": 0,
-        "annotated": 0,
         "skipped": 0,
         "missing": 0,
         "deleted": 0,
@@ -222,7 +224,7 @@ def test_annotations_are_set_on_each_file(prefix, alice):
     annotations["mine"] = ["kept"]
     alice.set_annotations(annotations)
     value = prefix.index(annotations={"kind": "clean"})
-    assert counts(value) == {"unchanged": 1, "annotated": 1}
+    assert counts(value) == {"unchanged": 1}
     assert value["activity_id"] is None
     assert alice.get_annotations(file[0]) == {"kind": ["clean"], "n": [1, 2], "mine": ["kept"]}
     prefix.put("a.csv", "new")
@@ -406,3 +408,90 @@ def test_uploaded_files_are_not_registered_again(prefix, alice, tmp_path):
     assert counts(prefix.index()) == {"created": 1, "unchanged": 1}
     assert prefix.versions() == {"uploaded.csv": 2, "a.csv": 1}
     assert prefix.files()["uploaded.csv"] == before["uploaded.csv"]
+
+
+@pytest.fixture
+def after(monkeypatch):
+    """Function that calls a function once after a request to S3 of any boto3 client."""
+
+    def call(operation, function):
+        create, calls = boto3.session.Session.client, iter([function])
+
+        def create_watched(session, *args, **options):
+            client = create(session, *args, **options)
+            client.meta.events.register(
+                f"after-call.s3.{operation}", lambda **_: next(calls, lambda: None)()
+            )
+            return client
+
+        monkeypatch.setattr(boto3.session.Session, "client", create_watched)
+
+    return call
+
+
+def test_an_object_that_changes_during_the_run_is_registered_again(prefix, after):
+    prefix.put("a.csv", "1")
+    after("HeadObject", lambda: prefix.put("a.csv", "22"))
+    assert counts(prefix.index()) == {"created": 1}
+    assert prefix.files()["a.csv"][1:3] == (2, md5(b"22"))
+
+
+def test_an_object_that_changes_while_it_is_read_is_read_again(prefix, after):
+    prefix.put_parts("a.bin", b"1" * (5 * MiB), b"1")
+    content = {}
+
+    def change():
+        content["md5"] = prefix.put_parts("a.bin", b"2" * (5 * MiB), b"2")
+
+    after("HeadObject", change)
+    assert counts(prefix.index()) == {"created": 1}
+    assert prefix.files()["a.bin"][1:3] == (1, content["md5"])
+
+
+def test_an_object_that_is_deleted_during_the_run_is_left_out(prefix, after):
+    prefix.put("a.csv", "1")
+    prefix.put("b.csv", "1")
+    after("ListObjectsV2", lambda: prefix.delete("a.csv"))
+    assert counts(prefix.index()) == {"created": 1}
+    assert prefix.versions() == {"b.csv": 1}
+
+
+def test_the_registered_objects_are_not_sources_of_their_files(sts):
+    """An upstream task wrote them; its own sources are the sources."""
+    folder = sts.folder()
+    folder.put("raw/a.csv")
+    with DAG("etl", schedule=None) as dag:
+
+        @task.synapse_sts(folder_id=folder.id, permission="read_write")
+        def work(sts_session):
+            s3, bucket = sts_session.client("s3"), sts_session.bucket
+            body = s3.get_object(Bucket=bucket, Key=sts_session.key("raw/a.csv"))["Body"].read()
+            for name in ("results/a.csv", "other/a.csv"):
+                s3.put_object(Bucket=bucket, Key=sts_session.key(name), Body=body)
+            return "results"
+
+        SynapseIndexS3PrefixOperator(task_id="index", folder_id=folder.id, prefix=work())
+    value = sts.run(dag).value("index")
+    activity = sts.alice.restGET(f"/activity/{value['activity_id']}")
+    used = {item["url"] for item in activity["used"] if not item["wasExecuted"]}
+    assert used == {folder.url(path) for path in ("results/", "raw/a.csv", "other/a.csv")}
+
+
+@pytest.fixture
+def hooks(lineage_client):
+    """Two hooks, for two runs at the same time."""
+    found = [SynapseHook(), SynapseHook()]
+    for hook in found:
+        hook.__dict__["_client"] = lineage_client
+    return found
+
+
+def test_concurrent_runs_create_each_file_and_version_once(prefix, hooks):
+    for version in (1, 2):
+        for number in range(30):
+            prefix.put(f"d{number % 3}/{number}.txt", f"version {version} of {number}")
+        with ThreadPoolExecutor() as pool:
+            values = list(pool.map(lambda hook: hook.index_s3_prefix(prefix.folder), hooks))
+        assert sum(one["created"] + one["updated"] for one in values) == 30
+        assert len(prefix.files()) == 30
+        assert set(prefix.versions().values()) == {version}
