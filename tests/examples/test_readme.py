@@ -29,8 +29,8 @@ COMMANDS = [line for text in blocks("sh") for line in lines(text)]
 
 
 def test_every_block_is_of_a_known_kind():
-    assert {word for word, _ in BLOCKS} == {"python", "sh", "yaml", "mermaid"}
-    assert len(blocks("python")) == 13
+    assert {word for word, _ in BLOCKS} == {"ini", "python", "sh", "yaml", "mermaid"}
+    assert len(blocks("python")) == 14
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
