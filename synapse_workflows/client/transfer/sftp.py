@@ -29,7 +29,7 @@ from synapse_workflows.constants import KiB
 if TYPE_CHECKING:
     import paramiko
 
-#: Bytes of one read request, and number of requests that are sent at a time.
+#: Bytes of one read request, and maximum number of requests without a response.
 _READ_SIZE: Final = 32 * KiB
 _READ_COUNT: Final = 256
 
@@ -206,17 +206,15 @@ def read_blocks(syn: Session, url: SftpUrl, offset: int, limit: int | None) -> G
                 f"{url} has {size} bytes, more than the {limit} bytes that were recorded when its "
                 "MD5 was computed."
             )
+        file.seek(offset)
+        file.prefetch(size, max_concurrent_requests=_READ_COUNT)
         while offset < size:
-            starts = range(offset, min(size, offset + _READ_COUNT * _READ_SIZE), _READ_SIZE)
-            requests = [(start, min(_READ_SIZE, size - start)) for start in starts]
-            blocks = file.readv(requests)
-            for start, length in requests:
-                with raising_sftp_errors(url):
-                    data = next(blocks, b"")
-                    if len(data) != length:
-                        raise EOFError(f"the file ended at {start + len(data)} of {size} bytes")
-                yield data
-                offset += length
+            with raising_sftp_errors(url):
+                data = file.read(_READ_SIZE)
+                if not data:
+                    raise EOFError(f"the file ended at {offset} of {size} bytes")
+            yield data
+            offset += len(data)
 
 
 def _find_size(sftp: "paramiko.SFTPClient", path: str) -> int | None:
