@@ -84,7 +84,7 @@ class SynapseStsBackend(BaseSecretsBackend):
         """Return a connection as text; None for an unknown connection."""
         if is_sts_conn_id(conn_id):
             return self._create_connection(conn_id)
-        value: str | None = self._ask("get_conn_value", team_name, conn_id=conn_id)
+        value: str | None = self._call_delegate("get_conn_value", team_name, conn_id=conn_id)
         return value
 
     def get_connection(self, conn_id: str, team_name: str | None = None) -> Any:
@@ -96,11 +96,11 @@ class SynapseStsBackend(BaseSecretsBackend):
         """
         if is_sts_conn_id(conn_id):
             return self.deserialize_connection(conn_id, self._create_connection(conn_id))
-        return self._ask("get_connection", team_name, conn_id=conn_id)
+        return self._call_delegate("get_connection", team_name, conn_id=conn_id)
 
     def get_variable(self, key: str, team_name: str | None = None) -> str | None:
         """Return a variable of the delegate; None for an unknown variable."""
-        value: str | None = self._ask("get_variable", team_name, key=key)
+        value: str | None = self._call_delegate("get_variable", team_name, key=key)
         return value
 
     def get_config(self, key: str) -> str | None:
@@ -112,7 +112,7 @@ class SynapseStsBackend(BaseSecretsBackend):
         if self.delegate is not None and hasattr(self.delegate, "_set_connection_class"):
             self.delegate._set_connection_class(conn_class)  # noqa: SLF001 - as Airflow does
 
-    def _ask(self, name: str, team_name: str | None, **arguments: Any) -> Any:
+    def _call_delegate(self, name: str, team_name: str | None, **arguments: Any) -> Any:
         """Call a method of the delegate."""
         if self.delegate is None:
             return None

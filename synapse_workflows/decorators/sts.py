@@ -20,6 +20,8 @@ from synapse_workflows.operator_arguments import InvalidArgumentError, check_cho
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from synapse_workflows.hooks.sts_credentials import StsCredentials
+
 _SESSION: Final = "sts_session"
 _ENVIRONMENT: Final = "sts_environment"
 #: Arguments of the operator that a call of the task may give, also mapped.
@@ -78,7 +80,7 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
             self.retry_policy = SynapseRetryPolicy()
 
     def execute(self, context: "Context") -> Any:
-        """Get the credentials and call the function with them.
+        """Get the credentials and call the function with them; remove them from its result.
 
         Raises:
             InvalidArgumentError: There is no `folder_id`.
@@ -96,9 +98,12 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
         hook = SynapseHook(self.synapse_conn_id, lineage_mode=self.lineage_mode)
         wanted = inspect.signature(self.python_callable).parameters
         access: dict[str, Any] = {}
+        secrets: list[StsCredentials] = []
         with ExitStack() as stack:
             if _SESSION in wanted:
-                access[_SESSION] = hook.sts_session(**own, region_name=self.region_name)
+                session = hook.sts_session(**own, region_name=self.region_name)
+                access[_SESSION] = session
+                secrets.append(session.source.get())
             if _ENVIRONMENT in wanted:
                 environment = hook.sts_environment(
                     **own,
@@ -106,7 +111,11 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
                     min_remaining_life=self.min_remaining_life,
                 )
                 access[_ENVIRONMENT] = stack.enter_context(environment)
-            return super().execute(cast("Context", {**context, **access}))
+                secrets.append(access[_ENVIRONMENT].credentials)
+            result = super().execute(cast("Context", {**context, **access}))
+        for credentials in secrets:
+            result = credentials.redact(result)
+        return result
 
 
 def synapse_sts_task(

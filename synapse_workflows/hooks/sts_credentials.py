@@ -22,7 +22,7 @@ from synapse_workflows.constants import FOLDER
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.sts_secrets import list_secret_forms
-from synapse_workflows.operator_arguments import check_choice
+from synapse_workflows.operator_arguments import InvalidArgumentError, check_choice
 
 _log: Final = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class StsCredentialSource:
     Raises:
         StsScopeError: The folder has no credentials with this permission.
         InvalidEntityIdError: `folder_id` is not the ID of an entity.
-        InvalidArgumentError: Unknown permission.
+        InvalidArgumentError: Unknown permission, or invalid `min_remaining_life`.
         SynapseError: Synapse cannot be reached; a retry may succeed.
     """
 
@@ -146,6 +146,8 @@ class StsCredentialSource:
             token = get_sts_token(client, self.folder_id, permission, min_remaining_life)
         except SynapseHTTPError as error:
             _explain(error, folder, permission)
+        except (TypeError, ValueError) as error:  # an invalid min_remaining_life
+            raise InvalidArgumentError(str(error)) from error
         self.location = _locate(client, folder, token.body)
         self._lock = threading.Lock()
         self._renew_at: datetime

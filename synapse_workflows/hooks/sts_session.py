@@ -41,6 +41,7 @@ class SynapseStsSession(boto3.session.Session):  # type: ignore[misc]
         )
         super().__init__(botocore_session=core)
         self.location = source.location
+        self.source = source
 
     @property
     def bucket(self) -> str:

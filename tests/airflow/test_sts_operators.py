@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from airflow.sdk import DAG, task
+from support.sts_folders import find_secrets
 
 from synapse_workflows import SynapseStsBashOperator
 from synapse_workflows.decorators.sts import synapse_sts_task
@@ -106,6 +107,21 @@ def test_the_folder_of_the_decorator_can_be_mapped(sts):
         assert folder.read("out.txt") == "x"
         location = f"s3://{folder.bucket}/{folder.prefix}"
         assert run.value("write", map_index=index) == [folder.id, location]
+
+
+def test_credentials_are_removed_from_the_result_of_the_function(sts, issued_secrets):
+    folder = sts.folder()
+    with DAG("result", schedule=None) as dag:
+
+        @task.synapse_sts(folder_id=folder.id)
+        def leak(sts_environment, sts_session):
+            frozen = sts_session.get_credentials().get_frozen_credentials()
+            return {"env": dict(sts_environment.variables), "text": [f"key {frozen.secret_key}"]}
+
+        leak()
+    value = str(sts.run(dag).value("leak"))
+    assert "key ***" in value
+    assert find_secrets({"value": value}, issued_secrets) == []
 
 
 def test_the_decorator_requires_a_folder(sts):

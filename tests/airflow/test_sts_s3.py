@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import aclosing
 
 import pytest
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -12,6 +13,8 @@ from airflow.providers.amazon.aws.operators.s3 import (
 )
 from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
 from airflow.sdk import DAG, ObjectStoragePath, task
+from airflow.sdk.module_loading import import_string
+from airflow.sdk.serde import deserialize
 
 from synapse_workflows import SynapseStsS3Hook
 from synapse_workflows.hooks.sts_credentials import StsScopeError
@@ -89,6 +92,30 @@ def test_ordinary_operators_work_with_the_secrets_backend(sts, sts_backend):
     run = sts.run(dag)
     assert f"{folder.prefix}/a.txt" in run.value("keys")
     assert run.record("create")["wrote"] == [{"url": folder.url("a.txt")}]
+
+
+def test_deferred_operators_have_the_credentials_in_the_triggerer(sts, sts_backend, connection):
+    folder = sts.folder()
+    url = folder.put("in.csv")
+    with DAG("deferred", schedule=None) as dag:
+        S3KeySensor(
+            task_id="wait",
+            aws_conn_id=f"synapse-sts://{folder.id}",
+            bucket_key=[url, folder.url("late.csv")],
+            deferrable=True,
+            poke_interval=0.1,
+        )
+    deferred = sts.start(dag).task("wait")
+    assert deferred.state == "deferred"
+    folder.put("late.csv")
+    trigger_class = import_string(deferred.msg.classpath)
+    trigger = trigger_class(**deserialize(deferred.msg.trigger_kwargs))
+
+    async def get_first_event():
+        async with aclosing(trigger.run()) as events:
+            return await anext(events)
+
+    assert asyncio.run(get_first_event()).payload["status"] == "success"
 
 
 def test_object_storage_paths_have_the_credentials(sts, sts_backend):

@@ -133,7 +133,7 @@ def serve(api: ContainerApi) -> Iterator[str]:
     """Serve an API on loopback; provide its URL."""
 
     class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
+        def respond(self) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             body, path = json.loads(raw) if raw.strip() else None, urlsplit(self.path).path
             api.requests.append((self.command, path, body))
@@ -148,7 +148,7 @@ def serve(api: ContainerApi) -> Iterator[str]:
                 time.sleep(0.2)  # clients of Docker read the stream from the socket itself
             self.wfile.write((reply if is_text else json.dumps(reply or {})).encode())
 
-        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - defined by http.server
+        do_GET = do_POST = do_PATCH = do_DELETE = respond  # noqa: N815 - defined by http.server
 
         def log_message(self, *_: Any) -> None: ...
 
