@@ -23,6 +23,10 @@ def test_an_inbox(synapse_connection, synapse_inbox):
     sent = SynapseHook(synapse_connection).send_message("bob", "Greeting", "Hello Bob")
     (message,) = synapse_inbox("bob")
     assert (message.id, message.subject, message.body) == (sent["id"], "Greeting", "Hello Bob")
+
+
+def test_an_s3_server(synapse_s3_service):
+    assert synapse_s3_service.service_info["s3Url"].startswith("http://127.0.0.1:")
 """
 
 
@@ -33,4 +37,4 @@ def test_fixtures_work_in_another_project(tmp_path):
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert "3 passed" in done.stdout, done.stdout
+    assert "4 passed" in done.stdout, done.stdout

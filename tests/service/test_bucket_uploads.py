@@ -1,9 +1,11 @@
 """Multipart uploads to storage locations in buckets: the S3 server has the parts."""
 
+import io
 import os
 import signal
 import time
 import uuid
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -296,3 +298,26 @@ def test_equal_requests_at_once_start_one_upload(alice, location):
     with ThreadPoolExecutor(4) as pool:
         replies = pool.map(lambda _: alice.post("/file/v1/file/multipart", body), range(4))
         assert len({ok(each)["uploadId"] for each in replies}) == 1
+
+
+def test_bulk_download_has_files_of_buckets(alice, location):
+    handle = alice.upload(b"packed", storageLocationId=location, fileName="packed.bin")
+    entity = alice.file("packed", alice.project(f"p{uuid.uuid4()}"), handle)
+    association = {
+        "fileHandleId": handle,
+        "associateObjectId": entity,
+        "associateObjectType": "FileEntity",
+    }
+    body = {
+        "concreteType": "org.sagebionetworks.repo.model.file.BulkFileDownloadRequest",
+        "requestedFiles": [association],
+    }
+    path = "/file/v1/file/bulk/async"
+    job = ok(alice.post(f"{path}/start", body))["token"]
+    reply = alice.get(f"{path}/get/{job}")
+    while reply.status_code == 202:
+        reply = alice.get(f"{path}/get/{job}")
+    done = ok(reply)
+    assert done["fileSummary"][0]["status"] == "SUCCESS"
+    archive = zipfile.ZipFile(io.BytesIO(alice.read(done["resultZipFileHandleId"]).content))
+    assert [archive.read(each) for each in archive.namelist()] == [b"packed"]

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -19,8 +20,11 @@ from synapse_workflows.local.domain import (
 from synapse_workflows.local.domain.async_jobs import JobRun
 from synapse_workflows.local.domain.file_associations import Association
 from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.service import Service
+from synapse_workflows.local.domain.storage import buckets
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.blobs import FileWriter, StoredFile
+from synapse_workflows.local.s3.object_store import ObjectStore
+from synapse_workflows.local.storage.blobs import BlobStore, FileWriter, StoredFile
 
 _M: Final = f"{MODEL}.file"
 _FORMATS: Final = ("CommandLineCache", "Flat")
@@ -28,13 +32,24 @@ _FORMATS: Final = ("CommandLineCache", "Flat")
 
 @dataclass(frozen=True)
 class _ArchiveFile:
-    """A requested file: its stored bytes, or the failure code and message."""
+    """A requested file: its stored bytes or its object, or the failure code and message.
+
+    `object` is the object store, the bucket and the key of a file in a bucket.
+    """
 
     association: Association
     name: str = ""
     stored_files: tuple[StoredFile, ...] = ()
+    object: tuple[ObjectStore, str, str] | None = None
     size: int = 0
     failure: tuple[str, str] | None = None
+
+    def read(self, blobs: BlobStore) -> Iterator[bytes]:
+        """Read the bytes in chunks."""
+        if self.object is None:
+            return blobs.read(self.stored_files)
+        store, bucket, key = self.object
+        return store.read(bucket, key)
 
 
 class _WriterStream(io.RawIOBase):
@@ -105,7 +120,7 @@ def _find_files(run: JobRun, associations: list[Association]) -> list[_ArchiveFi
                 association, failure=("DUPLICATE", "The file was requested before.")
             )
             if association.handle_id not in seen:
-                file = _find_file(session, run.caller, association)
+                file = _find_file(run.service, session, run.caller, association)
             seen.add(association.handle_id)
             if file.failure is None and size + file.size > max_size:
                 message = f"The files together exceed the limit of {max_size} bytes."
@@ -115,16 +130,20 @@ def _find_files(run: JobRun, associations: list[Association]) -> list[_ArchiveFi
     return files
 
 
-def _find_file(session: Session, caller: Caller, association: Association) -> _ArchiveFile:
+def _find_file(
+    service: Service, session: Session, caller: Caller, association: Association
+) -> _ArchiveFile:
     handle, failure = file_associations.find_handle(session, caller, association)
     if handle is None:
         message = f"FileHandle {association.handle_id}: {failure}"
         return _ArchiveFile(association, failure=(failure or "UNKNOWN_ERROR", message))
-    if handle.blob_id is None:
+    found = buckets.find_object(service, session, handle)
+    if handle.blob_id is None and found is None:
         message = f"FileHandle {handle.id} is not stored in Synapse."
         return _ArchiveFile(association, failure=("UNKNOWN_ERROR", message))
     stored_files = tuple(file_handles.list_stored_files(session, handle))
-    return _ArchiveFile(association, handle.file_name, stored_files, handle.content_size or 0)
+    size = handle.content_size or 0
+    return _ArchiveFile(association, handle.file_name, stored_files, found, size)
 
 
 def _write_archive(
@@ -140,7 +159,7 @@ def _write_archive(
                 entry = _choose_entry_name(each, names, flat=flat)
                 names.add(entry)
                 with archive.open(zipfile.ZipInfo(entry), "w", force_zip64=True) as file:
-                    for chunk in run.service.blobs.read(each.stored_files):
+                    for chunk in each.read(run.service.blobs):
                         file.write(chunk)
             summaries.append(_build_summary(each, entry))
     return summaries
