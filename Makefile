@@ -78,7 +78,7 @@ format: $(VENV)/installed-dev  ## Format the code
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/installed-dev $(PEER)/installed  ## Run the benchmarks
-	$(BIN)/python tests/bench/transfers.py
+	$(BIN)/python -m tests.bench.uploads
 	$(BIN)/python -m tests.bench.downloads
 	$(BIN)/python tests/bench/tables.py
 	$(BIN)/python tests/bench/query_results.py

@@ -40,6 +40,7 @@ http {{
   server {{
     listen 127.0.0.1:{port};
     root {root};
+{locations}
     location / {{ try_files $uri @upstream; }}
     location /repo/ {{
       types {{}}
@@ -96,13 +97,16 @@ def find_nginx() -> str | None:
 
 
 @contextmanager
-def nginx_server(directory: Path, upstream: str | None = None) -> Iterator[NginxServer]:
+def nginx_server(
+    directory: Path, upstream: str | None = None, *, locations: str = ""
+) -> Iterator[NginxServer]:
     """Run nginx on a free port of the loopback interface.
 
     Args:
         directory: Empty directory for configuration, logs and served files.
         upstream: Base URL of the service that receives all requests for which no file is served;
             None for 404.
+        locations: Further locations, in the syntax of nginx.
 
     Raises:
         RuntimeError: nginx is not installed, or did not start.
@@ -113,7 +117,7 @@ def nginx_server(directory: Path, upstream: str | None = None) -> Iterator[Nginx
     work, root, port = directory.resolve(), directory.resolve() / "root", _find_free_port()
     root.mkdir(parents=True, exist_ok=True)
     config = work / "nginx.conf"
-    config.write_text(_format_config(work, root, port, upstream))
+    config.write_text(_format_config(work, root, port, upstream, locations))
     command = [program, "-c", str(config), "-e", str(work / "error.log")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -124,7 +128,7 @@ def nginx_server(directory: Path, upstream: str | None = None) -> Iterator[Nginx
         process.wait(30)
 
 
-def _format_config(work: Path, root: Path, port: int, upstream: str | None) -> str:
+def _format_config(work: Path, root: Path, port: int, upstream: str | None, locations: str) -> str:
     forward, connections = "return 404;", ""
     if upstream is not None:
         host = urlsplit(upstream).netloc
@@ -133,7 +137,9 @@ def _format_config(work: Path, root: Path, port: int, upstream: str | None) -> s
     # As root, the workers would run as another user, who may not read the files.
     user = "user root;" if os.geteuid() == 0 else ""
     settings = {"user": user, "work": work, "root": root, "port": port}
-    return _CONFIG.format(**settings, upstream=forward, connections=connections)
+    return _CONFIG.format(
+        locations=locations, **settings, upstream=forward, connections=connections
+    )
 
 
 def _find_free_port() -> int:
