@@ -258,12 +258,14 @@ def _explain(
         raise error
     if permission == "read_write" and "write" in error.reason:
         raise StsScopeError(
-            f"No {shown}: {error.reason} Use permission='read_only', or a folder whose storage "
+            f"No {shown}: {error.reason}. Use permission='read_only', or a folder whose storage "
             "location is an own bucket: create_s3_storage_location(bucket_name=..., "
             "sts_enabled=True)."
         ) from error
+    if "STS" not in error.reason:  # for example a local service without an S3 server
+        raise StsScopeError(f"No {shown}: {error.reason}") from error
     raise StsScopeError(
-        f"No {shown}: {error.reason} Create a folder with such a location: "
+        f"No {shown}: {error.reason}. Create a folder with such a location: "
         "create_s3_storage_location(parent=..., folder_name=..., bucket_name=..., base_key=..., "
         "sts_enabled=True). A folder that has content cannot be changed."
     ) from error

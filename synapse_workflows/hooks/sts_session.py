@@ -13,6 +13,8 @@ from synapse_workflows.hooks.sts_environment import DEFAULT_REGION
 from synapse_workflows.lineage.s3_access import S3AccessRecorder
 
 _METHOD: Final = "synapse-sts"
+#: The profile in the environment of the worker is not used.
+_NO_PROFILE: Final = {"profile": (None, None, None, None)}
 #: Position of `endpoint_url` among the arguments of `Session.client`, after the service.
 _ENDPOINT_POSITION: Final = 5
 
@@ -75,10 +77,6 @@ class SynapseStsSession(boto3.session.Session):  # type: ignore[misc]
             TypeError: Always.
         """
         raise TypeError("A task cannot return an STS session. Return keys of objects instead.")
-
-
-#: The profile in the environment of the worker is not used.
-_NO_PROFILE: Final = {"profile": (None, None, None, None)}
 
 
 def create_async_session(

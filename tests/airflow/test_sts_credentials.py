@@ -1,10 +1,15 @@
 """Scope checks before the work, and renewal of credentials."""
 
+from datetime import timedelta
+
 import pytest
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows import File, Folder, SynapseHook
+from synapse_workflows.hooks.sts_credentials import StsScopeError
+from synapse_workflows.operator_arguments import InvalidArgumentError
+from synapse_workflows.testing import over_socket
 
 
 @pytest.fixture
@@ -73,6 +78,29 @@ def test_no_such_folder(fail):
 @pytest.mark.parametrize("folder_id", ["", "my folder", "syn12x", None, 1.5, "syn1.2"])
 def test_an_invalid_folder_id(fail, folder_id):
     assert "folder_id" in fail(folder_id)
+
+
+@pytest.mark.parametrize("life", [3600, "1h", timedelta(hours=-1)])
+def test_an_invalid_minimum_life(sts, monkeypatch, life):
+    monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", sts.api.connections["synapse_default"])
+    folder = sts.folder()
+    with (
+        pytest.raises(InvalidArgumentError, match="min_remaining_life"),
+        SynapseHook().sts_environment(folder.id, min_remaining_life=life),
+    ):
+        pass
+
+
+def test_a_service_without_an_s3_server(sts_setup, tmp_path, monkeypatch):
+    with over_socket(tmp_path / "plain") as service:
+        sts = next(sts_setup(service))
+        monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", service.airflow_connection)
+        folder = sts.alice.store(Folder("sts", parent=sts.project))
+        sts.alice.create_s3_storage_location(
+            folder=folder, bucket_name="b", base_key="k", sts_enabled=True
+        )
+        with pytest.raises(StsScopeError, match="no S3 server"):
+            SynapseHook().sts_session(folder.id)
 
 
 @pytest.mark.parametrize("permission", ["write", "READ_ONLY", "", None])

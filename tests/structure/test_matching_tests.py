@@ -111,7 +111,6 @@ TESTED_BY = {
     "idempotency/value_source": "airflow/test_row_formats.py",
     "operators/deferrable": "airflow/test_table_stores_deferrable.py",
     "lineage/batch_activity": "airflow/test_prefix_index.py",
-    "decorators/sts": "airflow/test_sts_operators.py",
     "hooks/sts_connections": "airflow/test_secrets.py",
     "hooks/sts_environment": "airflow/test_sts.py",
     "lineage/s3_access": "airflow/test_hook_lineage.py",
