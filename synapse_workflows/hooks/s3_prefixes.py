@@ -10,8 +10,8 @@ from synapse_workflows.client.errors import SynapseForbiddenError
 from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION, EXTERNAL_S3_LOCATION
 from synapse_workflows.hooks.sts_credentials import StsCredentialSource
 from synapse_workflows.idempotency.annotation_writer import AnnotationChange
+from synapse_workflows.idempotency.index_targets import S3Location
 from synapse_workflows.idempotency.object_paths import PathFilter, describe_invalid_path
-from synapse_workflows.idempotency.object_registration import S3Location
 from synapse_workflows.idempotency.s3_objects import S3Bucket
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.operator_arguments import InvalidArgumentError, invalid_type, optional_text

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from synapse_workflows.idempotency.folder_tree import FileState
+from synapse_workflows.idempotency.index_targets import S3Location, Target
 from synapse_workflows.idempotency.object_paths import S3Object, is_service_upload
-from synapse_workflows.idempotency.object_registration import S3Location, Target
 from synapse_workflows.idempotency.refusals import Refusal, Refusals
 
 

@@ -3,7 +3,7 @@
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from synapse_workflows.client.api import bundles, children
 from synapse_workflows.client.api.annotations import put_annotations
@@ -21,6 +21,11 @@ from synapse_workflows.constants import FILE, S3_FILE_HANDLE
 from synapse_workflows.idempotency.annotation_writer import AnnotationChange
 from synapse_workflows.idempotency.earlier_tries import EarlierTries
 from synapse_workflows.idempotency.folder_tree import FileState, find_child
+from synapse_workflows.idempotency.index_targets import (
+    Registration,
+    S3Location,
+    Target,
+)
 from synapse_workflows.idempotency.object_paths import S3Object, is_client_upload, split_path
 from synapse_workflows.idempotency.refusals import Refusal
 from synapse_workflows.idempotency.s3_objects import (
@@ -36,70 +41,6 @@ from synapse_workflows.lineage.lineage_client import LineageClient
 _MAX_CHANGES: Final = 3
 #: Start of the version comment that keeps the etag of an object whose etag is not its MD5.
 _ETAG_COMMENT: Final = "S3 etag "
-
-Action = Literal["created", "updated", "unchanged", "ignored", "gone"]
-
-
-@dataclass(frozen=True)
-class S3Location:
-    """A prefix of an S3 storage location.
-
-    Args:
-        storage_location_id: ID of the storage location.
-        bucket: Name of the bucket.
-        prefix: Prefix of the keys; empty, or ends with a slash.
-        base_key: Prefix of all keys of the storage location; empty, or ends with a slash.
-    """
-
-    storage_location_id: int
-    bucket: str
-    prefix: str
-    base_key: str = ""
-
-    @property
-    def url(self) -> str:
-        """URL of the prefix."""
-        return f"s3://{self.bucket}/{self.prefix}"
-
-    def contains(self, handle: Mapping[str, Any]) -> bool:
-        """Return whether a file handle refers to an object below the prefix."""
-        is_same = handle.get("bucketName") == self.bucket
-        return is_same and str(handle.get("key")).startswith(self.prefix)
-
-
-@dataclass(frozen=True)
-class Target:
-    """An object and its file in Synapse.
-
-    Args:
-        path: Path of the file below the container.
-        parent_id: ID of the folder of the file.
-        object: The object.
-        state: State of the file; None for a new file.
-    """
-
-    path: str
-    parent_id: str
-    object: S3Object
-    state: FileState | None = None
-
-
-@dataclass(frozen=True)
-class Registration:
-    """Result of the registration of an object.
-
-    Args:
-        target: The object.
-        action: `ignored` for the content of an older version of a file, `gone` if the object was
-            deleted meanwhile.
-        file: State of the file; None if there is none.
-        etag: Etag of the registered state of the object.
-    """
-
-    target: Target
-    action: Action
-    file: FileState | None = None
-    etag: str | None = None
 
 
 @dataclass(frozen=True)
@@ -292,8 +233,10 @@ class ObjectRegistrar:
                     return found
                 state = found
             if sent is not None and state.entity.get("dataFileHandleId") == sent["id"]:
-                action: Action = "created" if state.version == 1 else "updated"
-                return Registration(target, action, state, content.etag)
+                is_new = state.version == 1
+                return Registration(
+                    target, "created" if is_new else "updated", state, content.etag
+                )
             if state.handle is None:
                 return _not_downloadable(state)
             if self._has_content(state.handle, content):

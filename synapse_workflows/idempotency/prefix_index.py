@@ -18,17 +18,13 @@ from synapse_workflows.idempotency.index_options import (
     SynapseIndexedPrefix,
 )
 from synapse_workflows.idempotency.index_progress import IndexProgress
+from synapse_workflows.idempotency.index_targets import Registration, S3Location, Target
 from synapse_workflows.idempotency.object_paths import (
     ObjectPaths,
     map_objects,
     split_path,
 )
-from synapse_workflows.idempotency.object_registration import (
-    ObjectRegistrar,
-    Registration,
-    S3Location,
-    Target,
-)
+from synapse_workflows.idempotency.object_registration import ObjectRegistrar
 from synapse_workflows.idempotency.parallel_requests import map_parallel
 from synapse_workflows.idempotency.refusals import REFUSED_KEY, Refusal, Refusals
 from synapse_workflows.idempotency.s3_objects import S3Bucket

@@ -85,6 +85,7 @@ TESTED_BY = {
     "idempotency/folder_tree": "airflow/test_prefix_index.py",
     "idempotency/index_options": "airflow/test_prefix_index.py",
     "idempotency/index_progress": "airflow/test_prefix_index.py",
+    "idempotency/index_targets": "airflow/test_prefix_index.py",
     "idempotency/object_registration": "airflow/test_prefix_index.py",
     "idempotency/folders": "airflow/test_file_operators.py",
     "idempotency/parquet_source": "airflow/test_table_stores.py",
