@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+from support.s3_service import require_weed
 
 from synapse_workflows.demo.paths import examples_dir
 
@@ -82,12 +83,18 @@ def test_unknown_dag_lists_the_examples(tmp_path):
 
 @pytest.mark.timeout(200)
 def test_demo_of_one_dag(tmp_path):
+    """It needs the S3 server, which the service starts."""
+    require_weed()
     log = tmp_path / "output.txt"
-    with start_command(log, "demo", "--folder", str(tmp_path), "--dag", "rank") as demo:
+    with start_command(log, "demo", "--folder", str(tmp_path), "--dag", "sts") as demo:
         assert demo.wait(timeout=150) == 0, log.read_text()
     output = log.read_text()
-    assert "feature_ranking.csv" in output
+    for number in (1, 2, 3):
+        assert re.search(rf"syn\d+\.1  batch_{number}_summary\.csv", output)
+        assert re.search(rf"used +s3://synapse-demo/diagnostics/raw/batch_{number}\.csv", output)
+    assert re.search(r"executed +06_sts_etl\.py", output)
     assert "diagnosis_summary.csv" not in output
+    assert processes_of(tmp_path) == []
 
 
 @pytest.mark.timeout(900)
