@@ -33,8 +33,10 @@ from urllib.request import ProxyHandler, build_opener
 
 import psutil
 
+from synapse_workflows.local.errors import ServiceError
 from synapse_workflows.local.s3.credentials import MAX_SECONDS
 from synapse_workflows.local.s3.endpoint import DEFAULT_ROLE, S3ConfigurationError, S3Endpoint
+from synapse_workflows.local.s3.object_store import ObjectStore
 from synapse_workflows.local.storage.private_file import write_private_file
 
 log = logging.getLogger("synapse_workflows.local")
@@ -311,15 +313,12 @@ class S3Server:
                 log.error("%s", self._describe_failure())
                 break
             log.warning("The S3 server ended with status %s; it is started again.", status)
-            if not self._ready.is_set():  # nobody knows the ports yet
+            if not self._ready.is_set():  # the ports are not in use by clients yet
                 self._ports = self._choose_ports({})
         self._end_process()
 
     def _wait_for_answer(self, process: "subprocess.Popen[bytes]") -> bool:
         """Wait until the server answers a signed request; return False if it ends before."""
-        from synapse_workflows.local.errors import ServiceError
-        from synapse_workflows.local.s3.object_store import ObjectStore
-
         endpoint = self.endpoint
         store = ObjectStore(lambda: endpoint, timeout=_ANSWER_SECONDS, attempts=1)
         while process.poll() is None and not self._stopping.is_set():
