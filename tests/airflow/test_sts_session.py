@@ -13,9 +13,9 @@ from synapse_workflows.hooks.sts_credentials import StsCredentialSource
 from synapse_workflows.testing import over_socket
 
 #: Validity of the credentials in seconds.
-LIFE = 4
+LIFE = 8
 #: Validity for the test of an outage, during which a renewal is tried before the expiry.
-LONG_LIFE = 9
+LONG_LIFE = 12
 
 
 @pytest.fixture
