@@ -18,7 +18,8 @@ def match_files(
 
     A file that was moved or renamed in Synapse still is the file of its object. Else, the file
     with the path of the object is used, unless it is the file of another object. Objects that were
-    uploaded through Synapse, and are not the content of a current version, are left out.
+    uploaded through Synapse, and are not the content of a current version, are left out, and so is
+    the object `owner.txt` that lists the owners of the storage location.
 
     Args:
         objects: Objects by path.
@@ -37,7 +38,8 @@ def match_files(
         found = by_key.get(one.key, path)
         state = files.get(found)
         other = None if state is None else _get_key(state, location)
-        if state is None and is_service_upload(one.key, location.base_key):
+        is_own = one.key == f"{location.base_key}owner.txt"
+        if state is None and (is_own or is_service_upload(one.key, location.base_key)):
             continue
         if state is not None and other != one.key and other in keys:
             reason = f"{path} in Synapse is {state.id}, the file of s3://{location.bucket}/{other}"

@@ -35,7 +35,8 @@ class SynapseIndexS3PrefixOperator(SynapseOperator):
 
     Empty objects whose keys end with a slash are directory markers and are ignored. In a bucket
     with versions, the current version of each object is registered. Objects that were uploaded
-    through Synapse for older versions of files are ignored.
+    through Synapse for older versions of files are ignored, and so is the `owner.txt` of the
+    storage location.
 
     Returns numbers of objects and files (`SynapseIndexedPrefix`).
 

@@ -120,6 +120,7 @@ def test_objects_become_files_in_mirrored_folders(prefix, sources_of, alice):
     first = prefix.put("a.csv", "a")
     second = prefix.put("deep/er/b.csv", "bb")
     prefix.s3.put_object(Bucket="data", Key=f"{prefix.base}-other/c.csv", Body=b"c")
+    prefix.put("owner.txt", str(alice.getUserProfile()["ownerId"]))
     value = prefix.index()
     files = prefix.files()
     assert {path: found[1:] for path, found in files.items()} == {
@@ -130,7 +131,7 @@ def test_objects_become_files_in_mirrored_folders(prefix, sources_of, alice):
     assert value == {
         "id": prefix.folder,
         "url": f"s3://data/{prefix.base}/",
-        "objects": 2,
+        "objects": 3,
         "created": 2,
         "updated": 0,
         "unchanged": 0,
