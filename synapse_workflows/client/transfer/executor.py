@@ -3,12 +3,12 @@
 Limits:
 
     threads  `max_threads` of the client
-    memory   threads x 128 KiB; parts are streamed, so the sizes of parts and files do not matter
+    memory   threads x 256 KiB; parts are streamed, so the sizes of parts and files do not matter
     retries  a part that fails is retried according to the retry policy of the client; only
              consecutive failures without any transferred byte between them count
     stalls   a connection that transfers nothing within the timeout of the client is closed, and
              the part is retried; the default timeout is 60 s for the next bytes of a response,
-             and 10 s for sending a block
+             and 10 s without progress while a part is sent
 """
 
 import os
