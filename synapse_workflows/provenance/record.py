@@ -206,19 +206,23 @@ class Record:
         return _keep_most_exact(entry.ref for entry in self.ran)
 
     def without_outputs_below(self, url: str | None) -> "Record":
-        """Return the record without the outputs of upstream tasks whose URLs start with `url`."""
+        """Return the record without the outputs of upstream tasks whose URLs start with `url`.
+
+        If there are such outputs, `url` itself is no source either: theirs are known.
+        """
         if url is None:
             return self
-        return replace(
-            self,
-            used=tuple(
-                entry
-                for entry in self.used
-                if entry.origin is not Origin.WROTE
-                or isinstance(entry.ref, EntityRef)
-                or not entry.ref.url.startswith(url)
-            ),
-        )
+        outputs = [
+            entry
+            for entry in self.used
+            if entry.origin is Origin.WROTE
+            and isinstance(entry.ref, UrlRef)
+            and entry.ref.url.startswith(url)
+        ]
+        if not outputs:
+            return self
+        kept = (entry for entry in self.used if entry not in outputs and entry.ref != UrlRef(url))
+        return replace(self, used=tuple(kept))
 
     def contribution(self) -> "Record":
         """Return the record that downstream tasks inherit.
