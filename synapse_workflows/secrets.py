@@ -52,7 +52,7 @@ class SynapseStsBackend(BaseSecretsBackend):
                           "delegate_kwargs": {"url": "http://vault.example.org:8200"}}
 
     The credentials of a connection expire after at most 12 hours, unless the AWS hooks have the
-    session factory `synapse_workflows.hooks.sts_s3.SynapseStsSessionFactory`.
+    session factory `synapse_workflows.hooks.sts_session_factory.SynapseStsSessionFactory`.
 
     Args:
         synapse_conn_id: The connection of the account that gets the credentials.

@@ -1,4 +1,4 @@
-"""S3 hook and AWS session factory with STS credentials of Synapse folders."""
+"""S3 hook with STS credentials of Synapse folders."""
 
 from functools import cached_property
 from typing import Any
@@ -7,15 +7,13 @@ from airflow.sdk import Connection, ObjectStoragePath
 from airflow.sdk.io import attach
 
 try:
-    from airflow.providers.amazon.aws.hooks.base_aws import BaseSessionFactory
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
-except ImportError as error:
+except ModuleNotFoundError as error:
     raise ImportError(
         "S3 hooks with STS credentials require the Amazon provider: "
         "pip install 'synapse-workflows[amazon]'"
     ) from error
-
 
 from synapse_workflows.client.core.sts_tokens import StsPermission
 from synapse_workflows.hooks.base import SynapseBaseHook
@@ -25,10 +23,9 @@ from synapse_workflows.hooks.sts_connections import (
     StsReference,
     create_connection_fields,
     is_sts_conn_id,
-    record_access,
 )
 from synapse_workflows.hooks.sts_credentials import StsCredentialSource
-from synapse_workflows.hooks.sts_session import SynapseStsSession, create_async_session
+from synapse_workflows.hooks.sts_session import create_session
 from synapse_workflows.operator_arguments import InvalidArgumentError, check_choice
 
 
@@ -102,7 +99,7 @@ class SynapseStsS3Hook(S3Hook):
 
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
         """Return a session of boto3, or of aiobotocore if `deferrable`."""
-        return _create_session(self.source, region_name or self.region_name, deferrable)
+        return create_session(self.source, region_name or self.region_name, deferrable=deferrable)
 
     def object_storage_path(self, path: str = "") -> ObjectStoragePath:
         """Return the path of an object in the storage.
@@ -126,29 +123,3 @@ class SynapseStsS3Hook(S3Hook):
             endpoint_url=self.source.location.endpoint_url,
             skip_instance_cache=True,
         )
-
-
-class SynapseStsSessionFactory(BaseSessionFactory):
-    """AWS session factory whose sessions renew the STS credentials of Synapse folders.
-
-    Set it in the Airflow configuration, and all hooks and operators of the Amazon provider and
-    `ObjectStoragePath` renew the credentials of `SynapseStsBackend`, and those of AWS connections
-    with the extra `{"synapse_sts": {"folder_id": "syn123", "permission": "read_write"}}`:
-
-        [aws]
-        session_factory = synapse_workflows.hooks.sts_s3.SynapseStsSessionFactory
-
-    Other connections work as without it.
-    """
-
-    def create_session(self, deferrable: bool = False) -> Any:
-        """Return a session of boto3, or of aiobotocore if `deferrable`."""
-        reference = StsReference.from_extra(self.extra_config, self.conn.conn_id)
-        if reference is None:
-            return super().create_session(deferrable)
-        return _create_session(SOURCES.get(reference), self.region_name, deferrable)
-
-
-def _create_session(source: StsCredentialSource, region_name: str | None, deferrable: bool) -> Any:
-    create = create_async_session if deferrable else SynapseStsSession
-    return create(source, region_name, record_access(source))

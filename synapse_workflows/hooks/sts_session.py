@@ -8,6 +8,7 @@ from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 from botocore.session import Session as BotocoreSession
 
+from synapse_workflows.hooks.sts_connections import record_access
 from synapse_workflows.hooks.sts_credentials import StsCredentialSource
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION
 from synapse_workflows.lineage.s3_access import S3AccessRecorder
@@ -77,6 +78,20 @@ class SynapseStsSession(boto3.session.Session):  # type: ignore[misc]
             TypeError: Always.
         """
         raise TypeError("A task cannot return an STS session. Return keys of objects instead.")
+
+
+def create_session(
+    source: StsCredentialSource, region_name: str | None, *, deferrable: bool
+) -> Any:
+    """Create a session that records what the running task reads and writes.
+
+    Args:
+        source: Source of the credentials.
+        region_name: AWS region of the bucket.
+        deferrable: Whether to create a session of aiobotocore instead of boto3.
+    """
+    create = create_async_session if deferrable else SynapseStsSession
+    return create(source, region_name, record_access(source))
 
 
 def create_async_session(

@@ -253,7 +253,7 @@ def sts_backend(monkeypatch):
     from airflow.sdk.configuration import clear_secrets_backends_cache
 
     backend = "synapse_workflows.secrets.SynapseStsBackend"
-    factory = "synapse_workflows.hooks.sts_s3.SynapseStsSessionFactory"
+    factory = "synapse_workflows.hooks.sts_session_factory.SynapseStsSessionFactory"
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", backend)
     monkeypatch.setenv("AIRFLOW__AWS__SESSION_FACTORY", factory)
     monkeypatch.setattr(base_aws, "SessionFactory", base_aws.resolve_session_factory())
