@@ -10,7 +10,11 @@ from support.fault_proxy import ALWAYS, UPLOADS
 
 from synapse_workflows import File, Project
 from synapse_workflows.client.core.retry import RetryPolicy
-from synapse_workflows.client.errors import SynapseConnectionError, SynapseUploadFailedException
+from synapse_workflows.client.errors import (
+    SynapseConnectionError,
+    SynapseForbiddenError,
+    SynapseUploadFailedException,
+)
 
 MiB = 1024 * 1024
 START = "/file/multipart\\?"
@@ -162,3 +166,13 @@ def test_service_without_connection_raises(syn, proxy, big, project):
     proxy.fail("PUT", "/add/", lambda exchange: exchange.disconnect(), times=ALWAYS)
     with pytest.raises((SynapseUploadFailedException, SynapseConnectionError)):
         syn.store(File(str(big), parent=project))
+
+
+def test_permanent_error_ends_the_delays_of_other_parts(syn, proxy, big, project):
+    syn.retry = RetryPolicy(attempts=8, total=100.0)
+    proxy.fail("PUT", "/add/1", fault_proxy.respond(429, Retry_After="60"))
+    proxy.fail("PUT", "/add/2", fault_proxy.respond(403, "no longer allowed"))
+    started = time.monotonic()
+    with pytest.raises(SynapseForbiddenError, match="no longer allowed"):
+        syn.store(File(str(big), parent=project))
+    assert time.monotonic() - started < 30

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import tenacity
 
-from synapse_workflows.client.core import config, flows, http_errors, http_request, log, transport
+from synapse_workflows.client.core import (
+    config,
+    flows,
+    http_errors,
+    http_request,
+    interruption,
+    log,
+    transport,
+)
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.events import Event, Listener
@@ -312,7 +320,7 @@ class Session:
         state = RetryState(
             call, policy, lambda level, text: self.logger.log(level, redact(text, secrets))
         )
-        retrying = tenacity.Retrying(**state.tenacity_arguments())
+        retrying = tenacity.Retrying(sleep=interruption.sleep, **state.tenacity_arguments())
         started = time.monotonic()
         outcome = state.resolve(retrying(transport.send, session, request))
         self.logger.debug(
