@@ -63,6 +63,26 @@ def test_missing_property_raises(syn, storage_type):
         syn.createStorageLocationSetting(storage_type, **properties)
 
 
+@pytest.mark.parametrize("storage_type", [["Tape"], {"type": "Tape"}, None])
+def test_storage_type_that_is_no_text_raises(syn, storage_type):
+    with pytest.raises(ValueError, match="Unknown storage_type"):
+        syn.createStorageLocationSetting(storage_type, bucket="lab")
+
+
+def test_property_that_is_no_text_raises(syn):
+    with pytest.raises(SynapseBadRequestError, match="bucket"):
+        syn.createStorageLocationSetting("ExternalS3Storage", bucket=["lab"])
+
+
+def test_benefactor_is_an_entity_or_its_id(syn, project):
+    properties = LOCATIONS["ProxyStorage"]
+    for benefactor in (project, project.id, project.id.removeprefix("syn")):
+        made = syn.createStorageLocationSetting(
+            "ProxyStorage", **properties, benefactorId=benefactor
+        )
+        assert made["benefactorId"] == project.id
+
+
 def test_secret_key_of_a_proxy_is_in_no_error(syn):
     syn.debug = True
     with pytest.raises(SynapseBadRequestError) as caught:
@@ -98,10 +118,11 @@ def test_setting_of_a_parent_is_not_returned(syn, project, folder, location):
     assert syn.getProjectSetting(folder, "upload") is None
 
 
-@pytest.mark.parametrize("value", [[], "", "x", [1, None]])
+@pytest.mark.parametrize("value", [[], "", "x", b"1", 1.5, True, {"id": 1}, [1, None], [[1]]])
 def test_invalid_location_id_raises(syn, project, value):
-    with pytest.raises(ValueError, match=r"storage.location|find id"):
+    with pytest.raises(ValueError, match=r"storage.location"):
         syn.setStorageLocation(project, value)
+    assert syn.getProjectSetting(project, "upload") is None
 
 
 def test_equal_setting_is_not_written_again(syn, project, location):
@@ -173,6 +194,24 @@ def test_repeated_call_for_a_filled_sts_folder_succeeds(syn, project, make_file)
     assert syn.create_s3_storage_location(**arguments)[1:] == (location, setting)
 
 
+def test_repeated_call_for_sts_in_synapse_storage_keeps_the_location(syn, project, bob):
+    arguments = {"parent": project, "folder_name": "sts", "sts_enabled": True}
+    folder, location, setting = syn.create_s3_storage_location(**arguments)
+    assert location["stsEnabled"]
+    syn.store(Folder("filled", parent=folder))
+    again = syn.create_s3_storage_location(**arguments)
+    assert (again[0].id, *again[1:]) == (folder.id, location, setting)
+    other = syn.create_s3_storage_location(**{**arguments, "folder_name": "other"})
+    assert other[1]["storageLocationId"] != location["storageLocationId"]
+    owner = bob.getUserProfile()["ownerId"]
+    syn.setPermissions(project, owner, ["READ", "CREATE", "UPDATE"], warn_if_inherits=False)
+    assert bob.create_s3_storage_location(
+        folder=other[0], sts_enabled=True
+    )[1]["storageLocationId"] not in {
+        location["storageLocationId"], other[1]["storageLocationId"],
+    }  # fmt: skip
+
+
 def test_sts_in_a_filled_folder_raises(syn, folder, make_file):
     syn.store(File(str(make_file()), folder))
     with pytest.raises(SynapseBadRequestError, match="non-empty folder"):
@@ -194,12 +233,16 @@ def test_invalid_arguments_of_s3_locations_raise(syn, arguments, message):
         syn.create_s3_storage_location(**arguments)
 
 
-@pytest.mark.parametrize("place", ["parent", "storage_location_id"])
+@pytest.mark.parametrize("place", ["parent", "storage_location_id", "storage location"])
 def test_object_in_an_own_bucket_is_described(syn, folder, location, make_file, place):
     syn.setStorageLocation(folder, location["storageLocationId"])
     path = make_file("table.csv", "a,b\n")
-    argument = {"parent": folder, "storage_location_id": location["storageLocationId"]}[place]
-    handle = syn.create_external_s3_file_handle("lab", "data/x.csv", path, **{place: argument})
+    argument = {
+        "parent": {"parent": folder},
+        "storage_location_id": {"storage_location_id": location["storageLocationId"]},
+        "storage location": {"storage_location_id": location},
+    }[place]
+    handle = syn.create_external_s3_file_handle("lab", "data/x.csv", path, **argument)
     assert handle["concreteType"] == f"{MODEL}.file.S3FileHandle"
     assert [handle[key] for key in ("bucketName", "key", "fileName", "contentType")] == [
         "lab", "data/x.csv", "table.csv", "text/csv",

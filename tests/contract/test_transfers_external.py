@@ -117,6 +117,32 @@ def test_wrong_md5_of_a_local_file_raises(syn, folder, tmp_path):
     assert caught.value.found == md5(TEXT)
 
 
+@pytest.mark.parametrize(
+    ("location", "properties", "message"),
+    [
+        ("", {}, "path ''"),
+        (" ", {}, "path ' '"),
+        ("https://example.org/x", {"md5": 5}, "md5 5"),
+        ("https://example.org/x", {"file_size": -1}, "file_size -1"),
+        ("https://example.org/x", {"file_size": True}, "file_size True"),
+        ("https://example.org/x", {"file_size": 1.5}, "file_size 1.5"),
+    ],
+)
+def test_invalid_description_of_an_external_file_raises(
+    syn, folder, location, properties, message
+):
+    with pytest.raises(ValueError, match=f"Invalid {message}"):
+        syn.uploadFileHandle(location, folder, synapseStore=False, **properties)
+
+
+@pytest.mark.parametrize("parent", ["", "nowhere", None])
+def test_upload_to_an_invalid_parent_raises(syn, tmp_path, parent):
+    path = tmp_path / "data.csv"
+    path.write_bytes(TEXT)
+    with pytest.raises(ValueError, match=r"Invalid Synapse ID|find id"):
+        syn.uploadFileHandle(path, parent)
+
+
 def test_invalid_external_url_raises(syn, folder):
     with pytest.raises(ValueError, match="not a valid URL"):
         syn.uploadFileHandle("https://", folder, synapseStore=False)

@@ -14,7 +14,7 @@ from synapse_workflows.client.core import cache_map
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseMd5MismatchError
-from synapse_workflows.client.model.ids import id_of, parse_entity_id, parse_numeric_id
+from synapse_workflows.client.model.ids import parse_entity_id, parse_storage_location_id
 from synapse_workflows.client.transfer import file_handles, storage_upload, upload_destination
 from synapse_workflows.client.transfer.file_handles import FileDescription
 from synapse_workflows.client.transfer.upload_source import UploadSource
@@ -44,8 +44,8 @@ def uploadFileHandle(
         The FileHandle.
 
     Raises:
-        ValueError: `path` is None or an invalid URL, or the file is empty, or its name is invalid
-            in Synapse.
+        ValueError: `path` is None, blank or an invalid URL, `md5` or `file_size` is invalid, or
+            the file is empty, or its name is invalid in Synapse.
         OSError: The file does not exist, or is a directory.
         SynapseMd5MismatchError: The file has another MD5 than `md5`.
         SynapseUploadFailedException: The upload could not be completed.
@@ -62,7 +62,7 @@ def uploadFileHandle(
         )
     if not synapseStore:
         return _create_external_file_handle(syn, os.fspath(path), mimetype, md5, file_size)
-    handle = upload_content(syn, path, id_of(parent), mimetype)
+    handle = upload_content(syn, path, parse_entity_id(parent).id, mimetype)
     is_complete = "concreteType" in handle
     return handle if is_complete else file_handles.get_file_handle(syn, handle["id"])
 
@@ -97,7 +97,7 @@ def create_external_s3_file_handle(
         s3_file_key: Key of the object.
         file_path: A local copy of the object, whose MD5, size and name are recorded.
         parent: The project or folder whose storage location contains the object, or its ID.
-        storage_location_id: The storage location, instead of `parent`.
+        storage_location_id: The storage location or its ID, instead of `parent`.
         mimetype: Content type; None to guess it from the file name.
 
     Returns:
@@ -129,7 +129,7 @@ def create_external_s3_file_handle(
         syn,
         bucket=bucket_name,
         key=s3_file_key,
-        storage_location_id=int(parse_numeric_id(storage_location_id, "storage location")),
+        storage_location_id=parse_storage_location_id(storage_location_id),
         content=FileDescription.of(source, md5, mimetype),
     )
     syn.cache.add(handle["id"], source.path, md5)
@@ -144,6 +144,9 @@ def _create_external_file_handle(
     Source:
         POST /externalFileHandle of the file service
     """
+    if md5 is not None and not isinstance(md5, str):
+        raise ValueError(f"Invalid md5 {md5!r}: expected 32 hexadecimal digits, or None.")
+    size = _parse_size(size)
     url = _to_url(location)
     local = _find_local_file(url)
     if local is not None:
@@ -164,12 +167,21 @@ def _create_external_file_handle(
     return handle
 
 
+def _parse_size(size: Any) -> int | None:
+    text = str(size)
+    if size is not None and not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"Invalid file_size {size!r}: expected a number of bytes, or None.")
+    return None if size is None else int(text)
+
+
 def _to_url(location: str) -> str:
     """Return a URL unchanged, and an absolute `file://` URL for a path.
 
     Raises:
         ValueError: `location` is neither a URL nor a path.
     """
+    if not location.strip():
+        raise ValueError(f"Invalid path {location!r}: it is blank. Pass a path or a URL.")
     parts = urlsplit(location)
     if not parts.scheme:
         return f"file://{cache_map.path_key(Path(location).expanduser())}"

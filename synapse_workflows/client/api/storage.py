@@ -14,14 +14,14 @@ from synapse_workflows.client.core import sts_tokens
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.core.sts_tokens import StsPermission
-from synapse_workflows.client.errors import SynapseBadRequestError
+from synapse_workflows.client.errors import SynapseBadRequestError, SynapseForbiddenError
 from synapse_workflows.client.model.argument_types import (
     ProjectSettingType,
     StorageType,
     StsOutputFormat,
 )
 from synapse_workflows.client.model.entity import Folder
-from synapse_workflows.client.model.ids import parse_entity_id, parse_numeric_id
+from synapse_workflows.client.model.ids import parse_entity_id, parse_storage_location_id
 
 
 class _LocationType(NamedTuple):
@@ -55,6 +55,8 @@ _LOCATION_TYPES: Final = MappingProxyType(
         ),
     }
 )
+#: The storage of Synapse.
+_SYNAPSE_STORAGE: Final = _LocationType(constants.S3_LOCATION, "S3", ())
 #: Properties of all storage locations.
 _COMMON_PROPERTIES: Final = ("banner", "description")
 _UPLOAD: Final = "upload"
@@ -91,11 +93,11 @@ def createStorageLocationSetting(
         POST /storageLocation
         https://rest-docs.synapse.org/rest/POST/storageLocation.html
     """
-    kind = _LOCATION_TYPES.get(storage_type)
-    if kind is None:
+    if storage_type not in get_args(StorageType):
         raise ValueError(
             f"Unknown storage_type: {storage_type}. Expected one of {', '.join(_LOCATION_TYPES)}."
         )
+    kind = _LOCATION_TYPES[storage_type]
     known = (*kind.required, *kind.optional, *_COMMON_PROPERTIES)
     unknown = sorted(set(kwargs) - set(known))
     if unknown:
@@ -103,13 +105,16 @@ def createStorageLocationSetting(
             f"Unexpected properties of {storage_type}: {', '.join(unknown)}; known are "
             f"{', '.join(known)}."
         )
-    missing = [name for name in kind.required if kwargs.get(name) in {None, ""}]
+    missing = [name for name in kind.required if kwargs.get(name) in (None, "")]
     if missing:
         raise ValueError(
             f"{storage_type} needs {', '.join(missing)}: "
             f"createStorageLocationSetting('{storage_type}', {missing[0]}=...)."
         )
-    return _create_location(syn, kind, {k: v for k, v in kwargs.items() if v is not None})
+    properties = {key: value for key, value in kwargs.items() if value is not None}
+    if "benefactorId" in properties:
+        properties["benefactorId"] = parse_entity_id(properties["benefactorId"]).id
+    return _create_location(syn, kind, properties)
 
 
 def _create_location(
@@ -133,9 +138,10 @@ def getMyStorageLocationSetting(syn: Session, storage_location_id: Any) -> dict[
 
     Args:
         syn: The session that sends the request.
-        storage_location_id: ID of the storage location.
+        storage_location_id: ID of the storage location, or the storage location.
 
     Raises:
+        ValueError: The ID is not a number.
         SynapseForbiddenError: Another user created the storage location.
         SynapseNotFoundError: There is no such storage location.
 
@@ -143,7 +149,7 @@ def getMyStorageLocationSetting(syn: Session, storage_location_id: Any) -> dict[
         GET /storageLocation/{id}
         https://rest-docs.synapse.org/rest/GET/storageLocation/id.html
     """
-    number = _parse_location_id(storage_location_id)
+    number = parse_storage_location_id(storage_location_id)
     return syn.call("GET", f"/storageLocation/{number}").object
 
 
@@ -331,15 +337,36 @@ def create_s3_storage_location(
         )
     if folder_name:
         folder = store_api.store(syn, Folder(name=folder_name, parent=parent))
-    kind = _LocationType(constants.S3_LOCATION, "S3", ())
-    properties: dict[str, Any] = {"stsEnabled": sts_enabled}
+    location = None
     if bucket_name:
-        kind = _LOCATION_TYPES["ExternalS3Storage"]
-        properties |= {"bucket": bucket_name}
+        properties = {"stsEnabled": sts_enabled, "bucket": bucket_name}
         properties |= {"baseKey": base_key} if base_key else {}
-    location = _create_location(syn, kind, properties)
+        location = _create_location(syn, _LOCATION_TYPES["ExternalS3Storage"], properties)
+    elif sts_enabled:
+        location = _find_sts_location(syn, folder)
+    if location is None:
+        location = _create_location(syn, _SYNAPSE_STORAGE, {"stsEnabled": sts_enabled})
     setting = setStorageLocation(syn, folder, location["storageLocationId"])
     return folder, location, setting
+
+
+def _find_sts_location(syn: Session, folder: Any) -> dict[str, Any] | None:
+    """Return the STS-enabled location in the storage of Synapse that a folder already has.
+
+    Synapse generates another base key, and thus another location, for each equal request.
+
+    Returns:
+        None if the folder has no such location that the caller created.
+    """
+    setting = getProjectSetting(syn, folder, _UPLOAD)
+    if setting is None:
+        return None
+    try:
+        location = getMyStorageLocationSetting(syn, setting["locations"][0])
+    except SynapseForbiddenError:
+        return None
+    is_synapse = location.get("concreteType") == constants.S3_LOCATION
+    return location if is_synapse and location.get("stsEnabled") else None
 
 
 def _validate_folder(parent: Any, folder_name: str | None, folder: Any) -> None:
@@ -352,18 +379,12 @@ def _validate_folder(parent: Any, folder_name: str | None, folder: Any) -> None:
         raise ValueError(f"either folder or folder_name should be required{advice}")
 
 
-def _parse_location_id(value: Any) -> int:
-    if isinstance(value, Mapping) and "storageLocationId" in value:
-        value = value["storageLocationId"]
-    return int(parse_numeric_id(value, "storage location"))
-
-
 def _parse_locations(value: Any) -> list[int]:
     """Return the IDs of storage locations as a list; the default storage for None."""
     if value is None:
         return [constants.DEFAULT_STORAGE_LOCATION]
-    is_list = isinstance(value, Iterable) and not isinstance(value, str | Mapping)
-    locations = [_parse_location_id(each) for each in (value if is_list else [value])]
+    is_list = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    locations = [parse_storage_location_id(each) for each in (value if is_list else [value])]
     if not locations:
         raise ValueError(
             "Invalid storage_location_id []: pass at least one storage location, or None for the "

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any, NamedTuple
 
 _SYNAPSE_ID = re.compile(r"syn\d+(\.\d+)?", re.IGNORECASE | re.ASCII)
@@ -36,8 +37,8 @@ def id_of(obj: Any) -> str:
     """
     if isinstance(obj, str):
         return obj.strip()
-    if isinstance(obj, int) and not isinstance(obj, bool):
-        return str(obj)
+    if isinstance(obj, int | Integral) and not isinstance(obj, bool):  # also integers of NumPy
+        return str(int(obj))
     for name in _ID_KEYS:
         found = _read_field(obj, name)
         if found is not None:
@@ -113,6 +114,30 @@ def parse_numeric_id(value: Any, kind: str) -> str:
             f"Invalid {kind} ID {text!r}: expected digits, for example '9600001', or the {kind}."
         )
     return text
+
+
+def parse_storage_location_id(value: Any) -> int:
+    """Parse the ID of a storage location.
+
+    Args:
+        value: A number, its decimal text, or the storage location as returned by Synapse.
+
+    Raises:
+        ValueError: The value is not such an ID. The message contains no property of a storage
+            location, which may be secret.
+    """
+    if isinstance(value, Mapping):
+        found, shown = value.get("storageLocationId"), "a mapping without storageLocationId"
+    else:
+        found, shown = value, _truncate(value)
+    is_number = isinstance(found, str | int | Integral) and not isinstance(found, bool)
+    text = str(found).strip() if is_number else ""
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(
+            f"Invalid storage location ID {shown}: expected digits, for example 35, or the "
+            "storage location."
+        )
+    return int(text)
 
 
 def parse_version_number(value: Any) -> int:

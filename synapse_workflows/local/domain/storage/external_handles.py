@@ -179,6 +179,7 @@ def _parse_key(location: StorageLocation, body: Body) -> str:
     key = request_fields.get_required_text(body, "key")
     base_key = location.properties.get("baseKey")
     is_below = base_key is None or key.startswith(f"{base_key}/")
+    is_below = is_below and {".", ".."}.isdisjoint(key.split("/"))
     if storage_locations.is_sts_enabled(location) and not is_below:
         raise BadRequest(
             f"key: '{key}' is not below the baseKey '{base_key}' of the STS-enabled storage "

@@ -36,7 +36,7 @@ Body = Mapping[str, Any]
 
 
 def parse_url(value: str, name: str, schemes: tuple[str, ...]) -> str:
-    """Return an absolute URL.
+    """Return an absolute URL without a password.
 
     Args:
         value: The URL.
@@ -44,16 +44,21 @@ def parse_url(value: str, name: str, schemes: tuple[str, ...]) -> str:
         schemes: Allowed schemes.
 
     Raises:
-        BadRequest: The URL is invalid, or it has another scheme.
+        BadRequest: The URL is invalid, or it has another scheme or a password.
     """
     try:
         parts = urlsplit(value)
         is_valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        has_password = parts.password is not None
     except ValueError:
-        is_valid = False
+        is_valid = has_password = False
     if not is_valid or any(each.isspace() for each in value):
         raise BadRequest(
             f"{name}: '{value}' is not a valid URL with the scheme {' or '.join(schemes)}."
+        )
+    if has_password:
+        raise BadRequest(
+            f"{name} must not contain a password: every user of the location could read it."
         )
     return value
 
@@ -68,6 +73,11 @@ def _parse_bucket(body: Body) -> str:
 def _parse_base_key(body: Body) -> str | None:
     """Return the base key without surrounding slashes; None if nothing remains."""
     base_key = (request_fields.get_text(body, "baseKey", limit=1000) or "").strip().strip("/")
+    if base_key and not {"", ".", ".."}.isdisjoint(base_key.split("/")):
+        raise BadRequest(
+            f"baseKey: {base_key!r} has an empty part or one of the parts '.' and '..', which S3 "
+            "servers may treat as other prefixes."
+        )
     if _UNSAFE_KEY.search(base_key):
         raise BadRequest(
             f"baseKey: {base_key!r} has a control character or one of *, ? and $, which have a "
@@ -116,10 +126,6 @@ def _parse_external_object(_session: Session, _caller: Caller, body: Body) -> di
 
 def _parse_external(_session: Session, _caller: Caller, body: Body) -> dict[str, Any]:
     url = parse_url(request_fields.get_required_text(body, "url"), "url", ("sftp", "https"))
-    if urlsplit(url).password is not None:
-        raise BadRequest(
-            "url must not contain a password: every user of the location could read it."
-        )
     supports_subfolders = request_fields.get_boolean(body, "supportsSubfolders")
     return {"url": url, "supportsSubfolders": supports_subfolders}
 

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
@@ -10,6 +11,7 @@ from synapse_workflows.client.model.ids import (
     id_of,
     is_synapse_id,
     parse_entity_id,
+    parse_storage_location_id,
     parse_version_number,
     split_version,
 )
@@ -83,3 +85,25 @@ def test_parse_version_number_accepts_positive_integers(number):
 def test_parse_version_number_rejects_other_values(value):
     with pytest.raises(ValueError, match="Invalid version number"):
         parse_version_number(value)
+
+
+@pytest.mark.parametrize("value", [35, "35", " 35 ", np.int64(35), {"storageLocationId": 35}])
+def test_storage_location_id_is_parsed(value):
+    assert parse_storage_location_id(value) == 35
+
+
+@pytest.mark.parametrize("value", [None, True, 3.5, -1, "", "x", b"35", [35], {"id": 35}])
+def test_invalid_storage_location_id_raises(value):
+    with pytest.raises(ValueError, match="Invalid storage location ID"):
+        parse_storage_location_id(value)
+
+
+def test_error_about_a_storage_location_does_not_repeat_its_secret_key():
+    with pytest.raises(ValueError, match="without storageLocationId") as caught:
+        parse_storage_location_id({"secretKey": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_integers_of_numpy_are_ids():
+    assert id_of(np.int64(123)) == "123"
+    assert parse_entity_id(np.uint32(123)).id == "syn123"
