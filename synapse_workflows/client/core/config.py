@@ -48,8 +48,8 @@ class Config:
 
 
 def expand_path(path: str | Path) -> str:
-    """Expand ``~`` and environment variables in a path."""
-    return os.path.expandvars(Path(path).expanduser())
+    """Expand ``~`` and environment variables in a path. An unknown ``~user`` is left unchanged."""
+    return str(Path(os.path.expandvars(os.path.expanduser(path))))  # noqa: PTH111
 
 
 def read_file(path: str | Path) -> RawConfigParser:

@@ -1,7 +1,7 @@
 """Search for credentials: arguments, environment, configuration file, keyring, AWS."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +41,9 @@ class LoginRequest:
         profile: The argument ``profile``.
         config: Settings of the configuration file.
         environ: Environment variables.
+
+    Raises:
+        TypeError: An argument is not text.
     """
 
     email: str | None = None
@@ -53,10 +56,27 @@ class LoginRequest:
     config: Config = field(default_factory=lambda: Config("~/.synapseConfig"))
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        types = {
+            "email": type(self.email),
+            "password": type(self.password),
+            "apiKey": type(self.api_key),
+            "sessionToken": type(self.session_token),
+            "authToken": type(self.token),
+            "profile": type(self.profile),
+        }
+        for name, given in types.items():
+            if not issubclass(given, str | None):  # the message must not show a secret
+                raise TypeError(
+                    f"Invalid argument {name} of login: expected text, not {given.__name__}."
+                )
+        object.__setattr__(self, "email", (self.email or "").strip() or None)
+
     @property
     def selected_profile(self) -> str | None:
         """Profile that the caller or the environment selected; None for the default profile."""
-        name = self.profile or self.environ.get(PROFILE_VARIABLE) or DEFAULT_PROFILE
+        name = (self.profile or self.environ.get(PROFILE_VARIABLE) or "").strip()
+        name = name or DEFAULT_PROFILE
         return None if name == DEFAULT_PROFILE else name
 
     @property
@@ -168,14 +188,30 @@ def search_keyring(request: LoginRequest) -> Credentials | str:
     username = request.email or configured or last
     if not username:
         return f"keyring: no user is recorded in {keyring_store.SESSION_FILE}"
+    if last and _is_same(last, username):
+        username = last  # as it is spelled in the keyring
+    try:
+        found = _load_from_keyring(username)
+    except keyring_store.KeyringUnavailableError as error:
+        return f"keyring: no token for {username} ({error})"
+    # The login compares the owner with its argument; without it, with the configured name.
+    if isinstance(found, Token) and configured and not request.email:
+        return replace(found, username=configured)
+    return found or f"keyring: no token for {username}"
+
+
+def _load_from_keyring(username: str) -> Token | ApiKey | None:
+    """Return the token or the API key of a user in the keyring; None if there is none.
+
+    Raises:
+        KeyringUnavailableError: The keyring cannot be used.
+    """
     origin = f"the keyring ({username})"
     secret = keyring_store.load_secret(keyring_store.TOKEN_SERVICE, username)
     if secret:
-        return Token(secret, configured, origin)
+        return Token(secret, origin=origin)
     secret = keyring_store.load_secret(keyring_store.API_KEY_SERVICE, username)
-    if secret:
-        return ApiKey(secret, username, origin)
-    return f"keyring: no token for {username}"
+    return ApiKey(secret, username, origin) if secret else None
 
 
 def search_parameter_store(request: LoginRequest) -> Credentials | str:

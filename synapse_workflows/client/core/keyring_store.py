@@ -20,6 +20,7 @@ SESSION_FILE: Final = "~/.synapseSession"
 _MOST_RECENT = "<mostRecent>"
 #: Part of the class names of keyrings that do not encrypt, in lower case.
 _PLAIN_TEXT: Final = "plaintext"
+_NO_KEYRING: Final = "this machine has no keyring"
 
 
 class KeyringUnavailableError(Exception):
@@ -27,13 +28,17 @@ class KeyringUnavailableError(Exception):
 
 
 def load_secret(service: str, username: str) -> Secret | None:
-    """Return the secret of a user; None if there is no secret or no keyring."""
+    """Return the secret of a user; None if there is no secret.
+
+    Raises:
+        KeyringUnavailableError: There is no keyring, or it is locked, or it failed.
+    """
     import keyring
 
     try:
         secret = keyring.get_password(service, username)
-    except Exception:  # noqa: BLE001 - backends raise errors of many libraries
-        return None
+    except Exception as error:  # noqa: BLE001 - backends raise errors of many libraries
+        raise KeyringUnavailableError(_describe(error)) from None
     return Secret(secret) if secret else None
 
 
@@ -66,7 +71,7 @@ def delete_secrets(username: str) -> None:
     """Delete the secrets of a user, if any.
 
     Raises:
-        KeyringUnavailableError: A secret could not be deleted.
+        KeyringUnavailableError: A secret could not be deleted, or there is no keyring.
     """
     for service in (TOKEN_SERVICE, API_KEY_SERVICE):
         _delete(service, username)
@@ -118,7 +123,7 @@ def _check_backend() -> str | None:
 
     backend = _backend()
     if backend is None or isinstance(backend, fail.Keyring):
-        raise KeyringUnavailableError("this machine has no keyring")
+        raise KeyringUnavailableError(_NO_KEYRING)
     if isinstance(backend, null.Keyring):
         raise KeyringUnavailableError(f"the keyring is disabled ({_name(backend)})")
     if not any(_PLAIN_TEXT in one.__qualname__.lower() for one in type(backend).__mro__):
@@ -150,4 +155,10 @@ def _name(backend: "KeyringBackend | None") -> str:
 
 
 def _describe(error: Exception) -> str:
+    from keyring.errors import KeyringLocked, NoKeyringError
+
+    if isinstance(error, NoKeyringError):
+        return _NO_KEYRING
+    if isinstance(error, KeyringLocked):
+        return "the keyring is locked"
     return f"the keyring failed ({type(error).__name__})"

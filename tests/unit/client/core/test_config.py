@@ -81,6 +81,10 @@ def test_parse_errors_name_the_line_without_quoting_it(path, text, message):
     assert "hush1234" not in format_traceback(caught.value, __file__)
 
 
+def test_path_with_an_unknown_user_counts_as_missing():
+    assert config.read_file("~no-such-user/.synapseConfig").sections() == []
+
+
 def test_unreadable_file_raises(path):
     path.mkdir()
     with pytest.raises(SynapseConfigError, match="cannot be read"):

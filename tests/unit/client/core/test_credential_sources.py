@@ -7,6 +7,7 @@ import sys
 import keyring
 import pytest
 from keyring.backends import fail
+from keyring.errors import KeyringLocked
 
 from synapse_workflows.client.core import keyring_store
 from synapse_workflows.client.errors import (
@@ -179,8 +180,43 @@ def test_machine_without_keyring_has_no_token(put_tokens, make, home):
     put_tokens()
     keyring.set_keyring(fail.Keyring())
     (home / ".synapseSession").write_text('{"<mostRecent>": "alice"}')
-    with pytest.raises(SynapseNoCredentialsError, match="keyring: no token for alice"):
+    expected = r"keyring: no token for alice \(this machine has no keyring\)"
+    with pytest.raises(SynapseNoCredentialsError, match=expected):
         make().login()
+
+
+def test_keyring_of_the_given_user_is_used_in_spite_of_another_user_in_the_file(
+    memory_keyring, make, home, requests_sent
+):
+    (home / ".synapseConfig").write_text("[authentication]\nusername = alice\n")
+    store_token("bob", "token-bob")
+    for email in ("bob", "BOB", " bob "):  # Synapse ignores the case of user names
+        syn = make()
+        syn.login(email)
+        assert syn.username == "bob"
+
+
+def test_locked_keyring_is_reported(memory_keyring, make, monkeypatch):
+    def locked(*_):
+        raise KeyringLocked("hush")
+
+    store_token("bob", "token-bob")
+    monkeypatch.setattr(memory_keyring, "get_password", locked)
+    expected = r"keyring: no token for bob \(the keyring is locked\)"
+    with pytest.raises(SynapseNoCredentialsError, match=expected) as caught:
+        make().login()
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["email", "password", "apiKey", "sessionToken", "authToken", "profile"]
+)
+@pytest.mark.parametrize("value", [b"hush", 5, ["hush"]])
+def test_arguments_that_are_not_text_are_rejected(make, http, name, value):
+    with pytest.raises(TypeError, match=f"Invalid argument {name} of login") as caught:
+        make().login(**{name: value})
+    assert "hush" not in str(caught.value)
+    assert len(http.calls) == 0
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"<mostRecent>": 3}', "\x00"])

@@ -10,6 +10,7 @@ import pytest
 from keyring.backend import get_all_keyring
 from keyring.backends import fail, null
 from keyring.backends.chainer import ChainerBackend
+from keyring.errors import KeyringLocked
 from keyrings.alt.file import PlaintextKeyring
 
 from synapse_workflows.client.core import keyring_store
@@ -182,6 +183,21 @@ def test_read_only_home_is_reported(memory_keyring, make, profile_of_alice, capl
     again = make()
     again.login("alice")
     assert again.username == "alice"
+
+
+def test_forgetting_with_a_locked_keyring_is_reported(
+    memory_keyring, make, profile_of_alice, caplog, monkeypatch
+):
+    def locked(*_):
+        raise KeyringLocked("token-alice")
+
+    syn = make()
+    syn.login(authToken="token-alice", rememberMe=True)
+    for operation in ("get_password", "delete_password"):
+        monkeypatch.setattr(memory_keyring, operation, locked)
+    syn.logout(forgetMe=True)
+    assert "Could not delete the credentials of alice: the keyring is locked." in caplog.text
+    assert "token-alice" not in caplog.text
 
 
 def test_secret_that_cannot_be_deleted_is_reported(
