@@ -139,10 +139,13 @@ class _LimitedResponse(http.client.HTTPResponse):
 
 class _LimitedConnection(InterruptibleConnection, SocketBodyConnection, HTTPConnection):
     response_class = _LimitedResponse
+    # `http.client.HTTPConnection.debuglevel` would print tokens. `Synapse(debug=True)` does not.
+    debuglevel = 0
 
 
 class _LimitedTlsConnection(InterruptibleConnection, SocketBodyConnection, HTTPSConnection):
     response_class = _LimitedResponse
+    debuglevel = 0
 
 
 class _LimitedPool(urllib3.HTTPConnectionPool):

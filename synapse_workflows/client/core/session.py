@@ -21,7 +21,7 @@ from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.events import Event, Listener
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
 from synapse_workflows.client.core.http_request import SESSION_AUTH, Endpoints, HttpRequest
-from synapse_workflows.client.core.redaction import redact
+from synapse_workflows.client.core.redaction import redact, redact_url
 from synapse_workflows.client.core.retry import Outcome, RetryPolicy, RetryState
 from synapse_workflows.constants import PRODUCTION_ENDPOINTS
 
@@ -282,7 +282,8 @@ class Session:
         self.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.repoEndpoint}, username={self.username})"
+        endpoint = redact_url(self.repoEndpoint)  # it may contain a password
+        return f"{type(self).__name__}({endpoint}, username={self.username})"
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickled client must not contain a secret. The unpickled client has to log in again.
