@@ -28,6 +28,7 @@ from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
     SynapseAuthenticationError,
     SynapseHTTPError,
+    SynapseResponseError,
     SynapseUnauthorizedError,
 )
 from synapse_workflows.constants import ANONYMOUS, PRODUCTION_ENDPOINTS, STAGING_ENDPOINTS
@@ -72,7 +73,7 @@ def exchange(syn: Session, found: Credentials) -> Token | ApiKey:
         return _replace_retired(found)
     if isinstance(found, Password):
         return _exchange_password(syn, found)
-    return found if isinstance(found, ApiKey) else _get_api_key(syn, found)
+    return found if isinstance(found, ApiKey) else _get_api_key(syn, found, found)
 
 
 def parse_session_token(syn: Session, found: SessionToken) -> Token | SessionToken:
@@ -109,15 +110,21 @@ def get_own_profile(syn: Session, credentials: Credentials) -> Mapping[str, Any]
 def check_accepted(credentials: Credentials, profile: Mapping[str, Any]) -> None:
     """Check that a profile of the caller is not that of the anonymous user.
 
-    Services that do not support signatures or session tokens may ignore them.
+    Services that do not support signatures or session tokens may ignore them. A proxy may remove
+    the header of a token.
 
     Raises:
         SynapseAuthenticationError: The service ignored the credentials.
     """
-    if not isinstance(credentials, Token) and _is_anonymous(profile):
-        raise retired_credentials_error(
-            credentials.kind, credentials.origin, "the service ignores it"
+    if not _is_anonymous(profile):
+        return
+    if isinstance(credentials, Token):
+        raise SynapseAuthenticationError(
+            f"The service ignores the token from {credentials.origin}: it responds as to an "
+            "anonymous user. Check the endpoints, and that no proxy removes the header "
+            "Authorization."
         )
+    raise retired_credentials_error(credentials.kind, credentials.origin, "the service ignores it")
 
 
 def check_supported(credentials: Credentials, endpoints: Endpoints) -> None:
@@ -176,14 +183,29 @@ def invalidateAPIKey(syn: Session) -> None:
             raise
 
 
+def get_text(response: Mapping[str, Any], name: str) -> str:
+    """Return a text of a response.
+
+    Raises:
+        SynapseResponseError: The property is missing, empty or not text.
+    """
+    value = response[name]
+    if not isinstance(value, str) or not value:
+        raise SynapseResponseError(
+            f"The response has an invalid {name!r}: expected text, not {type(value).__name__}."
+        )
+    return value
+
+
 def _exchange_password(syn: Session, found: Password) -> Token | ApiKey:
     """Create a session with a password, and return the API key of its user."""
     body = {"email": found.username, "password": found.secret}
     try:
         secret = Secret(
-            syn.call("POST", "/session", endpoint="auth", json=body, auth=found).object[
-                "sessionToken"
-            ]
+            get_text(
+                syn.call("POST", "/session", endpoint="auth", json=body, auth=found).object,
+                "sessionToken",
+            )
         )
     except SynapseHTTPError as error:
         if _is_not_offered(error):
@@ -191,20 +213,30 @@ def _exchange_password(syn: Session, found: Password) -> Token | ApiKey:
         if error.status in _WRONG_PASSWORD:
             raise _wrong_password_error(found, error) from None
         raise
-    return _get_api_key(syn, SessionToken(secret, found.username, found.origin))
+    return _get_api_key(syn, SessionToken(secret, found.username, found.origin), found)
 
 
-def _get_api_key(syn: Session, session: Credentials) -> ApiKey:
-    """Return the API key of the user to whom a session token belongs."""
-    username = str(get_own_profile(syn, session)["userName"])
+def _get_api_key(syn: Session, session: Credentials, found: Credentials) -> Token | ApiKey:
+    """Return the API key of the user to whom a session token belongs.
+
+    Args:
+        syn: The session that sends the requests.
+        session: The session token.
+        found: Credentials that the user has: the session token, or the password that created it.
+
+    Raises:
+        SynapseAuthenticationError: The service does not have API keys.
+    """
+    username = get_text(get_own_profile(syn, session), "userName")
     try:
         secret = Secret(
-            syn.call("GET", "/secretKey", endpoint="auth", auth=session).object["secretKey"]
+            get_text(
+                syn.call("GET", "/secretKey", endpoint="auth", auth=session).object, "secretKey"
+            )
         )
     except SynapseHTTPError as error:
         if error.status in _NOT_OFFERED:
-            response = f"{error.status} {error.call}"
-            raise retired_credentials_error(session.kind, session.origin, response) from None
+            return _replace_retired(found, f"{error.status} {error.call}")
         raise
     return ApiKey(secret, username, session.origin)
 

@@ -74,6 +74,7 @@ def login(
             only `authToken`, the profile and the keyring entry of its user are considered.
 
     Raises:
+        TypeError: An argument is not text.
         SynapseNoCredentialsError: No credentials were found; the message lists the places
             searched.
         SynapseAuthenticationError: Synapse rejected the credentials; or they belong to another
@@ -163,7 +164,7 @@ def verify_owner(
         SynapseAuthenticationError: The user has another name, or is the anonymous user.
     """
     api_keys.check_accepted(credentials, profile)
-    username = str(profile["userName"])
+    username = api_keys.get_text(profile, "userName")
     names = _profile_names(profile)
     for name in filter(None, expected):
         if name.strip().casefold() not in names:

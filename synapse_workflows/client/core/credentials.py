@@ -28,6 +28,8 @@ LOGIN_HELP: Final = (
     f"the environment variable {TOKEN_VARIABLE}, or set authtoken in section [authentication] of "
     "the configuration file."
 )
+#: Characters that no token, API key or session token contains.
+_NOT_IN_SECRETS: Final = frozenset(" \"'")
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,12 @@ class ApiKey(Credentials):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "secret", _clean(self.secret, "API key", self.origin))
-        if not (self.username or "").strip() or not str(self.username).isprintable():
+        username = (self.username or "").strip()
+        if not username or not username.isascii() or not username.isprintable():
+            problem = f", not {username!r}" if username else ""
             raise SynapseAuthenticationError(
-                f"The API key from {self.origin} needs the name of its user: pass "
-                "login(email=..., apiKey=...)."
+                f"The API key from {self.origin} needs the name of its user, in ASCII "
+                f"characters{problem}: pass login(email=..., apiKey=...)."
             )
         try:
             base64.b64decode(self.secret, validate=True)
@@ -198,10 +202,11 @@ def _clean(secret: str, what: str, origin: str) -> Secret:
         SynapseAuthenticationError: It is empty or contains characters that no header may contain.
     """
     clean = Secret(secret.strip())
-    if not clean or not clean.isascii() or not clean.isprintable() or " " in clean:
+    is_text = clean.isascii() and clean.isprintable()
+    if not clean or not is_text or not _NOT_IN_SECRETS.isdisjoint(clean):
         raise SynapseAuthenticationError(
             f"Invalid {what} from {origin}: it is empty or contains characters that are "
-            f"not allowed in a {what}. Copy the complete {what} again."
+            f"not allowed in a {what}, such as spaces or quotes. Copy the complete {what} again."
         )
     return clean
 

@@ -29,9 +29,9 @@ NOT_LOGGED_IN = "You are not logged in and do not have access to a requested res
 
 ADVICE: Final = MappingProxyType(
     {
-        401: "The token is not accepted. It may be revoked, or expired after 180 days without "
-        "use. Create a new personal access token in your Synapse account settings, and log in "
-        "with it.",
+        401: "The credentials are not accepted. A token may be revoked, or expired after 180 days "
+        "without use. Create a new personal access token in your Synapse account settings, and "
+        "log in with it.",
         403: "Ask the owner for access, or log in as a user who has access.",
         404: "Check the ID, and that the object is not in the trash can.",
         412: "It was changed after it was read. Get it again, apply the change, and store it.",

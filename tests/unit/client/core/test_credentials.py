@@ -45,7 +45,9 @@ def test_tokens_without_scopes_are_accepted(token):
     assert Token(token).secret == token
 
 
-@pytest.mark.parametrize("token", ["", "   ", "two words", "line\nline", "t\u00f6ken", "a\x00b"])
+@pytest.mark.parametrize(
+    "token", ["", "   ", "two words", "line\nline", "t\u00f6ken", "a\x00b", '"hush"']
+)
 def test_malformed_token_is_rejected_without_quoting_it(token):
     with pytest.raises(SynapseAuthenticationError, match="not allowed in a token") as caught:
         Token(token)
@@ -71,14 +73,14 @@ def test_api_key_signs_user_path_and_time(url):
     }
 
 
-@pytest.mark.parametrize("key", ["", "hush not base64", "hush*base64", "abc"])
+@pytest.mark.parametrize("key", ["", "hush not base64", "hush*base64", "'hush'", "abc"])
 def test_malformed_api_key_is_rejected_without_quoting_it(key):
     with pytest.raises(SynapseAuthenticationError, match="Copy the complete") as caught:
         ApiKey(key, "alice")
     assert not key or key not in str(caught.value)
 
 
-@pytest.mark.parametrize("username", [None, "", "  ", "two\nlines"])
+@pytest.mark.parametrize("username", [None, "", "  ", "two\nlines", "Zoë", "日本"])
 def test_api_key_needs_a_user_name(username):
     with pytest.raises(SynapseAuthenticationError, match="needs the name of its user"):
         ApiKey(SECRET_KEY, username)
