@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import requests
@@ -33,11 +34,16 @@ class Endpoints:
 
     def origins(self) -> frozenset[Origin]:
         """Return scheme, host and port of each endpoint."""
-        return frozenset(urls.origin(one) for one in (self.repo, self.auth, self.file))
+        return _origins(self.repo, self.auth, self.file)
 
     def include(self, url: str) -> bool:
         """Return whether a URL has the origin of one of the endpoints."""
         return urls.origin(url) in self.origins()
+
+
+@lru_cache(maxsize=16)
+def _origins(*base_urls: str) -> frozenset[Origin]:
+    return frozenset(map(urls.origin, base_urls))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,12 @@
 
 import socket
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Final
+
+from synapse_workflows.constants import KiB
+
+#: Maximum size in bytes of a body that is sent together with the headers.
+_SMALL_BODY: Final = 16 * KiB
 
 
 class SocketBody(ABC):
@@ -24,21 +29,31 @@ class SocketBody(ABC):
 
 
 class SocketBodyConnection:
-    """Mixin for the connections of urllib3 that supports a `SocketBody`."""
+    """Mixin for the connections of urllib3 that supports a `SocketBody`.
+
+    A small body is sent together with the headers, because two packets take the time of two
+    system calls in the client and in the server.
+    """
 
     sock: socket.socket
+    _small_body = b""
 
     def request(
         self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any
     ) -> None:
         """Send a request; see `urllib3.connection.HTTPConnection.request`."""
-        # urllib3 passes each element of an iterable to `send`.
-        chunks = (body,) if isinstance(body, SocketBody) else body
-        super().request(method, url, chunks, headers, **options)  # type: ignore[misc]
+        is_small = isinstance(body, bytes) and len(body) <= _SMALL_BODY
+        self._small_body = b""
+        if isinstance(body, SocketBody):
+            body = (body,)  # urllib3 passes each element of an iterable to `send`
+        elif is_small and any(name.lower() == "content-length" for name in headers or ()):
+            self._small_body, body = body, None
+        super().request(method, url, body, headers, **options)  # type: ignore[misc]
 
     def send(self, data: Any) -> None:
         """Send bytes, or a `SocketBody`."""
         if isinstance(data, SocketBody):
             data.write_to(self.sock)
         else:
-            super().send(data)  # type: ignore[misc]
+            small_body, self._small_body = self._small_body, b""
+            super().send(data + small_body if small_body else data)  # type: ignore[misc]

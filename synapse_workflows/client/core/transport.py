@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
+from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
 
 from synapse_workflows.client.core import http_headers, response_limits, urls
@@ -26,13 +27,15 @@ _PROXY_VARIABLES: Final = (
     *("http_proxy", "https_proxy", "all_proxy"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
 )
+#: Environment variables with a file of trusted certificates.
+_CERTIFICATE_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class _Session(requests.Session):
-    """Session that does not search the environment for proxies before each request.
+    """Session that prepares a request in less time than `requests.Session`.
 
     requests reads all environment variables twice per request, which takes longer than to send
-    the request.
+    the request, and copies all settings of the session, most of which are usually empty.
     """
 
     def __init__(self) -> None:
@@ -46,9 +49,33 @@ class _Session(requests.Session):
     ) -> Any:
         """Merge the settings of a request with those of the session and the environment."""
         if self._may_skip and not any(map(os.environ.get, _PROXY_VARIABLES)):
+            if self.trust_env and not (proxies or self.proxies) and verify is cert is None:
+                bundles = map(os.environ.get, _CERTIFICATE_VARIABLES)
+                verify = next(filter(None, bundles), self.verify)
+                stream = self.stream if stream is None else stream
+                return {"proxies": {}, "stream": stream, "verify": verify, "cert": self.cert}
             # A host that is excluded from proxies ends the search.
             proxies = {"no_proxy": urlsplit(url).hostname or "", **(proxies or {})}
         return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """Merge a request with the settings of the session."""
+        is_set = (self.params, self.auth, self.cookies, *self.hooks.values())
+        if request.auth is None or any(is_set) or any(request.hooks.values()) or request.cookies:
+            return super().prepare_request(request)
+        headers = CaseInsensitiveDict({**self.headers, **(request.headers or {})})
+        prepared = requests.PreparedRequest()
+        prepared.prepare(
+            method=request.method,
+            url=request.url,
+            headers={name: text for name, text in headers.items() if text is not None},
+            files=request.files,
+            data=request.data,
+            json=request.json,
+            params=request.params,
+            auth=request.auth,
+        )
+        return prepared
 
 
 def new_session() -> requests.Session:

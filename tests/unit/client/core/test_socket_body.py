@@ -1,6 +1,7 @@
 """Request bodies that write themselves to the socket."""
 
 import threading
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -52,6 +53,18 @@ def server():
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def test_small_body_is_sent_with_its_headers(server, monkeypatch):
+    url, received = server
+    sent = []
+    send = HTTPConnection.send
+    monkeypatch.setattr(HTTPConnection, "send", lambda *args: (sent.append(args), send(*args)))
+    with transport.new_session() as session:
+        for body in (b"first", b"second", DATA):
+            assert session.put(url, data=body, timeout=5).ok
+    assert [body for _, body in received] == [b"first", b"second", DATA]
+    assert len(sent) == 4
 
 
 @pytest.mark.parametrize("body", [{"auth": Body()}, {"data": DATA}])

@@ -3,6 +3,7 @@
 import urllib.request
 
 import pytest
+import requests
 
 from synapse_workflows.client.core import transport
 
@@ -58,3 +59,30 @@ def test_proxy_of_a_request_or_of_the_session_is_used():
 def test_certificates_of_the_environment_are_used(environment):
     environment.setenv("REQUESTS_CA_BUNDLE", "/bundle.pem")
     assert settings(transport.new_session())["verify"] == "/bundle.pem"
+
+
+def no_auth(request):
+    return request
+
+
+@pytest.mark.parametrize("auth", [None, no_auth])
+def test_request_is_prepared_with_the_settings_of_the_session(environment, auth):
+    session = transport.new_session()
+    session.headers.update({"Accept": "text/plain", "X-Session": "1", "X-Removed": "2"})
+    plain = requests.Session()
+    plain.headers = session.headers
+    request = requests.Request(
+        "put",
+        URL,
+        data=b"{}",
+        params={"a": "b"},
+        auth=auth,
+        headers={"accept": "*/*", "X-Removed": None},
+    )
+    for change in ({}, {"params": {"c": "d"}}, {"auth": ("user", "password")}):
+        vars(session).update(change)
+        vars(plain).update(change)
+        prepared, expected = session.prepare_request(request), plain.prepare_request(request)
+        assert vars(prepared) | {"_cookies": None} == vars(expected) | {"_cookies": None}
+    session.cookies.set("name", "value")
+    assert session.prepare_request(request).headers["Cookie"] == "name=value"
