@@ -138,9 +138,11 @@ class Cache:
             raise ValueError(f'Can\'t find file "{path}"')
         directory = Path(self.get_cache_dir(file_handle_id))
         entries = {path_key(path): cache_map.create_entry(path, md5 or cache_map.file_md5(path))}
-        with self._tolerating_failure(), cache_lock.map_lock(self._root, directory):
-            entries = cache_map.read(directory) | entries
-            cache_map.write(directory, entries)
+        with self._tolerating_failure():
+            if not cache_map.create(directory, entries):
+                with cache_lock.map_lock(self._root, directory):
+                    entries = cache_map.read(directory) | entries
+                    cache_map.write(directory, entries)
         self._touch(path)
         return cache_map.to_json(entries)
 
@@ -275,6 +277,9 @@ class Cache:
 
     def _read(self, file_handle_id: FileHandleId) -> CacheMap:
         directory = Path(self.get_cache_dir(file_handle_id))
+        entries = cache_map.read_if_complete(directory)
+        if entries is not None:
+            return entries
         with self._tolerating_failure():
             if directory.exists():
                 with cache_lock.map_read_lock(self._root, directory):

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -93,23 +94,55 @@ def path_key(path: str | Path) -> str:
 
 def read(directory: Path) -> CacheMap:
     """Read a map; a missing or unreadable map counts as empty."""
+    return read_if_complete(directory) or {}
+
+
+def read_if_complete(directory: Path) -> CacheMap | None:
+    """Read a map without a lock.
+
+    Returns:
+        The map, empty if it is missing; None if it is unreadable, possibly because an official
+        client is writing it now.
+    """
     try:
         content = json.loads((directory / MAP_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return {}
+    except (OSError, ValueError):
+        return None
     if not isinstance(content, dict):
         return {}
     entries = ((path, _parse_entry(value)) for path, value in content.items())
     return {path: entry for path, entry in entries if entry is not None}
 
 
+def create(directory: Path, cache_map: Mapping[str, CacheEntry]) -> bool:
+    """Create a directory that contains a map, atomically and without a lock.
+
+    Returns:
+        Whether the directory was created; False if it exists already.
+    """
+    if directory.exists():
+        return False
+    new = directory.with_name(f".{directory.name}.{uuid.uuid4().hex}.tmp")
+    new.mkdir(parents=True)
+    map_path = new / MAP_NAME
+    try:
+        map_path.write_text(_to_text(cache_map), encoding="utf-8")
+        new.rename(directory)  # fails if the directory is not empty
+    except OSError:
+        map_path.unlink(missing_ok=True)
+        new.rmdir()
+        return False
+    return True
+
+
 def write(directory: Path, cache_map: Mapping[str, CacheEntry]) -> None:
     """Write a map atomically, in the format of release 4.14 of the official client."""
-    text = json.dumps(to_json(cache_map))
     directory.mkdir(parents=True, exist_ok=True)
     temporary = directory / f"{MAP_NAME}.{os.getpid()}.tmp"
     try:
-        temporary.write_text(f"{text}\n", encoding="utf-8")
+        temporary.write_text(_to_text(cache_map), encoding="utf-8")
         temporary.replace(directory / MAP_NAME)
     finally:
         temporary.unlink(missing_ok=True)
@@ -121,6 +154,10 @@ def to_json(cache_map: Mapping[str, CacheEntry]) -> dict[str, Any]:
         path: {"modified_time": entry.modified_time, "content_md5": entry.content_md5}
         for path, entry in cache_map.items()
     }
+
+
+def _to_text(cache_map: Mapping[str, CacheEntry]) -> str:
+    return f"{json.dumps(to_json(cache_map))}\n"
 
 
 def _parse_entry(value: Any) -> CacheEntry | None:

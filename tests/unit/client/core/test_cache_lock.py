@@ -82,12 +82,51 @@ def test_lock_of_another_client_is_respected(foreign_lock, tmp_path):
     assert not lock.exists()
 
 
-def test_lock_older_than_ten_seconds_is_taken_over(foreign_lock):
+def test_lock_older_than_ten_seconds_is_taken_over(foreign_lock, tmp_path):
     cache, lock = foreign_lock
     old = time.time() - 11
     os.utime(lock, (old, old))
-    assert cache.get(1) is not None
+    cache.add(1, files(tmp_path, 2)[1])
+    assert len(entries(cache)) == 2
     assert not lock.exists()
+
+
+def test_complete_map_is_read_while_another_client_holds_the_lock(foreign_lock):
+    cache, lock = foreign_lock
+    assert cache.get(1) is not None
+    assert lock.exists()
+
+
+def test_incomplete_map_is_read_again_when_its_writer_releases_the_lock(foreign_lock):
+    cache, lock = foreign_lock
+    path = Path(cache.get_cache_dir(1)) / ".cacheMap"
+    text = path.read_text()
+    path.write_text(text[:-5])
+    found = []
+    reader = threading.Thread(target=lambda: found.append(cache.get(1)))
+    reader.start()
+    reader.join(0.15)
+    assert reader.is_alive()
+    path.write_text(text)
+    lock.rmdir()
+    reader.join(10)
+    assert found == list(json.loads(text))
+
+
+def test_new_map_is_merged_into_a_directory_that_was_created_meanwhile(tmp_path, monkeypatch):
+    first, second = files(tmp_path, 2)
+    cache = Cache(tmp_path / "cache")
+    rename = Path.rename
+
+    def rename_after_another_client(self, target):
+        monkeypatch.undo()
+        cache.add(1, second)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename_after_another_client)
+    cache.add(1, first)
+    assert entries(cache) == {str(first), str(second)}
+    assert [each.name for each in Path(cache.get_cache_dir(1)).parent.iterdir()] == ["1"]
 
 
 def test_lock_that_was_taken_over_is_not_removed_by_its_first_owner(tmp_path):
@@ -101,5 +140,5 @@ def test_lock_timeout_raises_with_the_path(foreign_lock, monkeypatch):
     cache, lock = foreign_lock
     monkeypatch.setattr(cache_lock, "TIMEOUT_SECONDS", 0.1)
     with pytest.raises(SynapseFileCacheError, match="another process has held") as caught:
-        cache.get(1)
+        cache.remove(1)
     assert str(lock) in str(caught.value)
