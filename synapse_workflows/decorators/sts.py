@@ -112,10 +112,21 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
                 )
                 access[_ENVIRONMENT] = stack.enter_context(environment)
                 secrets.append(access[_ENVIRONMENT].credentials)
-            result = super().execute(cast("Context", {**context, **access}))
+            result = self._call_function(cast("Context", {**context, **access}))
         for credentials in secrets:
             result = credentials.redact(result)
         return result
+
+    def _call_function(self, context: "Context") -> Any:
+        """Call the function; restore `op_kwargs`, to which `PythonOperator` adds its arguments.
+
+        Callbacks and `dag.test()` read or serialize the operator after the task.
+        """
+        op_kwargs = self.op_kwargs
+        try:
+            return super().execute(context)
+        finally:
+            self.op_kwargs = op_kwargs
 
 
 def synapse_sts_task(

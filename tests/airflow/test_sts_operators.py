@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from airflow.sdk import DAG, task
+from airflow.serialization.helpers import serialize_template_field
 from support.sts_folders import find_secrets
 
 from synapse_workflows import SynapseStsBashOperator
@@ -122,6 +123,25 @@ def test_credentials_are_removed_from_the_result_of_the_function(sts, issued_sec
     value = str(sts.run(dag).value("leak"))
     assert "key ***" in value
     assert find_secrets({"value": value}, issued_secrets) == []
+
+
+def test_no_credentials_stay_in_the_operator(sts, tmp_path, issued_secrets):
+    """Callbacks and `dag.test()` read or serialize the operator after the task."""
+    folder, seen = sts.folder(), tmp_path / "seen"
+
+    def save_operator(context):
+        seen.write_text(repr(serialize_template_field(context["task"].op_kwargs, "op_kwargs")))
+
+    with DAG("operator", schedule=None) as dag:
+
+        @task.synapse_sts(folder_id=folder.id, on_success_callback=save_operator)
+        def work(name, sts_environment, sts_session):
+            return sts_session.url + name
+
+        work(name="a.csv")
+    sts.run(dag)
+    assert "a.csv" in seen.read_text()
+    assert find_secrets({"operator": seen.read_text()}, issued_secrets) == []
 
 
 def test_the_decorator_requires_a_folder(sts):
