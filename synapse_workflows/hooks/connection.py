@@ -166,6 +166,9 @@ def resolve_endpoints(repo: str, extra: Mapping[str, Any]) -> dict[str, str]:
     Args:
         repo: The repository endpoint.
         extra: `extra` of the connection.
+
+    Raises:
+        SynapseConfigError: An endpoint is not a URL, or contains a user name or password.
     """
     for known in (PRODUCTION_ENDPOINTS, STAGING_ENDPOINTS):
         if repo == known["repoEndpoint"]:
@@ -177,7 +180,8 @@ def resolve_endpoints(repo: str, extra: Mapping[str, Any]) -> dict[str, str]:
         defaults = derived if repo.endswith(_REPO_PATH) else dict(PRODUCTION_ENDPOINTS)
     configured = {name: extra.get(key) for name, (key, _) in _ENDPOINT_FIELDS.items()}
     others = {name: configured[name] or defaults[name] for name in _ENDPOINT_FIELDS}
-    return {"repoEndpoint": repo, **others}
+    endpoints = {"repoEndpoint": repo, **others}
+    return {name: urls.validate_endpoint(name, str(url)) for name, url in endpoints.items()}
 
 
 def parse_size(text: Any) -> int | None:

@@ -41,6 +41,11 @@ def find_credentials(settings: ClientSettings, conn_id: str) -> Token | ApiKey:
     if settings.token is not None:
         return _parse_token(settings.token, conn_id)
     if settings.api_key is not None:
+        if settings.username is None:
+            raise SynapseAuthenticationError(
+                f"The API key of the connection {conn_id!r} needs the name of its user: set the "
+                "login of the connection to the user name."
+            )
         return ApiKey(settings.api_key, settings.username, describe_origin(conn_id))
     if not settings.env_fallback:
         raise SynapseNoCredentialsError(

@@ -107,7 +107,7 @@ def test_token_of_a_connection_precedes_its_api_key(connect, service):
 
 def test_api_key_needs_a_login(connect):
     connect(extra={"api_key": API_KEY})
-    with pytest.raises(SynapseAuthenticationError, match="needs the name of its user"):
+    with pytest.raises(SynapseAuthenticationError, match="set the login of the connection"):
         _ = SynapseHook().client
 
 
@@ -122,6 +122,25 @@ def test_live_service_gets_no_api_key(connect):
         with pytest.raises(SynapseAuthenticationError, match="personal access token") as caught:
             attempt()
         assert "the connection 'synapse_default'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"host": "http://eve:hush@127.0.0.1/repo/v1"}, "repoEndpoint .* contains a user name"),
+        ({"host": "ftp://127.0.0.1/repo/v1"}, "repoEndpoint .* is not a URL"),
+        ({"extra": {"auth_endpoint": "nonsense"}}, "authEndpoint 'nonsense' is not a URL"),
+    ],
+)
+def test_invalid_endpoint_is_rejected_in_worker_and_triggerer(connect, service, fields, expected):
+    connect(password=service.token("alice"), **fields)
+    for attempt in (
+        lambda: SynapseHook().client,
+        lambda: asyncio.run(get_user_name(SynapseHook())),
+    ):
+        with pytest.raises(SynapseConfigError, match=expected) as caught:
+            attempt()
+        assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize("flag", [True, "true", "True"])

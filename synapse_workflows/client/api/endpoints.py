@@ -60,7 +60,8 @@ def setEndpoints(
         skip_checks: Whether to skip the check for permanent redirects (301).
 
     Raises:
-        SynapseConfigError: An endpoint is not a URL, or redirects to an unencrypted URL.
+        SynapseConfigError: An endpoint is not a URL, or contains a user name or password, or
+            redirects to an unencrypted URL.
         SynapseConnectionError: An endpoint does not respond.
 
     Source:
@@ -74,13 +75,16 @@ def setEndpoints(
     }
     configured = config.parse_config(getConfigFile(syn, syn.configPath), syn.configPath).endpoints
     endpoints = {
-        name: _validate_url(
+        name: urls.validate_endpoint(
             name, value or configured.get(name.lower()) or PRODUCTION_ENDPOINTS[name]
         )
         for name, value in arguments.items()
     }
     if not skip_checks:
-        endpoints = {name: _get_redirect(syn, url) or url for name, url in endpoints.items()}
+        endpoints = {
+            name: urls.validate_endpoint(name, _get_redirect(syn, url) or url)
+            for name, url in endpoints.items()
+        }
     for name, url in endpoints.items():
         setattr(syn, name, url)
 
@@ -108,16 +112,3 @@ def _get_redirect(syn: Session, url: str) -> str | None:
             ) from None
         return target
     return None
-
-
-def _validate_url(name: str, url: str) -> str:
-    try:
-        scheme, host, _ = urls.origin(url)
-    except ValueError:
-        scheme, host = "", ""
-    if scheme not in {"http", "https"} or not host:
-        raise SynapseConfigError(
-            f"{name} {redact_url(url)!r} is not a URL: "
-            f"expected for example {PRODUCTION_ENDPOINTS[name]}"
-        )
-    return url

@@ -204,9 +204,11 @@ def _clean(secret: str, what: str, origin: str) -> Secret:
     clean = Secret(secret.strip())
     is_text = clean.isascii() and clean.isprintable()
     if not clean or not is_text or not _NOT_IN_SECRETS.isdisjoint(clean):
+        article = "an" if what.startswith("A") else "a"
         raise SynapseAuthenticationError(
             f"Invalid {what} from {origin}: it is empty or contains characters that are "
-            f"not allowed in a {what}, such as spaces or quotes. Copy the complete {what} again."
+            f"not allowed in {article} {what}, such as spaces or quotes. Copy the complete "
+            f"{what} again."
         )
     return clean
 

@@ -5,7 +5,8 @@ from typing import Any, Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from synapse_workflows.client.core.redaction import redact_url
-from synapse_workflows.client.errors import SynapseResponseError
+from synapse_workflows.client.errors import SynapseConfigError, SynapseResponseError
+from synapse_workflows.constants import PRODUCTION_ENDPOINTS
 
 MAX_REDIRECTS: Final = 5
 _REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
@@ -41,6 +42,35 @@ def origin(url: str) -> Origin:
     parts = urlsplit(url)
     default_port = {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, (parts.hostname or "").lower(), parts.port or default_port
+
+
+def validate_endpoint(name: str, url: str) -> str:
+    """Return the base URL of an endpoint after checking it.
+
+    Args:
+        name: ``repoEndpoint``, ``authEndpoint``, ``fileHandleEndpoint`` or ``portalEndpoint``.
+        url: Base URL.
+
+    Raises:
+        SynapseConfigError: It is not a URL, or it contains a user name or password, which would
+            replace the credentials of the user in some requests.
+    """
+    try:
+        scheme, host, _ = origin(url)
+        has_user_info = "@" in urlsplit(url).netloc
+    except ValueError:
+        scheme, host, has_user_info = "", "", False
+    if scheme not in {"http", "https"} or not host:
+        raise SynapseConfigError(
+            f"{name} {redact_url(url)!r} is not a URL: "
+            f"expected for example {PRODUCTION_ENDPOINTS[name]}"
+        )
+    if has_user_info:
+        raise SynapseConfigError(
+            f"{name} {redact_url(url)!r} contains a user name or password before the host: "
+            "remove it, and log in with a personal access token."
+        )
+    return url
 
 
 def redirect_target(status: int, headers: Mapping[str, str], url: str) -> str | None:

@@ -81,8 +81,3 @@ def test_debugging_of_http_client_prints_no_token(make, faulty_server, monkeypat
     make(repo=address).login(authToken="hush-token", silent=True)
     assert b"hush-token" in received[0]
     assert "hush" not in "".join(capfd.readouterr())
-
-
-def test_repr_of_a_client_contains_no_user_info(make):
-    syn = make(repo="https://eve:hush@repo.example.org/repo/v1")
-    assert repr(syn) == "Synapse(https://repo.example.org/repo/v1, username=None)"

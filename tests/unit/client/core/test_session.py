@@ -91,6 +91,13 @@ def test_invalid_endpoint_raises(syn, address):
         syn.setEndpoints(authEndpoint=address, skip_checks=True)
 
 
+@pytest.mark.parametrize("user_info", ["eve:hush", "hush", ":hush"])
+def test_endpoint_with_user_info_raises(syn, user_info):
+    with pytest.raises(SynapseConfigError, match="contains a user name or password") as caught:
+        syn.setEndpoints(f"https://{user_info}@repo.example.org/repo/v1", skip_checks=True)
+    assert "hush" not in str(caught.value) + repr(syn)
+
+
 @pytest.mark.parametrize("debug", [1, "yes", []])
 def test_debug_must_be_a_bool(debug):
     with pytest.raises(ValueError, match="debug must be set to a bool"):
