@@ -21,6 +21,7 @@ from synapse_workflows.client.api import (
     snapshots,
     storage,
     store as store_api,
+    sts,
     submission_create,
     submissions,
     table_file_download,
@@ -165,7 +166,7 @@ class Synapse(Session):
     getMyStorageLocationSetting = storage.getMyStorageLocationSetting
     setStorageLocation = storage.setStorageLocation
     getProjectSetting = storage.getProjectSetting
-    get_sts_storage_token = storage.get_sts_storage_token
+    get_sts_storage_token = sts.get_sts_storage_token
     create_s3_storage_location = storage.create_s3_storage_location
 
     # Evaluations and submissions

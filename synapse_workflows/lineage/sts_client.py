@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from synapse_workflows.client.api import storage
+from synapse_workflows.client.api import sts
 from synapse_workflows.client.core.flows import Reply
 from synapse_workflows.client.core.sts_tokens import StsPermission, get_sts_token
 from synapse_workflows.client.model.ids import parse_entity_id
@@ -35,7 +35,7 @@ class StsClient(Synapse):
         Inside a task, the storage is recorded as used: what is read and written with the
         credentials is not known. `SynapseHook.sts_session` records the objects.
         """
-        result: dict[str, Any] | str = storage.get_sts_storage_token(
+        result: dict[str, Any] | str = sts.get_sts_storage_token(
             self, entity, permission, **options
         )
         folder_id = parse_entity_id(entity).id

@@ -212,6 +212,19 @@ def test_repeated_call_for_sts_in_synapse_storage_keeps_the_location(syn, projec
     }  # fmt: skip
 
 
+def test_concurrent_calls_for_sts_in_synapse_storage_agree(in_parallel, syn, project):
+    found = in_parallel(
+        lambda client, _index: client.create_s3_storage_location(
+            parent=project.id, folder_name="sts", sts_enabled=True
+        ),
+        count=6,
+    )
+    assert {each[2]["id"]: each[1]["storageLocationId"] for each in found} == {
+        found[0][2]["id"]: found[0][2]["locations"][0]
+    }
+    assert {each[1]["baseKey"] for each in found} == {found[0][1]["baseKey"]}
+
+
 def test_sts_in_a_filled_folder_raises(syn, folder, make_file):
     syn.store(File(str(make_file()), folder))
     with pytest.raises(SynapseBadRequestError, match="non-empty folder"):

@@ -54,7 +54,6 @@ TESTED_BY = {
     "client/core/events": "contract/test_entities.py",
     "client/core/message_flow": "contract/test_messages.py",
     "client/core/log": "unit/client/core/test_redaction.py",
-    "client/api/sts_formats": "unit/client/core/test_sts_tokens.py",
     "client/core/storage_config": "contract/test_transfers_sftp.py",
     "client/core/shared_session": "airflow/test_shared_polls.py",
     "client/model/argument_types": "unit/client/model/test_rows.py",

@@ -1,24 +1,21 @@
-"""Storage locations, project settings and temporary AWS credentials.
+"""Storage locations and project settings.
 
 Source: https://rest-docs.synapse.org (StorageLocationController, ProjectSettingsController)
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, get_args
 
 from synapse_workflows import constants
-from synapse_workflows.client.api import store as store_api, sts_formats
-from synapse_workflows.client.core import sts_tokens
+from synapse_workflows.client.api import store as store_api
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.core.sts_tokens import StsPermission
 from synapse_workflows.client.errors import SynapseBadRequestError, SynapseForbiddenError
 from synapse_workflows.client.model.argument_types import (
     ProjectSettingType,
     StorageType,
-    StsOutputFormat,
 )
 from synapse_workflows.client.model.entity import Folder
 from synapse_workflows.client.model.ids import parse_entity_id, parse_storage_location_id
@@ -180,12 +177,21 @@ def setStorageLocation(syn: Session, entity: Any, storage_location_id: Any) -> d
     """
     container = parse_entity_id(entity).id
     locations = _parse_locations(storage_location_id)
-    return retry_stale(lambda: _put_locations(syn, container, locations))
+    return retry_stale(lambda: _put_locations(syn, container, lambda _setting: locations))
 
 
-def _put_locations(syn: Session, container: str, locations: list[int]) -> dict[str, Any]:
-    """Create or replace the locations of a container, based on its current setting."""
+def _put_locations(
+    syn: Session, container: str, choose: Callable[[dict[str, Any] | None], list[int]]
+) -> dict[str, Any]:
+    """Create or replace the locations of a container, based on its current setting.
+
+    Args:
+        syn: The session that sends the requests.
+        container: ID of the project or folder.
+        choose: Returns the IDs of the locations for the current setting, which may be None.
+    """
     existing = getProjectSetting(syn, container, _UPLOAD)
+    locations = choose(existing)
     if existing is None:
         try:
             return _create_setting(syn, container, locations)
@@ -196,6 +202,7 @@ def _put_locations(syn: Session, container: str, locations: list[int]) -> dict[s
             existing = getProjectSetting(syn, container, _UPLOAD)
             if existing is None:
                 raise
+            locations = choose(existing)
     if existing.get("locations") == locations:  # Synapse rejects this update for STS locations
         return existing
     syn.call("PUT", "/projectSettings", json={**existing, "locations": locations})
@@ -249,50 +256,6 @@ def getProjectSetting(
     return found or None
 
 
-def get_sts_storage_token(
-    syn: Session,
-    entity: Any,
-    permission: StsPermission,
-    *,
-    output_format: StsOutputFormat = "json",
-    min_remaining_life: timedelta | None = None,
-) -> Any:
-    """Get temporary AWS credentials for the storage location of a folder or file.
-
-    Tokens are cached in memory until the client logs out.
-
-    Args:
-        syn: The session that sends the requests.
-        entity: A folder or file with an STS-enabled storage location, or its ID.
-        permission: ``read_only``, or ``read_write`` (own buckets only).
-        output_format: ``json``: the response of Synapse, a dict with ``bucket``, ``baseKey``,
-            ``accessKeyId``, ``secretAccessKey``, ``sessionToken`` and ``expiration``. ``boto``: a
-            dict with the keyword arguments of a boto3 session or client. ``bash``, ``cmd``,
-            ``powershell``: commands that set ``SYNAPSE_STS_S3_LOCATION`` (``s3://bucket/key``),
-            ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and ``AWS_SESSION_TOKEN``.
-            ``shell``: the commands for the shell of this machine.
-        min_remaining_life: A cached token with less remaining life is replaced; None for 1 hour.
-
-    Returns:
-        A dict for ``json`` and ``boto``, else the commands, each with a line break.
-
-    Raises:
-        ValueError: Unknown `permission` or `output_format`; or `cmd` cannot quote a value.
-        SynapseBadRequestError: The entity has no STS-enabled storage location, or its storage does
-            not allow this permission.
-        SynapseForbiddenError: The caller lacks the permissions.
-
-    Source:
-        GET /entity/{id}/sts; for commands also GET /entity/{id}/uploadDestination, if the token
-        does not contain the bucket
-        https://rest-docs.synapse.org/rest/GET/entity/id/sts.html
-    """
-    sts_formats.validate_format(output_format)
-    entity_id = parse_entity_id(entity).id
-    token = sts_tokens.get_sts_token(syn, entity_id, permission, min_remaining_life)
-    return sts_formats.format_token(syn, entity_id, token, output_format)
-
-
 def create_s3_storage_location(
     syn: Session,
     *,
@@ -337,28 +300,44 @@ def create_s3_storage_location(
         )
     if folder_name:
         folder = store_api.store(syn, Folder(name=folder_name, parent=parent))
-    location = None
+    kind = _SYNAPSE_STORAGE
+    properties: dict[str, Any] = {"stsEnabled": sts_enabled}
     if bucket_name:
-        properties = {"stsEnabled": sts_enabled, "bucket": bucket_name}
+        kind = _LOCATION_TYPES["ExternalS3Storage"]
+        properties |= {"bucket": bucket_name}
         properties |= {"baseKey": base_key} if base_key else {}
-        location = _create_location(syn, _LOCATION_TYPES["ExternalS3Storage"], properties)
     elif sts_enabled:
-        location = _find_sts_location(syn, folder)
-    if location is None:
-        location = _create_location(syn, _SYNAPSE_STORAGE, {"stsEnabled": sts_enabled})
+        return folder, *_set_synapse_sts_location(syn, folder, properties)
+    location = _create_location(syn, kind, properties)
     setting = setStorageLocation(syn, folder, location["storageLocationId"])
     return folder, location, setting
 
 
-def _find_sts_location(syn: Session, folder: Any) -> dict[str, Any] | None:
-    """Return the STS-enabled location in the storage of Synapse that a folder already has.
+def _set_synapse_sts_location(
+    syn: Session, folder: Any, properties: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Set an STS-enabled location in the storage of Synapse, unless the folder already has one.
 
-    Synapse generates another base key, and thus another location, for each equal request.
+    Synapse generates another base key, and thus another location, for each equal request. Without
+    this check, repeated and concurrent calls would replace each other's location.
+    """
+    create = functools.cache(lambda: _create_location(syn, _SYNAPSE_STORAGE, properties))
+
+    def choose(setting: dict[str, Any] | None) -> list[int]:
+        location = _find_sts_location(syn, setting) or create()
+        return [location["storageLocationId"]]
+
+    container = parse_entity_id(folder).id
+    setting = retry_stale(lambda: _put_locations(syn, container, choose))
+    return getMyStorageLocationSetting(syn, setting["locations"][0]), setting
+
+
+def _find_sts_location(syn: Session, setting: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the STS-enabled location in the storage of Synapse that a folder already has.
 
     Returns:
         None if the folder has no such location that the caller created.
     """
-    setting = getProjectSetting(syn, folder, _UPLOAD)
     if setting is None:
         return None
     try:

@@ -11,7 +11,7 @@ import pytest
 import responses
 import time_machine
 
-from synapse_workflows.client.api import login, storage
+from synapse_workflows.client.api import login, sts
 from synapse_workflows.client.core import sts_tokens
 from synapse_workflows.client.core.credentials import Token
 from synapse_workflows.client.core.session import Session
@@ -215,7 +215,7 @@ def test_secrets_are_in_no_repr_and_no_log(syn, service, caplog):
     syn.debug = True
     with caplog.at_level(logging.DEBUG):
         token = get_sts_token(syn, "syn1", "read_only")
-        storage.get_sts_storage_token(syn, "syn1", "read_only")
+        sts.get_sts_storage_token(syn, "syn1", "read_only")
     cache = sts_tokens._get_cache(syn)
     shown = f"{token!r} {token} {cache!r} {vars(cache)!r} {syn!r} {caplog.text}"
     for secret in (token.body["secretAccessKey"], token.body["sessionToken"], "alice-token"):
@@ -232,7 +232,7 @@ def test_secrets_are_in_no_repr_and_no_log(syn, service, caplog):
     ],
 )
 def test_commands(syn, service, output_format, start):
-    text = storage.get_sts_storage_token(syn, "syn1", "read_only", output_format=output_format)
+    text = sts.get_sts_storage_token(syn, "syn1", "read_only", output_format=output_format)
     lines = text.splitlines()
     assert lines[0] == f'{start}"s3://lab/data/key"'
     names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
@@ -256,20 +256,20 @@ def test_shell_of_windows(syn, service, monkeypatch, variables, start):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    text = storage.get_sts_storage_token(syn, "syn1", "read_only", output_format="shell")
+    text = sts.get_sts_storage_token(syn, "syn1", "read_only", output_format="shell")
     assert text.startswith(start)
 
 
 def test_boto_and_json(syn, service):
-    assert storage.get_sts_storage_token(syn, "syn1", "read_only", output_format="boto") == {
+    assert sts.get_sts_storage_token(syn, "syn1", "read_only", output_format="boto") == {
         "aws_access_key_id": "ASIA-1",
         "aws_secret_access_key": "a-secret-1",
         "aws_session_token": "alice-token-1",
     }
-    body = storage.get_sts_storage_token(syn, "syn1", "read_only")
+    body = sts.get_sts_storage_token(syn, "syn1", "read_only")
     assert body == token_body(1) | {"sessionToken": "alice-token-1"}
     body["bucket"] = "changed"
-    assert storage.get_sts_storage_token(syn, "syn1", "read_only")["bucket"] == "lab"
+    assert sts.get_sts_storage_token(syn, "syn1", "read_only")["bucket"] == "lab"
 
 
 @pytest.mark.parametrize(
@@ -283,10 +283,10 @@ def test_missing_bucket_is_requested(syn, service, destination, first):
     service.more = {"bucket": None, "baseKey": None}
     url = "https://file.example.org/file/v1/entity/syn1/uploadDestination"
     service.mock.get(url, json={"storageLocationId": 1, **destination})
-    text = storage.get_sts_storage_token(syn, "syn1", "read_only", output_format="bash")
+    text = sts.get_sts_storage_token(syn, "syn1", "read_only", output_format="bash")
     assert text.splitlines()[0] == first
 
 
 def test_unknown_format_raises_before_any_request(syn):
     with pytest.raises(ValueError, match="Unrecognized output_format xml"):
-        storage.get_sts_storage_token(syn, "syn1", "read_only", output_format="xml")
+        sts.get_sts_storage_token(syn, "syn1", "read_only", output_format="xml")

@@ -1,15 +1,62 @@
-"""Output formats of STS tokens: dicts, and shell commands that set environment variables."""
+"""Temporary AWS credentials (STS tokens), as dicts or as shell commands that set variables."""
 
 import os
 import platform
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, get_args
 
+from synapse_workflows.client.core import sts_tokens
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.core.sts_tokens import StsToken
+from synapse_workflows.client.core.sts_tokens import StsPermission, StsToken
 from synapse_workflows.client.model.argument_types import StsOutputFormat
+from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.shell_exports import ShellName, format_exports
 from synapse_workflows.client.transfer import upload_destination
+
+
+def get_sts_storage_token(
+    syn: Session,
+    entity: Any,
+    permission: StsPermission,
+    *,
+    output_format: StsOutputFormat = "json",
+    min_remaining_life: timedelta | None = None,
+) -> Any:
+    """Get temporary AWS credentials for the storage location of a folder or file.
+
+    Tokens are cached in memory until the client logs out.
+
+    Args:
+        syn: The session that sends the requests.
+        entity: A folder or file with an STS-enabled storage location, or its ID.
+        permission: ``read_only``, or ``read_write`` (own buckets only).
+        output_format: ``json``: the response of Synapse, a dict with ``bucket``, ``baseKey``,
+            ``accessKeyId``, ``secretAccessKey``, ``sessionToken`` and ``expiration``. ``boto``: a
+            dict with the keyword arguments of a boto3 session or client. ``bash``, ``cmd``,
+            ``powershell``: commands that set ``SYNAPSE_STS_S3_LOCATION`` (``s3://bucket/key``),
+            ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and ``AWS_SESSION_TOKEN``.
+            ``shell``: the commands for the shell of this machine.
+        min_remaining_life: A cached token with less remaining life is replaced; None for 1 hour.
+
+    Returns:
+        A dict for ``json`` and ``boto``, else the commands, each with a line break.
+
+    Raises:
+        ValueError: Unknown `permission` or `output_format`; or `cmd` cannot quote a value.
+        SynapseBadRequestError: The entity has no STS-enabled storage location, or its storage does
+            not allow this permission.
+        SynapseForbiddenError: The caller lacks the permissions.
+
+    Source:
+        GET /entity/{id}/sts; for commands also GET /entity/{id}/uploadDestination, if the token
+        does not contain the bucket
+        https://rest-docs.synapse.org/rest/GET/entity/id/sts.html
+    """
+    validate_format(output_format)
+    entity_id = parse_entity_id(entity).id
+    token = sts_tokens.get_sts_token(syn, entity_id, permission, min_remaining_life)
+    return format_token(syn, entity_id, token, output_format)
 
 
 def validate_format(output_format: str) -> None:
