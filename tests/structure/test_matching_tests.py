@@ -50,7 +50,6 @@ TESTED_BY = {
     "client/api/store_request": "contract/test_store.py",
     "client/core/cache_map": "unit/client/core/test_cache.py",
     "client/core/cache_pins": "unit/client/core/test_cache_eviction.py",
-    "client/core/interruption": "contract/test_transfers.py",
     "client/core/events": "contract/test_entities.py",
     "client/core/message_flow": "contract/test_messages.py",
     "client/core/log": "unit/client/core/test_redaction.py",
