@@ -76,6 +76,10 @@ def container(syn, sftp_server):
     return folder
 
 
+def upload(syn, source, url):
+    return sftp.upload_file(syn, source, url, hashlib.md5(source.path.read_bytes()).hexdigest())
+
+
 def remote_path(handle) -> Path:
     return Path(unquote(urlsplit(handle["externalURL"]).path))
 
@@ -151,9 +155,7 @@ def test_interrupted_upload_is_resumed(syn, sftp_server, cutting_proxy, configur
     path = tmp_path / "data.bin"
     path.write_bytes(os.urandom(8 * MiB))
     directory = sftp_server.folder / "files" / os.urandom(8).hex()
-    url = sftp.upload_file(
-        syn, UploadSource.of(path), f"sftp://{HOST}:{cutting_proxy.port}{directory}"
-    )
+    url = upload(syn, UploadSource.of(path), f"sftp://{HOST}:{cutting_proxy.port}{directory}")
     assert url == f"sftp://{HOST}:{cutting_proxy.port}{directory}/data.bin"
     assert cutting_proxy.connections == 3
     assert (directory / "data.bin").read_bytes() == path.read_bytes()
@@ -179,7 +181,7 @@ def test_unreachable_server_raises_after_retries(syn, sftp_server, configure, ma
     port = free_port()
     syn.configPath = configure(sftp_server, port)
     with pytest.raises(SynapseConnectionError, match="the connection failed"):
-        sftp.upload_file(syn, UploadSource.of(make_file()), f"sftp://{HOST}:{port}/x")
+        upload(syn, UploadSource.of(make_file()), f"sftp://{HOST}:{port}/x")
 
 
 def test_existing_file_is_never_replaced(syn, sftp_server, make_file):
@@ -187,11 +189,46 @@ def test_existing_file_is_never_replaced(syn, sftp_server, make_file):
     directory.mkdir()
     (directory / "data.txt").write_text("theirs")
     with pytest.raises(SynapseUploadFailedException, match="already exists"):
-        sftp.upload_file(
-            syn, UploadSource.of(make_file()), f"sftp://{HOST}:{sftp_server.port}{directory}"
-        )
+        upload(syn, UploadSource.of(make_file()), f"sftp://{HOST}:{sftp_server.port}{directory}")
     assert (directory / "data.txt").read_text() == "theirs"
     assert files_below(directory) == ["data.txt"]
+
+
+def test_existing_file_with_the_same_content_is_used(syn, sftp_server, make_file):
+    """A task that is retried was killed before it recorded the upload."""
+    directory = sftp_server.folder / "files" / os.urandom(8).hex()
+    source, url = UploadSource.of(make_file()), f"sftp://{HOST}:{sftp_server.port}{directory}"
+    assert upload(syn, source, url) == upload(syn, source, url)
+    assert (directory / "data.txt").read_bytes() == source.path.read_bytes()
+    assert files_below(directory) == ["data.txt"]
+
+
+def test_file_that_another_process_uploads_at_the_same_time(
+    syn, sftp_server, make_file, monkeypatch
+):
+    directory = sftp_server.folder / "files" / os.urandom(8).hex()
+    source, url = UploadSource.of(make_file()), f"sftp://{HOST}:{sftp_server.port}{directory}"
+    require_unchanged = UploadSource.require_unchanged
+
+    def upload_first(source):
+        (directory / "data.txt").write_bytes(source.path.read_bytes())
+        require_unchanged(source)
+
+    monkeypatch.setattr(UploadSource, "require_unchanged", upload_first)
+    assert upload(syn, source, url) == f"{url}/data.txt"
+    assert files_below(directory) == ["data.txt"]
+
+
+def test_file_that_changes_without_a_trace_leaves_nothing(syn, sftp_server, make_file):
+    """The file has the same size and the same modification time."""
+    path = make_file(content="before")
+    source, md5 = UploadSource.of(path), hashlib.md5(b"before").hexdigest()
+    path.write_text("behind")
+    os.utime(path, ns=(source.modified, source.modified))
+    directory = sftp_server.folder / "files" / os.urandom(8).hex()
+    with pytest.raises(SynapseUploadFailedException, match="or other content"):
+        sftp.upload_file(syn, source, f"sftp://{HOST}:{sftp_server.port}{directory}", md5)
+    assert files_below(directory) == []
 
 
 def test_file_that_changes_during_the_upload_leaves_nothing(syn, sftp_server, make_file):
@@ -200,7 +237,7 @@ def test_file_that_changes_during_the_upload_leaves_nothing(syn, sftp_server, ma
     path.write_text("changed in the meantime")
     directory = sftp_server.folder / "files" / os.urandom(8).hex()
     with pytest.raises(SynapseUploadFailedException):
-        sftp.upload_file(syn, source, f"sftp://{HOST}:{sftp_server.port}{directory}")
+        upload(syn, source, f"sftp://{HOST}:{sftp_server.port}{directory}")
     assert files_below(directory) == []
 
 
@@ -222,7 +259,7 @@ def test_changed_file_on_the_server_raises(syn, container, make_file, tmp_path):
 
 def test_directory_that_cannot_be_created_raises(syn, make_file):
     with pytest.raises(Exception, match=r"sftp://127.0.0.1:\d+/proc/none/data.txt") as caught:
-        sftp.upload_file(syn, UploadSource.of(make_file()), url_of(syn, "/proc/none"))
+        upload(syn, UploadSource.of(make_file()), url_of(syn, "/proc/none"))
     assert not isinstance(caught.value, SynapseConnectionError)
 
 
@@ -236,7 +273,7 @@ def test_unknown_server_is_rejected_with_its_fingerprint(syn, sftp_server, confi
     with pytest.raises(
         SynapseConfigError, match=r"not in known_hosts: ssh-ed25519\s+SHA256:"
     ) as e:
-        sftp.upload_file(syn, UploadSource.of(make_file()), sftp_server.url)
+        upload(syn, UploadSource.of(make_file()), sftp_server.url)
     assert f"ssh-keyscan -p {sftp_server.port} {HOST}" in str(e.value)
 
 
@@ -246,18 +283,18 @@ def test_server_with_another_key_is_rejected(syn, sftp_server, configure, make_f
     syn.configPath = configure(sftp_server)
     (tmp_path / "known_hosts").write_text(text)
     with pytest.raises(SynapseConfigError, match="connection is being intercepted"):
-        sftp.upload_file(syn, UploadSource.of(make_file()), sftp_server.url)
+        upload(syn, UploadSource.of(make_file()), sftp_server.url)
 
 
 def test_missing_login_names_the_section(socket_client, sftp_server, make_file):
     with pytest.raises(SynapseConfigError, match=rf"\[sftp://{HOST}:{sftp_server.port}\]"):
-        sftp.upload_file(socket_client, UploadSource.of(make_file()), sftp_server.url)
+        upload(socket_client, UploadSource.of(make_file()), sftp_server.url)
 
 
 def test_section_without_user_name_raises(syn, sftp_server, configure, make_file):
     syn.configPath = configure(sftp_server, username=None)
     with pytest.raises(SynapseConfigError, match="has no username"):
-        sftp.upload_file(syn, UploadSource.of(make_file()), sftp_server.url)
+        upload(syn, UploadSource.of(make_file()), sftp_server.url)
 
 
 def test_password_of_the_section_is_used(syn, configure, tmp_path):

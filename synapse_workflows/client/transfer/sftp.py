@@ -1,5 +1,6 @@
 """Upload of files to SFTP servers, and download from them."""
 
+import hashlib
 import posixpath
 import stat
 import uuid
@@ -15,7 +16,12 @@ from synapse_workflows.client.errors import (
     SynapseUploadFailedException,
 )
 from synapse_workflows.client.transfer import progress
-from synapse_workflows.client.transfer.executor import BLOCK_SIZE, Backoff, CancelToken
+from synapse_workflows.client.transfer.executor import (
+    BLOCK_SIZE,
+    CANCEL_TIMEOUT,
+    Backoff,
+    CancelToken,
+)
 from synapse_workflows.client.transfer.progress import Progress
 from synapse_workflows.client.transfer.sftp_connection import (
     SftpUrl,
@@ -24,7 +30,7 @@ from synapse_workflows.client.transfer.sftp_connection import (
     require_paramiko,
 )
 from synapse_workflows.client.transfer.upload_source import UploadSource
-from synapse_workflows.constants import KiB
+from synapse_workflows.constants import KiB, MiB
 
 if TYPE_CHECKING:
     import paramiko
@@ -32,26 +38,30 @@ if TYPE_CHECKING:
 #: Bytes of one read request, and maximum number of requests without a response.
 _READ_SIZE: Final = 32 * KiB
 _READ_COUNT: Final = 256
+#: Bytes between two offsets at which an upload can be resumed.
+_CHECKPOINT_SIZE: Final = MiB
 
 
-def upload_file(syn: Session, source: UploadSource, directory_url: str) -> str:
+def upload_file(syn: Session, source: UploadSource, directory_url: str, md5: str) -> str:
     """Upload a file to a directory of an SFTP server.
 
     The directory is created. The file appears under its name when it is complete: it is written
     under a temporary name. After an interruption of the connection, the upload is resumed. An
-    existing file is never replaced.
+    existing file is never replaced; a file with the same content is used, for example after an
+    earlier attempt of a task that was killed before it recorded the upload.
 
     Args:
         syn: Session whose configuration, retry settings and progress display are used.
         source: The file.
         directory_url: URL of the directory.
+        md5: MD5 of the file in hex.
 
     Returns:
         The URL of the file on the server, without user info.
 
     Raises:
         SynapseUploadFailedException: The upload failed, the file changed, or the server already
-            has a file of this name.
+            has another file of this name.
         SynapseConfigError: The login is missing or rejected, or the server is not known.
         SynapseConnectionError: The connection failed repeatedly.
     """
@@ -61,7 +71,7 @@ def upload_file(syn: Session, source: UploadSource, directory_url: str) -> str:
     with progress.show_progress(
         syn, f"Uploading {name}", f"Uploaded {name}", source.size
     ) as shown:
-        _SftpUpload(syn, source, target, shown).run()
+        _SftpUpload(syn, source, target, md5, shown).run()
     return str(target)
 
 
@@ -72,20 +82,24 @@ class _SftpUpload:
         syn: Session of the upload.
         source: The file.
         target: Location on the server.
+        md5: MD5 of the file in hex.
         progress: Receives the number of bytes of each block.
     """
 
     def __init__(
-        self, syn: Session, source: UploadSource, target: SftpUrl, progress: Progress
+        self, syn: Session, source: UploadSource, target: SftpUrl, md5: str, progress: Progress
     ) -> None:
         self._syn = syn
         self._source = source
         self._target = target
+        self._md5 = md5
         self._progress = progress
         self._directory = posixpath.dirname(target.path)
         self._temporary = f"{self._directory}/.{uuid.uuid4().hex}.part"
         self._is_started = False
         self._sent = 0
+        # Offsets, and the MD5 of the bytes that were sent before each offset.
+        self._checkpoints = [(0, hashlib.md5(usedforsecurity=False))]
 
     def run(self) -> None:
         """Upload the file, and reconnect as long as progress is made."""
@@ -103,36 +117,54 @@ class _SftpUpload:
                 return
 
     def _upload(self, sftp: "paramiko.SFTPClient") -> None:
-        if self._is_started and self._is_complete(sftp):
-            return
         try:
             if not self._is_started:
                 self._prepare(sftp)
-            self._send(sftp, self._uploaded_size(sftp))
+                self._is_started = True
+            uploaded = self._uploaded_size(sftp)
+            if uploaded is None and self._is_stored(sftp):
+                return
+            self._send(sftp, uploaded or 0)
             self._rename(sftp)
         except SynapseConnectionError:
             raise
         except BaseException:
-            with suppress(Exception):
-                sftp.remove(self._temporary)
+            sftp.get_channel().settimeout(CANCEL_TIMEOUT)  # type: ignore[union-attr]
+            self._remove_temporary(sftp)
             raise
 
     def _prepare(self, sftp: "paramiko.SFTPClient") -> None:
-        """Create the directory, and check that the server has no file of this name."""
+        """Create the directory, and check that the server has no other file of this name."""
         with raising_sftp_errors(self._target):
             _make_directories(sftp, self._directory)
-            if _find_size(sftp, self._target.path) is not None:
-                raise SynapseUploadFailedException(
-                    f"{self._target} already exists. It was not replaced."
-                )
-        self._is_started = True
+            exists = _find_size(sftp, self._target.path) is not None
+        if exists and not self._is_stored(sftp):
+            raise SynapseUploadFailedException(
+                f"{self._target} already exists with other content. It was not replaced. Rename "
+                "the file, or choose another directory."
+            )
 
-    def _uploaded_size(self, sftp: "paramiko.SFTPClient") -> int:
+    def _is_stored(self, sftp: "paramiko.SFTPClient") -> bool:
+        """Return whether the server has a file of this name with the same content."""
+        path, size = self._target.path, self._source.size
+        digest = hashlib.md5(usedforsecurity=False)
+        with raising_sftp_errors(self._target):
+            if _find_size(sftp, path) != size:
+                return False
+            with sftp.open(path, "rb") as file:
+                for data in _iter_blocks(file, 0, size):
+                    digest.update(data)
+        return digest.hexdigest() == self._md5
+
+    def _uploaded_size(self, sftp: "paramiko.SFTPClient") -> int | None:
         """Return the number of bytes that an interrupted connection transferred."""
         with raising_sftp_errors(self._target):
-            return _find_size(sftp, self._temporary) or 0
+            return _find_size(sftp, self._temporary)
 
-    def _send(self, sftp: "paramiko.SFTPClient", offset: int) -> None:
+    def _send(self, sftp: "paramiko.SFTPClient", uploaded: int) -> None:
+        while self._checkpoints[-1][0] > uploaded:
+            self._checkpoints.pop()
+        offset, digest = self._checkpoints[-1][0], self._checkpoints[-1][1].copy()
         self._advance_to(offset)
         with raising_sftp_errors(self._target):
             remote = sftp.open(self._temporary, "r+b" if offset else "wb")
@@ -141,31 +173,37 @@ class _SftpUpload:
         for data in self._read_blocks(offset):
             with raising_sftp_errors(self._target):
                 remote.write(data)
+            digest.update(data)
             self._advance_to(self._sent + len(data))
+            if self._sent - self._checkpoints[-1][0] >= _CHECKPOINT_SIZE:
+                self._checkpoints.append((self._sent, digest.copy()))
         with raising_sftp_errors(self._target):
             remote.close()
             size = _find_size(sftp, self._temporary)
-        if size != self._source.size:
-            raise SynapseUploadFailedException(
-                f"{self._target}: the server stored {size} of {self._source.size} bytes."
-            )
         self._source.require_unchanged()
+        if (size, digest.hexdigest()) != (self._source.size, self._md5):
+            raise SynapseUploadFailedException(
+                f"{self._target}: the server stored {size} bytes, and {self._sent} bytes were "
+                f"sent, but {self._source.path} had {self._source.size} bytes, or other content, "
+                "when the upload started. Upload it again when no process writes to it."
+            )
 
     def _rename(self, sftp: "paramiko.SFTPClient") -> None:
         try:
             with raising_sftp_errors(self._target):
                 sftp.rename(self._temporary, self._target.path)
         except SynapseTransferError as error:
+            if self._is_stored(sftp):  # by another process, at the same time
+                self._remove_temporary(sftp)
+                return
             raise SynapseUploadFailedException(
                 f"The uploaded file cannot be renamed to {self._target}: it may already exist "
                 f"({error})."
             ) from None
 
-    def _is_complete(self, sftp: "paramiko.SFTPClient") -> bool:
-        """Return whether the file was renamed before the connection was interrupted."""
-        with raising_sftp_errors(self._target):
-            has_temporary = _find_size(sftp, self._temporary) is not None
-            return not has_temporary and (_find_size(sftp, self._target.path) == self._source.size)
+    def _remove_temporary(self, sftp: "paramiko.SFTPClient") -> None:
+        with suppress(Exception):
+            sftp.remove(self._temporary)
 
     def _read_blocks(self, offset: int) -> Generator[bytes]:
         try:
@@ -206,15 +244,29 @@ def read_blocks(syn: Session, url: SftpUrl, offset: int, limit: int | None) -> G
                 f"{url} has {size} bytes, more than the {limit} bytes that were recorded when its "
                 "MD5 was computed."
             )
-        file.seek(offset)
-        file.prefetch(size, max_concurrent_requests=_READ_COUNT)
-        while offset < size:
+        blocks = _iter_blocks(file, offset, size)
+        while True:
             with raising_sftp_errors(url):
-                data = file.read(_READ_SIZE)
-                if not data:
-                    raise EOFError(f"the file ended at {offset} of {size} bytes")
+                data = next(blocks, b"")
+            if not data:
+                return
             yield data
-            offset += len(data)
+
+
+def _iter_blocks(file: "paramiko.SFTPFile", offset: int, size: int) -> Generator[bytes]:
+    """Yield the content of a file from an offset on, with several requests at a time.
+
+    Raises:
+        EOFError: The file ended before `size` bytes.
+    """
+    file.seek(offset)
+    file.prefetch(size, max_concurrent_requests=_READ_COUNT)
+    while offset < size:
+        data = file.read(_READ_SIZE)
+        if not data:
+            raise EOFError(f"the file ended at {offset} of {size} bytes")
+        yield data
+        offset += len(data)
 
 
 def _find_size(sftp: "paramiko.SFTPClient", path: str) -> int | None:

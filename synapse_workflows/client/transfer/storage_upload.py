@@ -94,7 +94,7 @@ def _upload_to_sftp(
     _container_id: str,
     destination: UploadDestination,
 ) -> dict[str, Any]:
-    url = sftp.upload_file(syn, source, destination.require("url"))
+    url = sftp.upload_file(syn, source, destination.require("url"), content.md5 or "")
     return file_handles.create_external_file_handle(syn, url, content)
 
 
