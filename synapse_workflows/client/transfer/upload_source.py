@@ -50,7 +50,7 @@ class UploadSource:
         Raises:
             FileNotFoundError: The file does not exist.
             IsADirectoryError: The path is a directory.
-            ValueError: The file is empty.
+            ValueError: The file is empty, or is not a regular file, for example a pipe.
             SynapseMalformedEntityError: The name of the file is invalid in Synapse.
         """
         absolute = Path(path).expanduser().absolute()
@@ -63,6 +63,11 @@ class UploadSource:
         require_valid_name(
             file_name or absolute.name, f"the file {absolute}", "Rename the file before the upload"
         )
+        if not absolute.is_file():
+            raise ValueError(
+                f"Cannot upload {absolute}: it is a pipe, a socket or a device. Only regular files "
+                "can be uploaded. Write its content to a file first."
+            )
         stat = absolute.stat()
         if not stat.st_size:
             raise ValueError(

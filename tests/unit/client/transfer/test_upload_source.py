@@ -259,3 +259,13 @@ def test_require_unchanged_detects_changes(path, change):
 def test_upload_source_expands_the_home_directory(path, monkeypatch):
     monkeypatch.setenv("HOME", str(path.parent))
     assert UploadSource.of("~/data.bin").size == len(DATA)
+
+
+def test_pipes_and_devices_are_rejected_without_opening_them(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    link = tmp_path / "link"
+    link.symlink_to(pipe)
+    for path in (pipe, link, "/dev/null"):
+        with pytest.raises(ValueError, match="Only regular files can be uploaded"):
+            UploadSource.of(path)
