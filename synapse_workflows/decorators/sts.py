@@ -20,7 +20,7 @@ from synapse_workflows.operator_arguments import InvalidArgumentError, check_cho
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from synapse_workflows.hooks.sts_credentials import StsCredentials
+    from synapse_workflows.hooks.sts_credentials import StsCredentials, StsCredentialSource
 
 _SESSION: Final = "sts_session"
 _ENVIRONMENT: Final = "sts_environment"
@@ -98,12 +98,12 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
         hook = SynapseHook(self.synapse_conn_id, lineage_mode=self.lineage_mode)
         wanted = inspect.signature(self.python_callable).parameters
         access: dict[str, Any] = {}
-        secrets: list[StsCredentials] = []
+        issuers: list[StsCredentials | StsCredentialSource] = []
         with ExitStack() as stack:
             if _SESSION in wanted:
                 session = hook.sts_session(**own, region_name=self.region_name)
                 access[_SESSION] = session
-                secrets.append(session.source.get())
+                issuers.append(session.source)
             if _ENVIRONMENT in wanted:
                 environment = hook.sts_environment(
                     **own,
@@ -111,10 +111,10 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
                     min_remaining_life=self.min_remaining_life,
                 )
                 access[_ENVIRONMENT] = stack.enter_context(environment)
-                secrets.append(access[_ENVIRONMENT].credentials)
+                issuers.append(access[_ENVIRONMENT].credentials)
             result = self._call_function(cast("Context", {**context, **access}))
-        for credentials in secrets:
-            result = credentials.redact(result)
+        for issuer in issuers:
+            result = issuer.redact(result)
         return result
 
     def _call_function(self, context: "Context") -> Any:

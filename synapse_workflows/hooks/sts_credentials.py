@@ -98,16 +98,23 @@ class StsCredentials:
         return self.expiration - _EXPIRY_MARGIN - datetime.now(UTC)
 
     def redact(self, value: Any) -> Any:
-        """Return a copy of a JSON value in which the secrets are replaced by `***`."""
+        """Return a copy of a JSON value in which the secrets are replaced by `***`.
+
+        Raises:
+            TypeError: The value has an object of another type with a secret in its text.
+        """
         if isinstance(value, str):
             secrets = (self.session_token, self.secret_access_key, self.access_key_id)
             for form in list_secret_forms(secrets):
                 value = value.replace(form, "***")
             return value
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             return {self.redact(key): self.redact(item) for key, item in value.items()}
-        if type(value) in (list, tuple, set):
+        if type(value) in (list, tuple, set, frozenset):
             return type(value)(self.redact(item) for item in value)
+        text = f"{value!r} {value}"
+        if self.redact(text) != text:
+            self.serialize()
         return value
 
 
@@ -150,6 +157,7 @@ class StsCredentialSource:
             raise InvalidArgumentError(str(error)) from error
         self.location = _locate(client, folder, token.body)
         self._lock = threading.Lock()
+        self._issued: list[StsCredentials] = []
         self._renew_at: datetime
         self._set(StsCredentials.from_json(token.body, token.expires_at))
         if min_remaining_life is not None and self._credentials.remaining < min_remaining_life:
@@ -170,6 +178,16 @@ class StsCredentialSource:
             if datetime.now(UTC) >= self._renew_at:
                 self._renew()
             return self._credentials
+
+    def redact(self, value: Any) -> Any:
+        """Return a copy of a JSON value without any credentials that the source has issued.
+
+        Raises:
+            TypeError: The value has an object of another type with a secret in its text.
+        """
+        for credentials in self._issued:
+            value = credentials.redact(value)
+        return value
 
     def _renew(self) -> None:
         is_valid = self._credentials.remaining > timedelta(0)
@@ -199,6 +217,7 @@ class StsCredentialSource:
 
     def _set(self, credentials: StsCredentials) -> None:
         self._credentials = credentials
+        self._issued.append(credentials)
         ahead = min(_RENEWAL_TIME, credentials.remaining * _RENEWAL_SHARE)
         self._renew_at = credentials.expiration - _EXPIRY_MARGIN - ahead
 

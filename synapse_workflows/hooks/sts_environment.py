@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -113,11 +114,28 @@ def export(environment: StsEnvironment) -> Iterator[None]:
         return
     names = {*_CONFLICTING, *environment.variables}
     before = {name: os.environ.get(name) for name in names}
+    session = _replace_clients(None)
     _set_variables(dict.fromkeys(names) | dict(environment.variables))
     try:
         yield
     finally:
         _set_variables(before)
+        _replace_clients(session)
+
+
+def _replace_clients(session: Any) -> Any:
+    """Set the default session of boto3 and return its former one; forget file systems of s3fs.
+
+    Both keep the credentials that `os.environ` had when they were used first.
+    """
+    boto3: Any = sys.modules.get("boto3")
+    before = getattr(boto3, "DEFAULT_SESSION", None)
+    if boto3 is not None:
+        boto3.DEFAULT_SESSION = session
+    file_systems: Any = getattr(sys.modules.get("s3fs"), "S3FileSystem", None)
+    if file_systems is not None:
+        file_systems.clear_instance_cache()
+    return before
 
 
 def _set_variables(values: Mapping[str, Any]) -> None:

@@ -20,6 +20,8 @@ _MAX_OBJECTS: Final = 100
 #: Maximum number of objects that are logged one by one.
 _MAX_LOGGED: Final = 20
 _CONTEXT_KEY: Final = "synapse_s3_access"
+#: Marks of a query and of a fragment, and characters that parsers of URLs remove.
+_ESCAPED: Final = str.maketrans({char: f"%{ord(char):02X}" for char in "?#\t\n\r"})
 _READS: Final = frozenset({"GetObject", "SelectObjectContent"})
 _COPIES: Final = frozenset({"CopyObject", "UploadPartCopy"})
 _WRITES: Final = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload"})
@@ -81,7 +83,10 @@ class S3AccessRecorder:
         if self._hook is not None:
             collector: Any = get_hook_lineage_collector()
             add = collector.add_input_asset if urls is self._read else collector.add_output_asset
-            add(context=self._hook, uri=url)
+            try:
+                add(context=self._hook, uri=url)
+            except ValueError as error:  # for example a URL that is too long for an asset
+                _log.debug("Not reported to Airflow as %s: %s (%s)", verb, url, error)
 
     def _remember_parameters(
         self, params: Mapping[str, Any], context: dict[str, Any], **_: Any
@@ -116,8 +121,8 @@ class S3AccessRecorder:
 
 
 def _to_url(bucket: Any, key: str) -> str:
-    """Return the URL of an object. A key may contain the marks of a query and of a fragment."""
-    return f"s3://{bucket}/{key.replace('?', '%3F').replace('#', '%23')}"
+    """Return the URL of an object. A key may contain characters with a meaning in URLs."""
+    return f"s3://{bucket}/{key.translate(_ESCAPED)}"
 
 
 def _parse_copy_source(source: Any) -> str | None:

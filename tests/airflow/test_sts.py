@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 
+import boto3
+import fsspec
 import pytest
 from airflow.sdk import DAG, task
 from botocore.exceptions import ClientError
@@ -173,6 +175,18 @@ def test_blocks_are_nested_and_restored_after_an_error(sts, hook, monkeypatch):
         with hook.sts_environment(two.id, set_os_environ=False):
             assert os.environ["AWS_SESSION_TOKEN"] == outer["AWS_SESSION_TOKEN"]
     assert dict(os.environ) == before
+
+
+def test_libraries_in_the_process_use_the_credentials_of_each_block(sts, hook):
+    folders = [sts.folder(), sts.folder()]
+    outside = boto3.DEFAULT_SESSION
+    for folder in folders:
+        url = folder.put("in.csv", folder.id)
+        with hook.sts_environment(folder.id):
+            target = {"Bucket": folder.bucket, "Key": f"{folder.prefix}/in.csv"}
+            assert boto3.client("s3").get_object(**target)["Body"].read() == folder.id.encode()
+            assert fsspec.filesystem("s3").cat(url) == folder.id.encode()
+    assert boto3.DEFAULT_SESSION is outside
 
 
 def test_threads_and_coroutines_leave_os_environ_alone(sts, hook):

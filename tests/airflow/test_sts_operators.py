@@ -1,9 +1,11 @@
 """`SynapseStsBashOperator` and `@task.synapse_sts`."""
 
 import sys
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import pytest
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, ObjectStoragePath, task
 from airflow.serialization.helpers import serialize_template_field
 from support.sts_folders import find_secrets
 
@@ -19,6 +21,20 @@ body = s3.get_object(Bucket=bucket, Key=prefix + "/in.csv")["Body"].read()
 s3.put_object(Bucket=bucket, Key=prefix + "/out.csv", Body=body.upper())
 print("copied")
 '"""
+
+
+@dataclass
+class Token:
+    """A result of a task."""
+
+    value: str
+
+
+class SecretPair(NamedTuple):
+    """Another result of a task."""
+
+    value: str
+    number: int = 1
 
 
 def test_bash_has_the_credentials(sts):
@@ -142,6 +158,41 @@ def test_no_credentials_stay_in_the_operator(sts, tmp_path, issued_secrets):
     sts.run(dag)
     assert "a.csv" in seen.read_text()
     assert find_secrets({"operator": seen.read_text()}, issued_secrets) == []
+
+
+def test_a_returned_environment_is_an_error(sts, monkeypatch):
+    monkeypatch.setenv("SECRET_OF_THE_WORKER", "hunter2")
+    folder = sts.folder()
+    with DAG("environment", schedule=None) as dag:
+
+        @task.synapse_sts(folder_id=folder.id)
+        def leak(sts_environment):
+            return {"env": [sts_environment]}
+
+        leak()
+    run = sts.start(dag)
+    result = run.task("leak")
+    assert result.state == "failed"
+    assert "A task cannot return STS credentials" in str(result.error)
+    assert "hunter2" not in str(dict(sts.api.xcoms))
+
+
+@pytest.mark.parametrize(
+    "create", [Token, ObjectStoragePath, SecretPair], ids=lambda one: one.__name__
+)
+def test_objects_with_credentials_cannot_be_returned(sts, create, issued_secrets):
+    folder = sts.folder()
+    with DAG("object", schedule=None) as dag:
+
+        @task.synapse_sts(folder_id=folder.id)
+        def leak(sts_environment):
+            return [create(f"s3://{sts_environment['AWS_SESSION_TOKEN']}/key")]
+
+        leak()
+    result = sts.start(dag).task("leak")
+    assert result.state == "failed"
+    assert "A task cannot return STS credentials" in str(result.error)
+    assert find_secrets({"xcoms": str(dict(sts.api.xcoms))}, issued_secrets) == []
 
 
 def test_the_decorator_requires_a_folder(sts):

@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from airflow.sdk import DAG, task
 from botocore.exceptions import ClientError
 
 from synapse_workflows import SynapseHook
@@ -48,6 +49,22 @@ def test_a_session_survives_the_expiry_of_its_credentials(brief, hook):
         assert s3.get_object(Bucket=folder.bucket, Key=key)["Body"].read() == b"1"
         time.sleep(0.5)
     assert session.get_credentials().get_frozen_credentials().token != first.token
+
+
+def test_credentials_of_a_renewal_are_removed_from_the_result(brief):
+    folder = brief.folder()
+    with DAG("renewed", schedule=None) as dag:
+
+        @task.synapse_sts(folder_id=folder.id)
+        def leak(sts_session):
+            first = sts_session.source.get()
+            end = time.monotonic() + LIFE + 5
+            while sts_session.source.get() is first and time.monotonic() < end:
+                time.sleep(0.1)
+            return sts_session.get_credentials().get_frozen_credentials().token
+
+        leak()
+    assert brief.run(dag).value("leak") == "***"
 
 
 def test_the_s3_server_rejects_expired_credentials(brief, hook):
