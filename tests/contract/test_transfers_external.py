@@ -135,6 +135,13 @@ def test_invalid_description_of_an_external_file_raises(
         syn.uploadFileHandle(location, folder, synapseStore=False, **properties)
 
 
+@pytest.mark.parametrize("is_stored", [True, False])
+@pytest.mark.parametrize("path", [5, b"/data.csv", ["data.csv"]])
+def test_path_that_is_no_text_raises(syn, folder, path, is_stored):
+    with pytest.raises(TypeError, match=r"Invalid path .*: expected text"):
+        syn.uploadFileHandle(path, folder, synapseStore=is_stored)
+
+
 @pytest.mark.parametrize("parent", ["", "nowhere", None])
 def test_upload_to_an_invalid_parent_raises(syn, tmp_path, parent):
     path = tmp_path / "data.csv"

@@ -46,6 +46,7 @@ def uploadFileHandle(
     Raises:
         ValueError: `path` is None, blank or an invalid URL, `md5` or `file_size` is invalid, or
             the file is empty, or its name is invalid in Synapse.
+        TypeError: `path` is neither text nor a path object.
         OSError: The file does not exist, or is a directory.
         SynapseMd5MismatchError: The file has another MD5 than `md5`.
         SynapseUploadFailedException: The upload could not be completed.
@@ -60,6 +61,7 @@ def uploadFileHandle(
         raise ValueError(
             "path can not be None. Pass the path of a file, or a URL with synapseStore=False."
         )
+    _validate_path(path, "path")
     if not synapseStore:
         return _create_external_file_handle(syn, os.fspath(path), mimetype, md5, file_size)
     handle = upload_content(syn, path, parse_entity_id(parent).id, mimetype)
@@ -118,6 +120,7 @@ def create_external_s3_file_handle(
         raise ValueError("Pass parent or storage_location_id, not both")
     if parent is None and storage_location_id is None:
         raise ValueError("One of parent or storage_location_id is required")
+    _validate_path(file_path, "file_path")
     source = UploadSource.of(file_path)
     if parent is not None:
         container = parse_entity_id(parent).id
@@ -165,6 +168,11 @@ def _create_external_file_handle(
     if local is not None:
         syn.cache.add(handle["id"], local, md5)
     return handle
+
+
+def _validate_path(path: object, name: str) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"Invalid {name} {path!r}: expected text or a pathlib.Path.")
 
 
 def _parse_size(size: Any) -> int | None:
