@@ -65,8 +65,8 @@ class UploadSource:
         )
         if not absolute.is_file():
             raise ValueError(
-                f"Cannot upload {absolute}: it is a pipe, a socket or a device. Only regular files "
-                "can be uploaded. Write its content to a file first."
+                f"Cannot upload {absolute}: it is a pipe, a socket or a device. Only regular "
+                "files can be uploaded. Write its content to a file first."
             )
         stat = absolute.stat()
         if not stat.st_size:
