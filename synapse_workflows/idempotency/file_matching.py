@@ -11,6 +11,7 @@ from synapse_workflows.idempotency.refusals import Refusal, Refusals
 def match_files(
     objects: Mapping[str, S3Object],
     files: Mapping[str, FileState],
+    keys: set[str],
     location: S3Location,
     refusals: Refusals,
 ) -> list[Target]:
@@ -24,6 +25,7 @@ def match_files(
     Args:
         objects: Objects by path.
         files: States of the existing files by path.
+        keys: All listed keys, with those of objects that are not selected.
         location: The storage location and prefix.
         refusals: Receives the objects whose path is in use.
     """
@@ -32,7 +34,6 @@ def match_files(
         key = _get_key(files[path], location)
         if key is not None and (key not in by_key or _is_at(path, key, objects)):
             by_key[key] = path
-    keys = {one.key for one in objects.values()}
     targets = []
     for path, one in objects.items():
         found = by_key.get(one.key, path)
@@ -42,11 +43,20 @@ def match_files(
         if state is None and (is_own or is_service_upload(one.key, location.base_key)):
             continue
         if state is not None and other != one.key and other in keys:
-            reason = f"{path} in Synapse is {state.id}, the file of s3://{location.bucket}/{other}"
-            refusals.add(one.key, Refusal(reason))
+            refusals.add(one.key, refuse_other_object(state))
         else:
             targets.append(Target(found, "", one, state))
     return targets
+
+
+def refuse_other_object(state: FileState) -> Refusal:
+    """Return the refusal to register an object as the file of another existing object."""
+    handle = state.handle or {}
+    return Refusal(
+        f"{state.entity['name']!r} in {state.entity['parentId']} is {state.id}, the file of the "
+        f"object s3://{handle.get('bucketName')}/{handle.get('key')}. Rename or delete this file, "
+        "or pass another folder"
+    )
 
 
 def find_missing(

@@ -140,6 +140,17 @@ class FolderTree:
                     self.folders[path] = result
         return refusals
 
+    def find_conflict(self, path: str) -> Refusal | None:
+        """Return the refusal of a new file, if a listed folder or file is in its way."""
+        if path in self.folders:
+            return Refusal(f"{path} is a folder ({self.folders[path]}), not a file")
+        above = [one for one in list_parents(split_path(path)[0]) if one in self.files]
+        return (
+            Refusal(f"{above[0]} is a file ({self.files[above[0]]}), not a folder")
+            if above
+            else None
+        )
+
     def _list(self, path: str) -> list[str]:
         """List a folder; return the paths of the folders in it."""
         found = []

@@ -16,9 +16,11 @@ MissingObjects = Literal["report", "delete", "ignore"]
 
 
 class PlannedFile(TypedDict):
-    """A change that `dry_run` reports. `action` is `create`, `update`, `compare` or `delete`.
+    """A change that `dry_run` reports.
 
-    `compare` means that the content of the object has to be compared first.
+    `action` is `create`, `update`, `annotate`, `compare`, `delete` or `refuse`. `compare` means
+    that the content of the object has to be compared first; `refuse` that the object cannot be
+    registered, because another entity or object has its path. The log has the reason.
     """
 
     action: str

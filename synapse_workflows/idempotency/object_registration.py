@@ -20,6 +20,7 @@ from synapse_workflows.client.transfer.progress import show_progress
 from synapse_workflows.constants import FILE, S3_FILE_HANDLE
 from synapse_workflows.idempotency.annotation_writer import AnnotationChange
 from synapse_workflows.idempotency.earlier_tries import EarlierTries
+from synapse_workflows.idempotency.file_matching import refuse_other_object
 from synapse_workflows.idempotency.folder_tree import FileState, find_child
 from synapse_workflows.idempotency.index_targets import (
     Registration,
@@ -85,17 +86,18 @@ class ObjectRegistrar:
 
         Returns:
             `create`, `update`, `annotate` or `unchanged`; `compare` if the content has to be
-            compared first.
+            compared first; `refuse` if the file is that of another object, or is not readable.
         """
         state, one = target.state, target.object
         if state is None:
             return "create"
+        if state.handle is None or self._is_of_other_object(state, one.key):
+            return "refuse"
         if self.is_evidently_current(state, one):
             change = self.annotations
             is_same = change is None or change.apply(state.annotations) is None
             return "unchanged" if is_same else "annotate"
-        is_same = state.handle is not None and self._refers_to(state.handle, one.key, one.size)
-        return "compare" if is_same else "update"
+        return "compare" if self._refers_to(state.handle, one.key, one.size) else "update"
 
     def delete_missing(self, state: FileState) -> bool | Refusal | SynapseError:
         """Delete a file whose object does not exist, unless either has changed meanwhile.
@@ -241,6 +243,8 @@ class ObjectRegistrar:
                 return _not_downloadable(state)
             if self._has_content(state.handle, content):
                 return self._annotate(replace(target, state=state), state, content.etag)
+            if self._is_of_other_object(state, content.key):
+                return refuse_other_object(state)
             sent = sent or self._create_handle(target, content)
             entity = {**state.entity, "dataFileHandleId": sent["id"]}
             entity["versionComment"] = _comment_of(content)
@@ -319,6 +323,11 @@ class ObjectRegistrar:
     def _has_content(self, handle: Mapping[str, Any], content: ObjectMetadata) -> bool:
         is_same = handle.get("contentMd5") == content.md5
         return is_same and self._refers_to(handle, content.key, content.size)
+
+    def _is_of_other_object(self, state: FileState, key: str) -> bool:
+        """Return whether a file refers to another object of the bucket, which still exists."""
+        other, bucket = (state.handle or {}).get("key"), (state.handle or {}).get("bucketName")
+        return bucket == self.location.bucket and other != key and self.bucket.may_have(str(other))
 
     def _refers_to(self, handle: Mapping[str, Any], key: str, size: int) -> bool:
         return (

@@ -1,7 +1,7 @@
 """Index of the objects below an S3 prefix: files in Synapse that refer to the objects."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -102,7 +102,7 @@ class PrefixIndex:
         )
         tree, targets, missing = self._match(paths, refusals)
         if options.dry_run:
-            return self._plan(paths, targets, missing)
+            return self._plan(paths, targets, missing, refusals)
         with self._activity.attach():
             self._record_prefix()
             self._register_all(self._with_folders(tree, targets, refusals), refusals)
@@ -136,7 +136,7 @@ class PrefixIndex:
     ) -> tuple[FolderTree, list[Target], dict[str, FileState]]:
         """Find the file of each object, and the files whose objects do not exist, by path."""
         folder = self._options.folder
-        wanted = {f"{folder}/{path}" if folder else path: o for path, o in paths.objects.items()}
+        wanted = {self._path_of(path): one for path, one in paths.objects.items()}
         looks_everywhere = self._options.missing != "ignore"
         tree = FolderTree.read(
             self._client,
@@ -150,7 +150,8 @@ class PrefixIndex:
             for path in tree.files
             if path in wanted or (looks_everywhere and path.startswith(start))
         )
-        targets = match_files(wanted, files, self._location, refusals)
+        targets = match_files(wanted, files, paths.keys, self._location, refusals)
+        targets = [one for one in targets if not self._is_refused(one, tree, refusals)]
         missing = find_missing(files, paths.keys, self._location) if looks_everywhere else {}
         for path, state in list(missing.items()):
             key = str((state.handle or {})["key"])
@@ -162,6 +163,18 @@ class PrefixIndex:
                 *(self._bucket.name, key, state.id, path),
             )
         return tree, targets, missing
+
+    def _path_of(self, path: str) -> str:
+        """Return the path below the container for a path below the prefix."""
+        folder = self._options.folder
+        return f"{folder}/{path}" if folder else path
+
+    def _is_refused(self, target: Target, tree: FolderTree, refusals: Refusals) -> bool:
+        """Return whether another entity has the path of a new file or of a folder above it."""
+        refusal = None if target.state else tree.find_conflict(target.path)
+        if refusal is not None:
+            refusals.add(target.object.key, refusal)
+        return refusal is not None
 
     def _with_folders(
         self, tree: FolderTree, targets: Sequence[Target], refusals: Refusals
@@ -258,15 +271,24 @@ class PrefixIndex:
             collector.add(Record.from_refs(Origin.READ, used=[UrlRef(self._location.url)]))
 
     def _plan(
-        self, paths: ObjectPaths, targets: Iterable[Target], missing: Mapping[str, FileState]
+        self,
+        paths: ObjectPaths,
+        targets: Sequence[Target],
+        missing: Mapping[str, FileState],
+        refusals: Refusals,
     ) -> SynapseIndexedPrefix:
         """Return the changes that would be made, without making them."""
-        actions = [(one, self._registrar.plan(one)) for one in targets]
+        plans = map_parallel(self._registrar.plan, list(targets), self._client.max_threads)
         changes = [
             PlannedFile(action=action, path=one.path, key=one.object.key)
-            for one, action in actions
+            for one, action in plans
             if action != "unchanged"
+        ] + [
+            PlannedFile(action="refuse", path=self._path_of(path), key=one.key)
+            for path, one in paths.objects.items()
+            if one.key in refusals
         ]
+        unchanged = sum(action == "unchanged" for _, action in plans)
         if self._options.missing == "delete":
             changes += [
                 PlannedFile(action="delete", path=path, key=(state.handle or {})["key"])
@@ -277,7 +299,7 @@ class PrefixIndex:
         counts = Counter(change["action"] for change in changes)
         result = self._result(paths, missing, 0)
         result["created"], result["updated"] = counts["create"], counts["update"]
-        result["unchanged"] = len(paths.objects) - sum(counts.values()) + counts["delete"]
+        result["unchanged"] = unchanged
         result["plan"] = changes[:_MAX_LISTED]
         return result
 

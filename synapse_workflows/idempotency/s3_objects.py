@@ -21,10 +21,6 @@ _CHUNK: Final = 1 * MiB
 _MAX_INTERRUPTIONS: Final = 5
 _HEX_MD5: Final = re.compile(r"[0-9a-f]{32}")
 _MD5_BYTES: Final = 16
-#: Metadata with the MD5 of the content, which upload programs write: rclone and others.
-_METADATA_KEYS: Final = ("md5chksum", "md5", "content-md5", "md5sum")
-#: Metadata of s3cmd: `atime:1/md5:<hex>/...`.
-_S3CMD_KEY: Final = "s3cmd-attrs"
 #: End of the names of directory buckets, whose etags are random.
 _DIRECTORY_BUCKET: Final = "--x-s3"
 _GENERIC_TYPES: Final = frozenset({"", "binary/octet-stream", "application/octet-stream"})
@@ -110,6 +106,21 @@ class S3Bucket:
             find_md5(head, self.name),
         )
 
+    def may_have(self, key: str) -> bool:
+        """Return whether an object exists, or may exist because the user may not read it.
+
+        Raises:
+            ClientError: S3 rejected the request for another reason.
+        """
+        from botocore.exceptions import ClientError
+
+        try:
+            return self.read_metadata(key) is not None
+        except ClientError as error:
+            if _status_of(error) == HTTPStatus.FORBIDDEN:
+                return True
+            raise
+
     def compute_md5(self, metadata: ObjectMetadata, advance: Callable[[int], object]) -> str:
         """Compute the MD5 of an object by reading it, in constant memory.
 
@@ -160,26 +171,22 @@ class S3Bucket:
 
 
 def find_md5(head: Mapping[str, Any], bucket: str) -> str | None:
-    """Return the MD5 of an object's content in hex, if its metadata contains it.
+    """Return the MD5 of an object's content in hex, if S3 has computed it.
 
     The MD5 is in a checksum of the object; or is its etag, unless the object was uploaded in
-    parts (`<hex>-<parts>`) or is encrypted with a key of KMS or of the customer; or is in the
-    metadata that an upload program wrote.
+    parts (`<hex>-<parts>`) or is encrypted with a key of KMS or of the customer. An MD5 in the
+    metadata of an upload program is not used: S3 does not check it, and copies may keep it.
 
     Args:
         head: Response of `head_object`.
         bucket: Name of the bucket.
     """
     headers = head.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    metadata = {key.lower(): value for key, value in head.get("Metadata", {}).items()}
     candidates = [headers.get("x-amz-checksum-md5")]
     encryption = head.get("ServerSideEncryption") or ""
     is_random = encryption.startswith("aws:kms") or head.get("SSECustomerAlgorithm")
     if not is_random and not bucket.endswith(_DIRECTORY_BUCKET):
         candidates.append(head["ETag"].strip('"'))
-    candidates += [metadata.get(key) for key in _METADATA_KEYS]
-    attributes = str(metadata.get(_S3CMD_KEY, "")).split("/")
-    candidates += [one.removeprefix("md5:") for one in attributes if one.startswith("md5:")]
     return next(filter(None, map(_parse_md5, candidates)), None)
 
 

@@ -22,11 +22,13 @@ class SynapseIndexS3PrefixOperator(SynapseOperator):
     The folder corresponds to the prefix: the object `<prefix>/a/b.csv` becomes the file `b.csv` in
     the folder `a`. A file gets a new version if its object has another content: key, size and MD5
     are compared with its file handle. If nothing is new, no version and no Activity are created.
-    A file that was moved or renamed in Synapse stays the file of its object.
+    A file that was moved or renamed below the folder for the prefix stays the file of its object
+    (except with `missing="ignore"`). A file whose content is another existing object of the bucket
+    is not changed: use a different `folder` for each prefix.
 
-    The MD5 of an object is taken from its checksum, its etag or its metadata, if one of them is
-    the MD5 of the content. Else the object is read once to compute the MD5; the etag is saved as
-    version comment, so that later runs only read the object if its etag differs.
+    The MD5 of an object is taken from its checksum or its etag, if one of them is the MD5 of the
+    content. Else the object is read once to compute the MD5; the etag is saved as version comment,
+    so that later runs only read the object if its etag differs.
 
     All new versions of a run have one Activity. A retry continues the work of a killed task.
     Concurrent runs create each file and version once. Objects that change during the run are

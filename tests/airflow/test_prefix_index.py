@@ -271,6 +271,32 @@ def test_moved_files_stay_the_files_of_their_objects(prefix, alice):
     assert prefix.versions() == {"renamed.csv": version + 1}
 
 
+def test_a_file_of_another_object_is_not_overwritten(prefix, alice):
+    """The other object is not selected, or is below another prefix."""
+    prefix.put("raw/a.csv", "1")
+    prefix.put("other/a.csv", "2")
+    prefix.index(prefix="raw")
+    before = prefix.files()
+    result, _ = prefix.run(prefix="other")
+    assert result.state == "failed"
+    assert f"the file of the object s3://data/{prefix.base}/raw/a.csv" in str(result.error)
+    (planned,) = prefix.index(prefix="other", dry_run=True)["plan"]
+    assert planned == {"action": "refuse", "path": "a.csv", "key": f"{prefix.base}/other/a.csv"}
+    file = alice.get(before["a.csv"][0], downloadFile=False)
+    file.name = "b.txt"
+    alice.store(file, forceVersion=False)
+    prefix.put("raw/b.txt", "3")
+    result, _ = prefix.run(prefix="raw", include="*.txt")
+    assert result.state == "failed"
+    assert prefix.files()["b.txt"][2:] == before["a.csv"][2:]
+    # the object was moved
+    prefix.delete("raw/a.csv")
+    prefix.delete("raw/b.txt")
+    prefix.put("other/b.txt", "4")
+    assert counts(prefix.index(prefix="other", include="b.txt")) == {"updated": 1}
+    assert prefix.files()["b.txt"][2] == md5(b"4")
+
+
 def test_dry_run_changes_nothing(prefix):
     prefix.put("old.csv", "1")
     prefix.put("same.csv")
@@ -293,9 +319,16 @@ def test_a_name_of_another_entity_is_refused_and_the_others_are_registered(prefi
     prefix.put("c.csv")
     prefix.put("d.csv")
     alice.store(Folder("c.csv", parent=prefix.folder))
+    planned = prefix.index(dry_run=True)
+    assert counts(planned) == {"created": 2}
+    assert sorted((one["action"], one["path"]) for one in planned["plan"]) == [
+        ("create", "a/b.csv"),
+        ("create", "d.csv"),
+        ("refuse", "c.csv"),
+    ]
     result, run = prefix.run()
     assert result.state == "failed"
-    assert "is a Folder" in str(result.error)
+    assert "is a folder" in str(result.error)
     assert "1 of 3 were not registered" in str(result.error)
     assert prefix.versions() == {"a/b.csv": 1, "d.csv": 1}
     assert [one["id"] for one in run.value("index", key="refused")] == [f"{prefix.base}/c.csv"]
