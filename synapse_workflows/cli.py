@@ -91,9 +91,13 @@ def serve(
             param_hint="--sts-seconds",
         )
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
-    logging.getLogger("synapse_workflows.local").setLevel(logging.INFO)
+    log = logging.getLogger("synapse_workflows.local")
+    log.setLevel(logging.WARNING)  # the requests that create data sets are not logged
+    if seed:
+        typer.echo(f"Creating the data sets: {', '.join(seed)} ...", err=True)
 
     def print_usage(service_info: dict[str, Any]) -> None:
+        log.setLevel(logging.INFO)
         if users is not None:
             save_user_file(data, users)
         typer.echo(format_usage(service_info, data))
@@ -303,9 +307,9 @@ The same information is in {data}/service.json.
 """
 
 _S3_USAGE: Final = """
-S3 server of storage locations and temporary credentials:
+S3 server of storage locations; for boto3 and the AWS CLI with temporary credentials:
 
-    {url}
+    export AWS_ENDPOINT_URL_S3={url}
 """
 
 

@@ -32,7 +32,8 @@ from synapse_workflows.operator_arguments import InvalidArgumentError, check_cho
 class SynapseStsS3Hook(S3Hook):
     """S3 hook for the storage of a Synapse folder, with credentials that are renewed.
 
-    The bucket of the storage is the default bucket of all methods. Operators of the Amazon
+    The bucket of the storage is the default bucket of all methods. Keys, and the prefixes of
+    lists, begin with the prefix of the storage: everything else is denied. Operators of the Amazon
     provider use the hook if their `aws_hook_class` is replaced:
 
         class StsCopyOperator(S3CopyObjectOperator):

@@ -56,6 +56,10 @@ _SIGNATURE_ADVICE = (
     "The API key is not the current API key of this user. Log in with a personal access token, "
     "which has replaced API keys: create one in your Synapse account settings."
 )
+_STS_ADVICE = (
+    "Pass the ID of a folder that create_s3_storage_location(..., sts_enabled=True) has set up, "
+    "or of a file in it."
+)
 _CLOCK_ADVICE = "Set the clock of this machine: a signed request contains the time."
 #: Patterns in the reason of the server, and the advice for each pattern.
 _ADVICE_BY_REASON: Final = (
@@ -64,6 +68,7 @@ _ADVICE_BY_REASON: Final = (
     (re.compile(r"does not match a column\b|^The CSV has \d+ column"), _COLUMNS_ADVICE),
     (re.compile(r"^Terms of use have not been signed", re.IGNORECASE), _TERMS_ADVICE),
     (re.compile(r"^Invalid digital signature", re.IGNORECASE), _SIGNATURE_ADVICE),
+    (re.compile(r"must have an STS-enabled storage location"), _STS_ADVICE),
     (re.compile(r"^Timestamp in request\b.* out of date", re.IGNORECASE), _CLOCK_ADVICE),
 )
 _SCOPE_ADVICE = (

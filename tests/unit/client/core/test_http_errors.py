@@ -53,3 +53,5 @@ def test_advice_for_status_reason_and_code():
     assert "addColumn" in advice_for(400, "Schema for syn5 is empty.")
     assert "getTableColumns" in advice_for(400, "Unknown column age")
     assert advice_for(409, "exists") is None
+    sts_reason = "Entity must have an STS-enabled storage location"
+    assert "sts_enabled=True" in advice_for(400, sts_reason)
