@@ -72,7 +72,7 @@ class _Session(requests.Session):
             files=request.files,
             data=request.data,
             json=request.json,
-            params=request.params,
+            params=request.params or "",  # requests inspects the type of an empty mapping
             auth=request.auth,
         )
         return prepared
