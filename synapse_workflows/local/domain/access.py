@@ -1,8 +1,9 @@
 """Access checks on entities."""
 
 from collections.abc import Iterator
+from functools import cache
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import PROJECT, AccessType
@@ -76,11 +77,18 @@ def iter_ancestors(session: Session, entity: Entity) -> Iterator[Entity]:
 
 def list_requirements(session: Session, entity: Entity) -> list[AccessRequirement]:
     """List the access requirements of the entity and its ancestors, oldest first."""
-    own = select(Entity.id, Entity.parent_id).where(Entity.id == entity.id).cte(recursive=True)
+    return list(session.scalars(_select_requirements(), {"entity_id": entity.id}))
+
+
+@cache
+def _select_requirements() -> Select[AccessRequirement]:
+    """Build the query of `list_requirements` once, as that takes longer than its execution."""
+    is_entity = Entity.id == bindparam("entity_id")
+    own = select(Entity.id, Entity.parent_id).where(is_entity).cte(recursive=True)
     parents = select(Entity.id, Entity.parent_id).where(Entity.id == own.c.parent_id)
     path = own.union_all(parents)
     query = select(AccessRequirement).where(AccessRequirement.entity_id.in_(select(path.c.id)))
-    return list(session.scalars(query.order_by(AccessRequirement.id)))
+    return query.order_by(AccessRequirement.id)
 
 
 def get_acl_owner(entity_id: int) -> Owner:

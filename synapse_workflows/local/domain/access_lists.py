@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, delete as sql_delete, exists, select
+from sqlalchemy import Select, bindparam, delete as sql_delete, exists, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ANONYMOUS, AUTHENTICATED_USERS, PUBLIC, AccessType
@@ -68,8 +69,20 @@ def is_granted_to(
     session: Session, groups: Collection[int], owner: Owner, right: AccessType
 ) -> bool:
     """Return whether the ACL of an owner grants an access type to one of the principals."""
-    query = _select_granting(groups, owner.kind, right).where(AclEntry.owner_id == owner.id)
-    return bool(session.scalar(select(exists(query))))
+    values = {"owner_type": owner.kind, "owner_id": owner.id, "right": right.value}
+    return bool(session.scalar(_select_is_granted(), {**values, "groups": list(groups)}))
+
+
+@cache
+def _select_is_granted() -> Select[bool]:
+    """Build the query of `is_granted_to` once, as that takes longer than its execution."""
+    entry = select(AclEntry.owner_id).where(
+        AclEntry.owner_type == bindparam("owner_type"),
+        AclEntry.owner_id == bindparam("owner_id"),
+        AclEntry.principal_id.in_(bindparam("groups", expanding=True)),
+        AclEntry.access_type == bindparam("right"),
+    )
+    return select(exists(entry))
 
 
 def list_granted(session: Session, caller: Caller, owner: Owner) -> frozenset[str]:
