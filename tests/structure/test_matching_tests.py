@@ -112,7 +112,6 @@ TESTED_BY = {
     "lineage/batch_activity": "airflow/test_prefix_index.py",
     "hooks/sts_connections": "airflow/test_secrets.py",
     "hooks/sts_environment": "airflow/test_sts.py",
-    "lineage/s3_access": "airflow/test_hook_lineage.py",
     "lineage/sts_client": "airflow/test_sts_secrets.py",
     "lineage/sts_lineage": "airflow/test_sts.py",
     "lineage/activity_description": "airflow/test_activity_writer.py",
