@@ -278,7 +278,7 @@ class PrefixIndex:
         refusals: Refusals,
     ) -> SynapseIndexedPrefix:
         """Return the changes that would be made, without making them."""
-        plans = map_parallel(self._registrar.plan, list(targets), self._client.max_threads)
+        plans = list(map_parallel(self._registrar.plan, targets, self._client.max_threads))
         changes = [
             PlannedFile(action=action, path=one.path, key=one.object.key)
             for one, action in plans
