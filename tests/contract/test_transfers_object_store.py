@@ -3,7 +3,9 @@
 import _thread
 import hashlib
 import os
+import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,8 +24,16 @@ from synapse_workflows.client.errors import (
     SynapseMd5MismatchError,
     SynapseNotFoundError,
     SynapseUploadAbortedException,
+    SynapseUploadFailedException,
 )
-from synapse_workflows.client.transfer import object_store, progress, s3_clients
+from synapse_workflows.client.transfer import (
+    object_store,
+    progress,
+    s3_clients,
+    storage_upload,
+    upload_destination,
+)
+from synapse_workflows.client.transfer.file_handles import FileDescription
 from synapse_workflows.client.transfer.object_store import StoredObject
 from synapse_workflows.client.transfer.upload_source import UploadSource
 from synapse_workflows.constants import (
@@ -241,15 +251,43 @@ def test_changed_and_missing_objects_raise(lab, container, admin, bucket, make_b
     assert list((tmp_path / "here").iterdir()) == []
 
 
+def rewrite(path, source):
+    """Change the content, but neither the size nor the modification time."""
+    time.sleep(0.02)  # the clock of some file systems has a resolution of 10 ms
+    path.write_bytes(b"x" * source.size)
+    os.utime(path, ns=(source.modified, source.modified))
+
+
+def shorten(path, _):
+    path.write_bytes(b"changed")
+
+
+@pytest.mark.parametrize("change", [shorten, rewrite])
 def test_file_that_changes_during_the_upload_leaves_no_object(
-    lab, s3_service, admin, bucket, make_bytes
+    lab, s3_service, admin, bucket, make_bytes, change
 ):
     path = make_bytes(10)
     source = UploadSource.of(path)
-    path.write_bytes(b"changed")
+    described = describe(source)
+    change(path, source)
     client = s3_clients.get_profile_client(lab, s3_service.endpoint.url, bucket)
-    with pytest.raises(Exception, match="was changed or removed"):
-        object_store.upload_object(lab, source, StoredObject(client, bucket, "k"), None)
+    with pytest.raises(SynapseUploadFailedException, match="was changed or removed"):
+        object_store.upload_object(lab, source, described, StoredObject(client, bucket, "k"))
+    assert keys(admin, bucket) == []
+
+
+def describe(source):
+    md5 = hashlib.md5(source.path.read_bytes()).hexdigest()
+    return FileDescription.of(source, md5, None)
+
+
+def test_object_whose_file_handle_is_rejected_is_deleted(
+    lab, container, admin, bucket, make_bytes
+):
+    destination = upload_destination.get_upload_destination(lab, container.id)
+    unknown = replace(destination, storage_location_id=999_999)
+    with pytest.raises(SynapseNotFoundError, match="999999"):
+        storage_upload.upload_to_storage(lab, make_bytes(10), container.id, unknown)
     assert keys(admin, bucket) == []
 
 

@@ -22,6 +22,7 @@ from synapse_workflows.client.errors import (
     SynapseUploadFailedException,
 )
 from synapse_workflows.client.transfer import part_plan, progress, s3_clients
+from synapse_workflows.client.transfer.file_handles import FileDescription
 from synapse_workflows.client.transfer.upload_source import UploadSource
 
 #: Validity of URLs for downloads, in seconds. The credentials may expire earlier.
@@ -58,8 +59,8 @@ class StoredObject:
 def upload_object(
     syn: Session,
     source: UploadSource,
+    content: FileDescription,
     target: StoredObject,
-    content_type: str | None,
     settings: Mapping[str, str] | None = None,
 ) -> None:
     """Upload a file.
@@ -67,8 +68,8 @@ def upload_object(
     Args:
         syn: Session whose threads, progress display and timeouts are used.
         source: The file.
+        content: MD5 and MIME type of the file.
         target: The object to create.
-        content_type: MIME type.
         settings: Further settings of the object, in the form of boto3's `ExtraArgs`.
 
     Raises:
@@ -86,7 +87,7 @@ def upload_object(
         use_threads=syn.multi_threaded,
         preferred_transfer_client="classic",
     )
-    extra = {"ContentType": content_type} if content_type else {}
+    extra = {"ContentType": content.content_type} if content.content_type else {}
     name = source.path.name
     try:
         with (
@@ -102,7 +103,7 @@ def upload_object(
                 Config=config,
                 Callback=shown.advance,
             )
-        _verify_upload(target, source)
+        _verify_upload(target, source, content)
     except (KeyboardInterrupt, SynapseUploadFailedException):
         delete_object(syn, target)
         raise
@@ -209,9 +210,9 @@ def _convert_response(response: Mapping[str, Any], call: str) -> SynapseHTTPErro
     )
 
 
-def _verify_upload(target: StoredObject, source: UploadSource) -> None:
+def _verify_upload(target: StoredObject, source: UploadSource, content: FileDescription) -> None:
     """Check that the file did not change, and that the object has its size."""
-    source.require_unchanged()
+    source.require_content(content.md5)
     with raising_storage_errors("HEAD", target):
         found = target.client.head_object(**target.parameters)["ContentLength"]
     if found != source.size:

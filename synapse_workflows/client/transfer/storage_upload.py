@@ -2,7 +2,8 @@
 
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -108,10 +109,11 @@ def _upload_to_object_store(
     endpoint, bucket = destination.require("endpointUrl"), destination.require("bucket")
     key = f"{destination.require('keyPrefixUUID')}/{content.name}"
     target = StoredObject(s3_clients.get_profile_client(syn, endpoint, bucket), bucket, key)
-    object_store.upload_object(syn, source, target, content.content_type)
-    return file_handles.create_object_store_file_handle(
-        syn, key, destination.storage_location_id, content
-    )
+    object_store.upload_object(syn, source, content, target)
+    with _deleting_rejected(syn, target):
+        return file_handles.create_object_store_file_handle(
+            syn, key, destination.storage_location_id, content
+        )
 
 
 def _upload_with_sts(
@@ -121,20 +123,16 @@ def _upload_with_sts(
     container_id: str,
     destination: UploadDestination,
 ) -> dict[str, Any]:
-    """Upload a file to an own bucket with temporary AWS credentials.
-
-    If Synapse rejects the file handle, the object is deleted again.
-    """
+    """Upload a file to an own bucket with temporary AWS credentials."""
     bucket = destination.require("bucket")
     prefix = str(destination.properties.get("baseKey") or "").strip("/")
     key = "/".join(filter(None, (prefix, str(uuid.uuid4()), content.name)))
     endpoint = destination.properties.get("endpointUrl")
     client = s3_clients.get_sts_client(syn, container_id, "read_write", endpoint)
     target = StoredObject(client, bucket, key)
-    object_store.upload_object(
-        syn, source, target, content.content_type, object_store.owner_access(endpoint)
-    )
-    try:
+    settings = object_store.owner_access(endpoint)
+    object_store.upload_object(syn, source, content, target, settings)
+    with _deleting_rejected(syn, target):
         return file_handles.create_s3_file_handle(
             syn,
             bucket=bucket,
@@ -142,6 +140,16 @@ def _upload_with_sts(
             storage_location_id=destination.storage_location_id,
             content=content,
         )
+
+
+@contextmanager
+def _deleting_rejected(syn: Session, target: StoredObject) -> Generator[None]:
+    """Delete an object if Synapse rejects its file handle.
+
+    After other errors, for example an interrupted connection, the file handle may exist.
+    """
+    try:
+        yield
     except SynapseError as error:
         if error.retry_category is RetryCategory.PERMANENT:
             object_store.delete_object(syn, target)

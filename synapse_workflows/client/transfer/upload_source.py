@@ -10,6 +10,7 @@ from typing import Final, Self
 import requests
 from requests.auth import AuthBase
 
+from synapse_workflows.client.core import cache_map
 from synapse_workflows.client.core.socket_body import SocketBody
 from synapse_workflows.client.errors import SynapseUploadFailedException
 from synapse_workflows.client.model.entity_names import require_valid_name
@@ -32,12 +33,15 @@ class UploadSource:
         size: Size in bytes.
         modified: Modification time in nanoseconds since 1970.
         inode: Inode number.
+        status_changed: Time of the last change of the content or the properties (ctime), in
+            nanoseconds since 1970. In contrast to `modified`, programs cannot restore it.
     """
 
     path: Path
     size: int
     modified: int
     inode: int
+    status_changed: int
 
     @classmethod
     def of(cls, path: str | os.PathLike[str], file_name: str | None = None) -> "UploadSource":
@@ -74,7 +78,7 @@ class UploadSource:
                 f"Cannot upload {absolute}: the file is empty. Synapse stores files of at least "
                 "one byte."
             )
-        return cls(absolute, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        return cls(absolute, stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns)
 
     def require_unchanged(self) -> None:
         """Check that the file was not changed.
@@ -92,10 +96,34 @@ class UploadSource:
         except OSError:
             is_unchanged = False
         if not is_unchanged:
-            raise SynapseUploadFailedException(
-                f"{self.path} was changed or removed while it was being uploaded. "
-                "Upload it again when no process writes to it."
-            )
+            raise self._changed_error()
+
+    def require_content(self, md5: str | None) -> None:
+        """Check that the file was not changed, not even with a restored modification time.
+
+        If only the status of the file changed, for example its permissions, its content is
+        compared. The check is for uploads that do not hash the bytes that they send.
+
+        Args:
+            md5: MD5 of the content in hex when the upload started.
+
+        Raises:
+            SynapseUploadFailedException: The file was changed or removed.
+        """
+        self.require_unchanged()
+        try:
+            is_untouched = self.path.stat().st_ctime_ns == self.status_changed
+            has_content = is_untouched or cache_map.file_md5(self.path) == md5
+        except OSError:
+            has_content = False
+        if not has_content:
+            raise self._changed_error()
+
+    def _changed_error(self) -> SynapseUploadFailedException:
+        return SynapseUploadFailedException(
+            f"{self.path} was changed or removed while it was being uploaded. "
+            "Upload it again when no process writes to it."
+        )
 
     def truncated_error(self) -> SynapseUploadFailedException:
         """Return the error for a file that ends before the expected size."""

@@ -1,5 +1,6 @@
 """Source files of uploads, and their parts as request bodies."""
 
+import hashlib
 import os
 import socket
 import ssl
@@ -254,6 +255,22 @@ def test_require_unchanged_detects_changes(path, change):
     change(path)
     with pytest.raises(SynapseUploadFailedException, match=str(path)):
         source.require_unchanged()
+
+
+def test_require_content_accepts_other_permissions(path):
+    source = UploadSource.of(path)
+    path.chmod(0o600)
+    source.require_content(hashlib.md5(DATA).hexdigest())
+
+
+def test_require_content_detects_other_content_of_the_same_time(path):
+    source = UploadSource.of(path)
+    time.sleep(0.02)  # the clock of some file systems has a resolution of 10 ms
+    path.write_bytes(DATA[::-1])
+    os.utime(path, ns=(source.modified, source.modified))
+    source.require_unchanged()
+    with pytest.raises(SynapseUploadFailedException, match=str(path)):
+        source.require_content(hashlib.md5(DATA).hexdigest())
 
 
 def test_upload_source_expands_the_home_directory(path, monkeypatch):
