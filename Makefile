@@ -80,6 +80,8 @@ format: $(VENV)/installed-dev  ## Format the code
 bench: $(VENV)/installed-dev $(PEER)/installed  ## Run the benchmarks
 	$(BIN)/python -m tests.bench.uploads
 	$(BIN)/python -m tests.bench.downloads
+	$(BIN)/python -m tests.bench.s3
+	$(BIN)/python -m tests.bench.startup
 	$(BIN)/python tests/bench/tables.py
 	$(BIN)/python tests/bench/query_results.py
 	$(BIN)/python tests/bench/triggers.py
