@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import BaseOperator
@@ -44,10 +44,20 @@ class SynapseStsMixin(BaseOperator):
     """
 
     template_fields: Sequence[str] = _FIELDS
+    #: Name of the operator that the mixin is for; None for any.
+    _operator_name: ClassVar[str | None] = None
+    #: Names of subclasses of that operator that start their processes in another way.
+    _unsupported_names: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Add the template fields of the other base classes."""
+        """Validate the other base classes, and add their template fields.
+
+        Raises:
+            TypeError: The operator would run without credentials: it comes before the mixin, or
+                the mixin is for another operator.
+        """
         super().__init_subclass__(**kwargs)
+        _check_bases(cls)
         declared = (base.__dict__.get("template_fields", ()) for base in cls.__mro__)
         cls.template_fields = tuple(dict.fromkeys(name for names in declared for name in names))
 
@@ -108,6 +118,35 @@ class SynapseStsMixin(BaseOperator):
             environment: The credentials. `environment.variables` are those of AWS clients alone.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot give {environment} to a process")
+
+
+def _check_bases(cls: type[SynapseStsMixin]) -> None:
+    bases = cls.__mro__
+    operators = [base for base in bases if _is_operator(base)]
+    early = [one for one in operators if bases.index(one) < bases.index(SynapseStsMixin)]
+    mixin = next(base for base in bases[1:] if issubclass(base, SynapseStsMixin)).__name__
+    if early:
+        name = early[0].__name__
+        raise TypeError(
+            f"Invalid base classes of {cls.__name__}: {name} comes before the mixin and would run "
+            f"without credentials. Put the mixin first: class {cls.__name__}({mixin}, {name})."
+        )
+    names = {base.__name__ for base in bases}
+    wanted, unsupported = cls._operator_name, sorted(cls._unsupported_names & names)
+    if operators and wanted is not None and (wanted not in names or unsupported):
+        raise TypeError(
+            f"Invalid base classes of {cls.__name__}: {mixin} gives credentials to a {wanted}, "
+            f"not to a {(unsupported or [operators[0].__name__])[0]}."
+        )
+
+
+def _is_operator(base: type) -> bool:
+    """Return whether a class implements `execute` itself, not by extending another operator."""
+    if base is BaseOperator or not issubclass(base, BaseOperator):
+        return False
+    if issubclass(base, SynapseStsMixin) or "execute" not in vars(base):
+        return False
+    return not any(_is_operator(one) for one in base.__mro__[1:])
 
 
 class SynapseStsBashOperator(SynapseStsMixin, BashOperator):

@@ -32,6 +32,8 @@ class SynapseStsDockerMixin(SynapseStsMixin):
     `auto_remove` is `force`.
     """
 
+    _operator_name = "DockerOperator"
+    _unsupported_names = frozenset({"DockerSwarmOperator"})
     _private_environment: dict[str, str]
 
     def __init__(self, **kwargs: Any) -> None:
@@ -67,6 +69,8 @@ class SynapseStsKubernetesMixin(SynapseStsMixin):
         ValueError: A deferrable operator has a `logging_interval`.
     """
 
+    _operator_name = "KubernetesPodOperator"
+    _unsupported_names = frozenset({"KubernetesJobOperator", "SparkKubernetesOperator"})
     _environment: StsEnvironment | None = None
     _credentials: StsCredentials | None = None
     _secret: tuple[str, str] | None = None

@@ -5,12 +5,17 @@ print their environment. The tasks run below Airflow's supervisor, which masks t
 """
 
 import pytest
+from airflow.providers.cncf.kubernetes.operators.job import KubernetesJobOperator
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.docker.operators.docker import DockerOperator
+from airflow.providers.docker.operators.docker_swarm import DockerSwarmOperator
+from airflow.providers.standard.operators.bash import BashOperator
 from support.container_apis import DockerDaemon, KubernetesApi, serve
 from support.sts_folders import find_secrets
 from support.supervised_run import SupervisedRun
 
-from synapse_workflows import SynapseStsKubernetesMixin
+from synapse_workflows import SynapseStsDockerMixin, SynapseStsKubernetesMixin
+from synapse_workflows.operators.sts import SynapseStsMixin
 
 CODE = """
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -151,3 +156,36 @@ def test_a_deferrable_pod_must_not_have_a_logging_interval():
         StsPodOperator(
             task_id="work", folder_id="syn1", image="i", deferrable=True, logging_interval=5
         )
+
+
+@pytest.mark.parametrize(
+    ("bases", "message"),
+    [
+        ((DockerOperator, SynapseStsDockerMixin), r"class Sts\(SynapseStsDockerMixin, DockerO"),
+        ((KubernetesPodOperator, SynapseStsKubernetesMixin), "comes before the mixin"),
+        ((BashOperator, SynapseStsMixin), "comes before the mixin"),
+        ((SynapseStsKubernetesMixin, DockerOperator), "not to a DockerOperator"),
+        ((SynapseStsDockerMixin, KubernetesPodOperator), "not to a KubernetesPodOperator"),
+        ((SynapseStsDockerMixin, DockerSwarmOperator), "not to a DockerSwarmOperator"),
+        ((SynapseStsKubernetesMixin, KubernetesJobOperator), "not to a KubernetesJobOperator"),
+        ((SynapseStsKubernetesMixin, BashOperator), "not to a BashOperator"),
+    ],
+)
+def test_an_operator_that_would_run_without_credentials_is_rejected(bases, message):
+    with pytest.raises(TypeError, match=message):
+        type("Sts", bases, {})
+
+
+def test_operators_with_own_base_classes_have_the_credentials():
+    class Timed:
+        def execute(self, context):
+            return super().execute(context)
+
+    class AlignOperator(DockerOperator):
+        def execute(self, context):
+            return super().execute(context)
+
+    class StsAlignOperator(Timed, SynapseStsDockerMixin, AlignOperator): ...
+
+    order = StsAlignOperator.__mro__
+    assert order.index(SynapseStsMixin) < order.index(AlignOperator)
