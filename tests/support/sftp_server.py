@@ -171,8 +171,12 @@ class PasswordServer(paramiko.ServerInterface):
 
 
 @contextmanager
-def password_sftp(folder: Path, password: str) -> Iterator[tuple[SftpServer, PasswordServer]]:
-    """Run an SFTP server with a password login, and no files."""
+def password_sftp(
+    folder: Path,
+    password: str,
+    files: type[paramiko.SFTPServerInterface] = paramiko.SFTPServerInterface,
+) -> Iterator[tuple[SftpServer, PasswordServer]]:
+    """Run an SFTP server with a password login, by default without files."""
     key = paramiko.ECDSAKey.generate()
     rules = PasswordServer(password)
     listener = socket.create_server((HOST, 0))
@@ -183,7 +187,7 @@ def password_sftp(folder: Path, password: str) -> Iterator[tuple[SftpServer, Pas
             while True:
                 transport = paramiko.Transport(listener.accept()[0])
                 transport.add_server_key(key)
-                transport.set_subsystem_handler("sftp", paramiko.SFTPServer)
+                transport.set_subsystem_handler("sftp", paramiko.SFTPServer, files)
                 transports.append(transport)
                 with suppress(paramiko.SSHException, EOFError):
                     transport.start_server(server=rules)

@@ -29,15 +29,13 @@ from synapse_workflows.client.transfer.sftp_connection import (
     raising_sftp_errors,
     require_paramiko,
 )
+from synapse_workflows.client.transfer.sftp_reader import iter_blocks
 from synapse_workflows.client.transfer.upload_source import UploadSource
-from synapse_workflows.constants import KiB, MiB
+from synapse_workflows.constants import MiB
 
 if TYPE_CHECKING:
     import paramiko
 
-#: Bytes of one read request, and maximum number of requests without a response.
-_READ_SIZE: Final = 32 * KiB
-_READ_COUNT: Final = 256
 #: Bytes between two offsets at which an upload can be resumed.
 _CHECKPOINT_SIZE: Final = MiB
 
@@ -152,7 +150,7 @@ class _SftpUpload:
             if _find_size(sftp, path) != size:
                 return False
             with sftp.open(path, "rb") as file:
-                for data in _iter_blocks(file, 0, size):
+                for data in iter_blocks(file, 0, size):
                     digest.update(data)
         return digest.hexdigest() == self._md5
 
@@ -244,29 +242,13 @@ def read_blocks(syn: Session, url: SftpUrl, offset: int, limit: int | None) -> G
                 f"{url} has {size} bytes, more than the {limit} bytes that were recorded when its "
                 "MD5 was computed."
             )
-        blocks = _iter_blocks(file, offset, size)
+        blocks = iter_blocks(file, offset, size)
         while True:
             with raising_sftp_errors(url):
                 data = next(blocks, b"")
             if not data:
                 return
             yield data
-
-
-def _iter_blocks(file: "paramiko.SFTPFile", offset: int, size: int) -> Generator[bytes]:
-    """Yield the content of a file from an offset on, with several requests at a time.
-
-    Raises:
-        EOFError: The file ended before `size` bytes.
-    """
-    file.seek(offset)
-    file.prefetch(size, max_concurrent_requests=_READ_COUNT)
-    while offset < size:
-        data = file.read(_READ_SIZE)
-        if not data:
-            raise EOFError(f"the file ended at {offset} of {size} bytes")
-        yield data
-        offset += len(data)
 
 
 def _find_size(sftp: "paramiko.SFTPClient", path: str) -> int | None:
