@@ -381,17 +381,17 @@ def test_tokens_are_limited_to_the_prefix(sts_client, sts_folder, bucket):
         target.client.put_object(Bucket=bucket, Key=target.key, Body=b"x")
 
 
-def test_object_without_file_handle_is_deleted(
-    sts_client, sts_folder, client_with, s3_service, admin, bucket, make_bytes
+def test_users_who_may_not_create_file_handles_upload_through_synapse(
+    sts_client, sts_folder, client_with, s3_service, make_bytes, bucket, monkeypatch
 ):
-    """Only the creator of the storage location may create file handles."""
+    """Only the creator of the storage location may create file handles of its bucket."""
     sts_client.setPermissions(sts_folder.parentId, s3_service.service.owner_id("bob"),
                               accessType=["READ", "DOWNLOAD", "CREATE", "UPDATE", "DELETE"],
                               warn_if_inherits=False)  # fmt: skip
     bob = client_with("[transfer]\nuse_boto_sts = true\n", user="bob")
-    with pytest.raises(SynapseForbiddenError, match="Only the creator of the storage location"):
-        bob.uploadFileHandle(make_bytes(10), sts_folder)
-    assert keys(admin, bucket) == []
+    monkeypatch.setattr(object_store, "upload_object", pytest.fail)
+    stored = bob.store(File(str(make_bytes(10)), sts_folder))
+    assert stored._file_handle["bucketName"] == bucket
 
 
 def test_client_without_sts_transfers_through_synapse(

@@ -23,7 +23,7 @@ from synapse_workflows.client.core.credentials import TOKEN_VARIABLE, ApiKey, Cr
 from synapse_workflows.client.core.redaction import hide, redact
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseAuthenticationError
-from synapse_workflows.client.transfer import s3_clients
+from synapse_workflows.client.transfer import s3_clients, upload_destination
 
 #: Logger for warnings about stored secrets, which a silent client does not suppress.
 _log: Final = logging.getLogger(log.NAME)
@@ -127,6 +127,7 @@ def logout(syn: Session, forgetMe: bool = False) -> None:
             _log.warning("Could not delete the credentials of %s: %s.", syn.username, error)
     syn.credentials = None
     users.clear_profiles(syn)
+    upload_destination.discard_own_locations(syn)
     s3_clients.discard_s3_clients(syn)
     sts_tokens.discard_sts_tokens(syn)
 

@@ -12,7 +12,14 @@ from synapse_workflows import constants
 from synapse_workflows.client.core import cache_map
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import RetryCategory, SynapseError
-from synapse_workflows.client.transfer import file_handles, object_store, s3_clients, sftp, upload
+from synapse_workflows.client.transfer import (
+    file_handles,
+    object_store,
+    s3_clients,
+    sftp,
+    upload,
+    upload_destination,
+)
 from synapse_workflows.client.transfer.file_handles import FileDescription
 from synapse_workflows.client.transfer.object_store import StoredObject
 from synapse_workflows.client.transfer.upload_destination import MULTIPART_TYPES, UploadDestination
@@ -54,8 +61,7 @@ def upload_to_storage(
         ValueError: The file is empty, or its name is invalid in Synapse.
     """
     kind = destination.concrete_type
-    uses_sts = destination.is_sts_enabled and syn.use_boto_sts_transfers
-    if kind in MULTIPART_TYPES and not uses_sts:
+    if kind in MULTIPART_TYPES and not _can_use_sts(syn, destination):
         return _upload_to_synapse(syn, path, destination, content_type)
     source = UploadSource.of(path)
     md5 = cache_map.file_md5(source.path)
@@ -65,6 +71,19 @@ def upload_to_storage(
         handle = _UPLOADS[kind](syn, source, content, container_id, destination)
     syn.cache.add(handle["id"], source.path, md5)
     return handle
+
+
+def _can_use_sts(syn: Session, destination: UploadDestination) -> bool:
+    """Return whether to upload with temporary AWS credentials.
+
+    Only the creator of a storage location may create file handles for the objects of its bucket.
+    Other users upload with Synapse's multipart upload.
+    """
+    return (
+        destination.is_sts_enabled
+        and syn.use_boto_sts_transfers
+        and upload_destination.is_own_location(syn, destination.storage_location_id)
+    )
 
 
 def _upload_to_synapse(

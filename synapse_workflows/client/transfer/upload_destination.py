@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from synapse_workflows import constants
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import SynapseUnsupportedStorageError
+from synapse_workflows.client.errors import SynapseForbiddenError, SynapseUnsupportedStorageError
 
 #: Destinations of Synapse's multipart upload.
 MULTIPART_TYPES: Final = frozenset(
@@ -21,6 +21,7 @@ _KNOWN_TYPES: Final = MULTIPART_TYPES | {
     constants.EXTERNAL_OBJECT_UPLOAD_DESTINATION,
 }
 _SFTP: Final = "SFTP"
+_OWN_LOCATIONS: Final = "own storage locations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,29 @@ def request_upload_destination(
     suffix = "" if storage_location_id is None else f"/{storage_location_id}"
     path = f"/entity/{entity_id}/uploadDestination{suffix}"
     return syn.call("GET", path, endpoint="file").object
+
+
+def is_own_location(syn: Session, storage_location_id: int | None) -> bool:
+    """Return whether the caller created a storage location.
+
+    Source:
+        GET /storageLocation/{id}
+    """
+    known: dict[tuple[Any, ...], bool] = syn.get_or_create(_OWN_LOCATIONS, dict)
+    key = (syn.repoEndpoint, syn.credentials, storage_location_id)
+    if key not in known:
+        try:
+            syn.call("GET", f"/storageLocation/{storage_location_id}")
+        except SynapseForbiddenError:
+            known[key] = False
+        else:
+            known[key] = True
+    return known[key]
+
+
+def discard_own_locations(syn: Session) -> None:
+    """Remove the results of `is_own_location`, with the credentials, from memory."""
+    syn.forget(_OWN_LOCATIONS)
 
 
 def _parse(body: dict[str, Any]) -> UploadDestination:

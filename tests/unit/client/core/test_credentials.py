@@ -54,6 +54,11 @@ def test_malformed_token_is_rejected_without_quoting_it(token):
     assert not token.strip() or token not in str(caught.value)
 
 
+def test_malformed_api_key_is_rejected_with_the_right_article():
+    with pytest.raises(SynapseAuthenticationError, match="not allowed in an API key"):
+        ApiKey("two words", "alice")
+
+
 def test_token_is_stripped():
     assert Token("  token-alice\n").headers("https://x/y") == {
         "Authorization": "Bearer token-alice"
