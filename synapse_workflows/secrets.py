@@ -1,4 +1,8 @@
-"""Secrets backend for AWS connections with STS credentials of Synapse folders."""
+"""Secrets backend for AWS connections with STS credentials of Synapse folders.
+
+Airflow imports this module while it reads its configuration. Modules that read the configuration
+are imported on first use.
+"""
 
 import inspect
 import json
@@ -15,15 +19,11 @@ from airflow.sdk.exceptions import (
 )
 
 from synapse_workflows.client.errors import RetryCategory, SynapseError
-from synapse_workflows.hooks.base import SynapseBaseHook
-from synapse_workflows.hooks.sts_connections import (
-    SOURCES,
-    StsReference,
-    create_connection_fields,
-    is_sts_conn_id,
-)
+from synapse_workflows.hooks.sts_conn_ids import is_sts_conn_id
 
 _log: Final = logging.getLogger(__name__)
+#: Methods of a delegate.
+_METHODS: Final = ("get_conn_value", "get_connection", "get_variable", "get_config")
 
 
 class StsConnectionError(AirflowSecretsBackendAccessDenied):
@@ -62,12 +62,12 @@ class SynapseStsBackend(BaseSecretsBackend):
     Raises:
         ImportError: The module of the class does not exist.
         AttributeError: The class does not exist.
-        ValueError: Invalid `delegate_kwargs`.
+        ValueError: Invalid `delegate_kwargs`, or the delegate is not a secrets backend.
     """
 
     def __init__(
         self,
-        synapse_conn_id: str = SynapseBaseHook.default_conn_name,
+        synapse_conn_id: str = "synapse_default",
         delegate: str | Any = None,
         delegate_kwargs: Mapping[str, Any] | str | None = None,
     ) -> None:
@@ -76,9 +76,7 @@ class SynapseStsBackend(BaseSecretsBackend):
         kwargs = _parse_kwargs(delegate_kwargs)
         if kwargs and not isinstance(delegate, str):
             raise ValueError("delegate_kwargs require delegate, the import path of a class.")
-        self.delegate = (
-            pkgutil.resolve_name(delegate)(**kwargs) if isinstance(delegate, str) else delegate
-        )
+        self.delegate = _create_delegate(delegate, kwargs)
 
     def get_conn_value(self, conn_id: str, team_name: str | None = None) -> str | None:
         """Return a connection as text; None for an unknown connection."""
@@ -122,6 +120,12 @@ class SynapseStsBackend(BaseSecretsBackend):
         return method(**arguments)
 
     def _create_connection(self, conn_id: str) -> str:
+        from synapse_workflows.hooks.sts_connections import (
+            SOURCES,
+            StsReference,
+            create_connection_fields,
+        )
+
         try:
             reference = StsReference.from_conn_id(conn_id, self.synapse_conn_id)
             assert reference is not None  # noqa: S101 - the ID has the scheme
@@ -150,6 +154,31 @@ def _parse_kwargs(value: Mapping[str, Any] | str | None) -> dict[str, Any]:
             f"Invalid delegate_kwargs: expected an object, not {type(value).__name__}."
         )
     return dict(value or {})
+
+
+def _create_delegate(delegate: Any, kwargs: Mapping[str, Any]) -> Any:
+    """Return the delegate, given as an import path or as a backend.
+
+    Airflow ignores errors of a secrets backend, so a wrong delegate must be found here.
+    """
+    if delegate is None:
+        return None
+    found = delegate
+    if isinstance(delegate, str):
+        try:
+            found = pkgutil.resolve_name(delegate)
+        except (ImportError, AttributeError, ValueError) as error:
+            error_class = type(error) if type(error) is not ModuleNotFoundError else ImportError
+            raise error_class(f"Cannot import the delegate {delegate!r}: {error}") from error
+    created = found(**kwargs) if callable(found) else found
+    missing = [name for name in _METHODS if not callable(getattr(created, name, None))]
+    if missing:
+        raise ValueError(
+            f"Invalid delegate {delegate!r}: it has no method {missing[0]}. Expected the import "
+            "path of a secrets backend, for example "
+            "'airflow.providers.hashicorp.secrets.vault.VaultBackend'."
+        )
+    return created
 
 
 def _accepts_team_name(method: Callable[..., Any]) -> bool:

@@ -14,13 +14,13 @@ from synapse_workflows.hooks.base import SynapseBaseHook
 from synapse_workflows.hooks.connection import ClientSettings
 from synapse_workflows.hooks.credentials import find_credentials
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
+from synapse_workflows.hooks.sts_conn_ids import SCHEME, is_sts_conn_id
 from synapse_workflows.hooks.sts_credentials import StsCredentialSource
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION
 from synapse_workflows.lineage.s3_access import S3AccessRecorder
 from synapse_workflows.lineage.sts_lineage import record_session
 from synapse_workflows.operator_arguments import InvalidArgumentError, check_choice
 
-SCHEME: Final = "synapse-sts"
 #: Key of the reference in the extra of an AWS connection.
 EXTRA_KEY: Final = "synapse_sts"
 #: `synapse-sts://syn123/read_write`; or, in URLs of objects, `synapse-sts.syn123.read_write`.
@@ -95,11 +95,6 @@ class StsReference:
         check_choice(value.get("permission", "read_only"), "permission", StsPermission)
         folder_id = parse_unversioned_id(value["folder_id"], "folder_id")
         return cls(**{**value, "folder_id": folder_id})
-
-
-def is_sts_conn_id(conn_id: Any) -> bool:
-    """Return whether the ID of a connection begins with `synapse-sts`."""
-    return isinstance(conn_id, str) and re.match(rf"{SCHEME}(?![\w-])", conn_id) is not None
 
 
 class StsSources:

@@ -236,13 +236,13 @@ def _get_folder(client: LineageClient, folder_id: str) -> Mapping[str, Any]:
         entity: Mapping[str, Any] = client.call("GET", f"/entity/{folder_id}").json
     except SynapseNotFoundError as error:
         raise StsScopeError(
-            f"No STS credentials for {folder_id}: {error.reason} Correct the ID, or restore the "
-            "folder from the trash can."
+            f"No STS credentials for {folder_id}: {_get_reason(error)} Correct the ID, or restore "
+            "the folder from the trash can."
         ) from error
     except SynapseForbiddenError as error:
         raise StsScopeError(
-            f"No STS credentials for {folder_id}: {error.reason} Ask an administrator of its "
-            f"project for access to the folder for {client.username}."
+            f"No STS credentials for {folder_id}: {_get_reason(error)} Ask an administrator of "
+            f"its project for access to the folder for {client.username}."
         ) from error
     kind = str(entity["concreteType"])
     if kind != FOLDER:
@@ -266,28 +266,34 @@ def _explain(
     shown = f"{permission} STS credentials for the folder {folder['id']} ({folder['name']!r})"
     if isinstance(error, SynapseForbiddenError):
         raise StsScopeError(
-            f"No {shown}: {error.reason} {permission} requires {_RIGHTS[permission]}. Ask an "
-            "administrator of the project for them, or use another connection."
+            f"No {shown}: {_get_reason(error)} {permission} requires {_RIGHTS[permission]}. Ask "
+            "an administrator of the project for them, or use another connection."
         ) from error
     if isinstance(error, SynapseNotFoundError):
         raise StsScopeError(
-            f"No {shown}: {error.reason} Restore the folder from the trash can, or correct the ID."
+            f"No {shown}: {_get_reason(error)} Restore the folder from the trash can, or correct "
+            "the ID."
         ) from error
     if not isinstance(error, SynapseBadRequestError):
         raise error
     if permission == "read_write" and "write" in error.reason:
         raise StsScopeError(
-            f"No {shown}: {error.reason}. Use permission='read_only', or a folder whose storage "
-            "location is an own bucket: create_s3_storage_location(bucket_name=..., "
+            f"No {shown}: {_get_reason(error)} Use permission='read_only', or a folder whose "
+            "storage location is an own bucket: create_s3_storage_location(bucket_name=..., "
             "sts_enabled=True)."
         ) from error
     if "STS" not in error.reason:  # for example a local service without an S3 server
-        raise StsScopeError(f"No {shown}: {error.reason}") from error
+        raise StsScopeError(f"No {shown}: {_get_reason(error)}") from error
     raise StsScopeError(
-        f"No {shown}: {error.reason}. Create a folder with such a location: "
+        f"No {shown}: {_get_reason(error)} Create a folder with such a location: "
         "create_s3_storage_location(parent=..., folder_name=..., bucket_name=..., base_key=..., "
         "sts_enabled=True). A folder that has content cannot be changed."
     ) from error
+
+
+def _get_reason(error: SynapseHTTPError) -> str:
+    """Return the reason that Synapse gives, with one full stop at its end."""
+    return f"{error.reason.rstrip('. ')}."
 
 
 def _locate(

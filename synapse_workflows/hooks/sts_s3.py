@@ -18,11 +18,11 @@ except ModuleNotFoundError as error:
 from synapse_workflows.client.core.sts_tokens import StsPermission
 from synapse_workflows.hooks.base import SynapseBaseHook
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
+from synapse_workflows.hooks.sts_conn_ids import is_sts_conn_id
 from synapse_workflows.hooks.sts_connections import (
     SOURCES,
     StsReference,
     create_connection_fields,
-    is_sts_conn_id,
 )
 from synapse_workflows.hooks.sts_credentials import StsCredentialSource
 from synapse_workflows.hooks.sts_session import create_session

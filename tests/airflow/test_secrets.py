@@ -2,6 +2,10 @@
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import boto3
 import pytest
@@ -43,6 +47,13 @@ class TeamBackend(LegacyBackend):
 
     def get_variable(self, key, team_name=None):
         return f"{key} of {team_name}"
+
+
+class VariablesOnly:
+    """Class that is not a secrets backend. Airflow would ignore its errors."""
+
+    def get_variable(self, key):
+        return key
 
 
 LEGACY, TEAM = f"{__name__}.LegacyBackend", f"{__name__}.TeamBackend"
@@ -177,6 +188,44 @@ def test_the_delegate_has_arguments_and_teams():
     assert backend.get_variable("var", team_name="a") == "var of a"
 
 
+def test_the_delegate_may_be_a_backend_or_its_class():
+    for delegate in (LegacyBackend, LegacyBackend()):
+        assert SynapseStsBackend(delegate=delegate).get_variable("var") == "a value"
+
+
+def test_a_wrong_delegate_is_named():
+    with pytest.raises(ImportError, match=r"Cannot import the delegate 'no\.such\.Backend'"):
+        SynapseStsBackend(delegate="no.such.Backend")
+    with pytest.raises(ValueError, match="Invalid delegate 'json': it has no method get_conn"):
+        SynapseStsBackend(delegate="json")
+
+
+def test_the_delegate_provides_configuration_values_while_airflow_starts(tmp_path):
+    """Airflow asks for the URL of its database before most of its modules can be imported."""
+    url = f"sqlite:///{tmp_path}/secret.db"
+    delegate = (
+        "from airflow.sdk.bases.secrets_backend import BaseSecretsBackend\n"
+        "class Backend(BaseSecretsBackend):\n"
+        f"    def get_config(self, key): return {url!r} if key == 'url' else None\n"
+    )
+    (tmp_path / "a_delegate.py").write_text(delegate)
+    unwanted = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"}
+    environment = {name: value for name, value in os.environ.items() if name not in unwanted} | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_SECRET": "url",
+        "AIRFLOW__SECRETS__BACKEND": "synapse_workflows.secrets.SynapseStsBackend",
+        "AIRFLOW__SECRETS__BACKEND_KWARGS": '{"delegate": "a_delegate.Backend"}',
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])]),
+    }
+    code = (
+        "from airflow.configuration import conf; print(conf.get('database', 'sql_alchemy_conn'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1:] == [url], done.stderr[-2000:]
+
+
 def test_without_a_delegate_there_is_nothing_else():
     backend = SynapseStsBackend()
     assert backend.get_connection("aws_default") is None
@@ -190,6 +239,10 @@ def test_without_a_delegate_there_is_nothing_else():
     [
         ({"delegate": "no.such.Backend"}, ImportError),
         ({"delegate": f"{__name__}.NoBackend"}, AttributeError),
+        ({"delegate": f"{__name__}.VariablesOnly"}, ValueError),
+        ({"delegate": "json"}, ValueError),
+        ({"delegate": ""}, ValueError),
+        ({"delegate": 5}, ValueError),
         ({"delegate": LEGACY, "delegate_kwargs": "{"}, ValueError),
         ({"delegate": LEGACY, "delegate_kwargs": "[1]"}, ValueError),
         ({"delegate_kwargs": {"values": {}}}, ValueError),

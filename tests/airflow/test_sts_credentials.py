@@ -61,6 +61,11 @@ def test_a_project_instead_of_a_folder(sts, fail):
     assert "not a folder but a Project" in fail(sts.project)
 
 
+def test_an_unknown_folder(fail):
+    message = str(fail("syn99999999"))
+    assert "'syn99999999' does not exist. Correct the ID" in message
+
+
 def test_a_trashed_folder(sts, fail):
     folder = sts.folder()
     sts.alice.delete(folder.id)
