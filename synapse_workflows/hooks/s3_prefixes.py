@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 
 from synapse_workflows.client.errors import SynapseForbiddenError
 from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION, EXTERNAL_S3_LOCATION
@@ -146,8 +146,8 @@ def open_bucket(
         aws_conn_id: AWS connection; None for the temporary credentials of the container.
 
     Raises:
-        AirflowFailException: A package is missing, or there are no credentials.
-        AirflowNotFoundException: The AWS connection is not defined.
+        AirflowFailException: A package is missing, the AWS connection is not defined, or there
+            are no credentials.
         StsScopeError: The container gives no credentials to the user.
     """
     if aws_conn_id is not None:
@@ -191,6 +191,14 @@ def _create_client(aws_conn_id: str, endpoint_url: str | None, connections: int)
             "pip install 'synapse-workflows[amazon]'"
         ) from error
     hook = S3Hook(aws_conn_id)
+    try:
+        hook.get_connection(aws_conn_id)  # S3Hook would use the environment of the worker instead
+    except AirflowNotFoundException as error:
+        raise AirflowFailException(
+            f"Invalid aws_conn_id: the connection {aws_conn_id!r} is not defined. Create a "
+            "connection of type 'aws', or omit aws_conn_id to use the temporary credentials of "
+            "the folder"
+        ) from error
     own_url = hook.conn_config.get_service_endpoint_url("s3")
     return hook.get_session().client(
         "s3",

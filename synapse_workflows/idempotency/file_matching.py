@@ -50,12 +50,16 @@ def match_files(
 
 
 def refuse_other_object(state: FileState) -> Refusal:
-    """Return the refusal to register an object as the file of another existing object."""
+    """Return the refusal to register an object as a file that has other content.
+
+    Its content is another existing object of the bucket, or is not in the bucket.
+    """
     handle = state.handle or {}
+    bucket = handle.get("bucketName")
+    content = f"the object s3://{bucket}/{handle.get('key')}" if bucket else "an external URL"
     return Refusal(
-        f"{state.entity['name']!r} in {state.entity['parentId']} is {state.id}, the file of the "
-        f"object s3://{handle.get('bucketName')}/{handle.get('key')}. Rename or delete this file, "
-        "or pass another folder"
+        f"{state.entity['name']!r} in {state.entity['parentId']} is {state.id}, the file of "
+        f"{content}. Rename or delete this file, or pass another folder"
     )
 
 

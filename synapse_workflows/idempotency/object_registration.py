@@ -97,6 +97,8 @@ class ObjectRegistrar:
             change = self.annotations
             is_same = change is None or change.apply(state.annotations) is None
             return "unchanged" if is_same else "annotate"
+        if not self._is_in_bucket(state) and one.etag != state.handle.get("contentMd5"):
+            return "refuse" if one.size != state.size else "compare"
         return "compare" if self._refers_to(state.handle, one.key, one.size) else "update"
 
     def delete_missing(self, state: FileState) -> bool | Refusal | SynapseError:
@@ -243,7 +245,9 @@ class ObjectRegistrar:
                 return _not_downloadable(state)
             if self._has_content(state.handle, content):
                 return self._annotate(replace(target, state=state), state, content.etag)
-            if self._is_of_other_object(state, content.key):
+            if self._is_of_other_object(state, content.key) or (
+                not self._is_in_bucket(state) and state.handle.get("contentMd5") != content.md5
+            ):
                 return refuse_other_object(state)
             sent = sent or self._create_handle(target, content)
             entity = {**state.entity, "dataFileHandleId": sent["id"]}
@@ -326,8 +330,11 @@ class ObjectRegistrar:
 
     def _is_of_other_object(self, state: FileState, key: str) -> bool:
         """Return whether a file refers to another object of the bucket, which still exists."""
-        other, bucket = (state.handle or {}).get("key"), (state.handle or {}).get("bucketName")
-        return bucket == self.location.bucket and other != key and self.bucket.may_have(str(other))
+        other = str((state.handle or {}).get("key"))
+        return self._is_in_bucket(state) and other != key and self.bucket.may_have(other)
+
+    def _is_in_bucket(self, state: FileState) -> bool:
+        return (state.handle or {}).get("bucketName") == self.location.bucket
 
     def _refers_to(self, handle: Mapping[str, Any], key: str, size: int) -> bool:
         return (

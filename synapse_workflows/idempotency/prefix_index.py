@@ -1,5 +1,6 @@
 """Index of the objects below an S3 prefix: files in Synapse that refer to the objects."""
 
+import glob
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -26,7 +27,7 @@ from synapse_workflows.idempotency.object_paths import (
 )
 from synapse_workflows.idempotency.object_registration import ObjectRegistrar
 from synapse_workflows.idempotency.parallel_requests import map_parallel
-from synapse_workflows.idempotency.refusals import REFUSED_KEY, Refusal, Refusals
+from synapse_workflows.idempotency.refusals import Refusal, Refusals
 from synapse_workflows.idempotency.s3_objects import S3Bucket
 from synapse_workflows.lineage.batch_activity import BatchActivity
 from synapse_workflows.lineage.collector import current_collector
@@ -36,8 +37,8 @@ from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 #: Maximum number of IDs in the result.
 _MAX_IDS: Final = 100
-#: Maximum number of planned changes in the result, and of refused objects in an XCom.
-_MAX_LISTED: Final = 1000
+#: Maximum number of planned changes in the result.
+_MAX_PLANNED: Final = 1000
 #: Maximum number of objects in an error message.
 _MAX_SHOWN: Final = 10
 #: How often the objects that changed during the run are registered again.
@@ -96,10 +97,10 @@ class PrefixIndex:
             self._location.prefix,
             options.selected,
         )
-        self._check(paths)
         refusals = Refusals(
             self._client, len(paths.objects), "registered", "are registered as they are now"
         )
+        self._check(paths, refusals)
         tree, targets, missing = self._match(paths, refusals)
         if options.dry_run:
             return self._plan(paths, targets, missing, refusals)
@@ -110,13 +111,13 @@ class PrefixIndex:
         deleted = self._delete(missing) if options.missing == "delete" else 0
         return self._result(paths, missing, deleted)
 
-    def _check(self, paths: ObjectPaths) -> None:
+    def _check(self, paths: ObjectPaths, refusals: Refusals) -> None:
         """Check the listed objects before anything is changed."""
         url, options, invalid = self._location.url, self._options, paths.invalid
         for key, reason in invalid.items():
             self._client.logger.warning("s3://%s/%s: %s", self._bucket.name, key, reason)
         if invalid and not options.dry_run:
-            _push_refused(invalid)
+            refusals.report_skipped(invalid)
             if options.invalid_names == "fail":
                 raise AirflowFailException(_describe_invalid(invalid, url))
         if len(paths.objects) > options.max_files:
@@ -125,10 +126,27 @@ class PrefixIndex:
                 f"max_files={options.max_files}. Narrow prefix or include, or raise max_files. "
                 "Nothing was registered"
             )
+        if not paths.keys:
+            self._check_directory()
         if not paths.objects and not invalid and not options.allow_empty:
             raise AirflowFailException(
                 f"No object is selected below {url}, which has {len(paths.keys)} objects. Check "
                 "prefix, include and exclude, or set allow_empty=True if this is valid"
+            )
+
+    def _check_directory(self) -> None:
+        """Check that the prefix, which has no objects, is not the key of an object."""
+        if self._location.prefix == self._location.base_key:
+            return
+        key = self._location.prefix.removesuffix("/")
+        found = next(self._bucket.list_objects(key), None)
+        if found is not None and found.key == key:
+            url = f"s3://{self._bucket.name}"
+            folder, name = split_path(key)
+            raise AirflowFailException(
+                f"Invalid prefix: {url}/{key} is an object, not a directory. To register this "
+                f"object, pass the prefix '{url}/{folder}' and "
+                f"include={glob.escape(name)!r}"
             )
 
     def _match(
@@ -300,7 +318,7 @@ class PrefixIndex:
         result = self._result(paths, missing, 0)
         result["created"], result["updated"] = counts["create"], counts["update"]
         result["unchanged"] = unchanged
-        result["plan"] = changes[:_MAX_LISTED]
+        result["plan"] = changes[:_MAX_PLANNED]
         return result
 
     def _result(
@@ -325,14 +343,6 @@ class PrefixIndex:
             "activity_id": self._activity.activity_id if stored else None,
             "dry_run": self._options.dry_run,
         }
-
-
-def _push_refused(invalid: Mapping[str, str]) -> None:
-    """Push the objects with invalid names as the XCom `refused` of the task."""
-    collector = current_collector()
-    if collector is not None:
-        items = [{"id": key, "reason": reason} for key, reason in invalid.items()]
-        collector.ti.xcom_push(REFUSED_KEY, items[:_MAX_LISTED])
 
 
 def _describe_invalid(invalid: Mapping[str, str], url: str) -> str:

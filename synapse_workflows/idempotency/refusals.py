@@ -1,6 +1,8 @@
 """Reports of the entities, or submissions, that could not be changed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Final
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -16,6 +18,8 @@ from synapse_workflows.lineage.lineage_client import LineageClient
 
 #: Key of the XCom with the refusals of a failed task.
 REFUSED_KEY: Final = "refused"
+#: Maximum number of refusals in the XCom.
+_MAX_REPORTED: Final = 1000
 #: Number of refusals in the error message.
 _SHOWN: Final = 10
 #: Number of temporary failures after which the remaining changes are left to a retry.
@@ -72,6 +76,7 @@ class Refusals:
         self._others = others
         self._by_id: dict[str, Refusal] = {}
         self._temporary: list[SynapseError] = []
+        self._skipped: Mapping[str, str] = {}
 
     def __contains__(self, object_id: object) -> bool:
         return object_id in self._by_id
@@ -91,6 +96,15 @@ class Refusals:
                 raise refusal
             refusal = Refusal.of_error(refusal)
         self._by_id[object_id] = refusal
+
+    def report_skipped(self, reasons: Mapping[str, str]) -> None:
+        """Push objects that are left out as the XCom of the refusals.
+
+        Args:
+            reasons: Reason by ID.
+        """
+        self._skipped = reasons
+        self._push()
 
     def raise_if_any(self) -> None:
         """Raise an error that lists the refusals. In a task, also push them as an XCom.
@@ -115,7 +129,12 @@ class Refusals:
     def _report(self) -> None:
         for key, one in self._by_id.items():
             self._client.logger.error("%s was not %s: %s", key, self._done, one.reason)
+        self._push()
+
+    def _push(self) -> None:
         collector = current_collector()
         if collector is not None:
-            report = [{"id": key, "reason": one.reason} for key, one in self._by_id.items()]
+            refused = ((key, one.reason) for key, one in self._by_id.items())
+            reasons = islice(chain(refused, self._skipped.items()), _MAX_REPORTED)
+            report = [{"id": key, "reason": reason} for key, reason in reasons]
             collector.ti.xcom_push(REFUSED_KEY, report)

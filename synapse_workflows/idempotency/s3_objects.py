@@ -23,6 +23,12 @@ _HEX_MD5: Final = re.compile(r"[0-9a-f]{32}")
 _MD5_BYTES: Final = 16
 #: End of the names of directory buckets, whose etags are random.
 _DIRECTORY_BUCKET: Final = "--x-s3"
+#: What a rejected request for the metadata of an object, which has no error message, may mean.
+_ADVICE: Final = {
+    HTTPStatus.BAD_REQUEST: "It may be encrypted with a key of the customer (SSE-C), which the "
+    "index cannot read: exclude it",
+    HTTPStatus.FORBIDDEN: "The credentials may not read it: permit it, or exclude it",
+}
 _GENERIC_TYPES: Final = frozenset({"", "binary/octet-stream", "application/octet-stream"})
 
 
@@ -68,7 +74,7 @@ class S3Bucket:
             AirflowFailException: The credentials do not permit to list the objects, or the bucket
                 does not exist.
         """
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self.name, Prefix=prefix
@@ -78,7 +84,7 @@ class S3Bucket:
                 for one in page.get("Contents", ()):
                     etag = one["ETag"].strip('"')
                     yield S3Object(one["Key"], int(one["Size"]), etag, one.get("LastModified"))
-        except ClientError as error:
+        except (BotoCoreError, ClientError) as error:
             refusal = describe_s3_error(error)
             message = f"Cannot list s3://{self.name}/{prefix}: {refusal.reason}"
             raise _error_type(refusal)(message) from error
@@ -192,13 +198,16 @@ def find_md5(head: Mapping[str, Any], bucket: str) -> str | None:
 
 def describe_s3_error(error: Exception) -> Refusal:
     """Return the refusal for an error of one S3 request, without its parameters."""
-    from botocore.exceptions import ClientError
+    from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
     if not isinstance(error, ClientError):
-        return Refusal(f"{type(error).__name__}: {error}", is_permanent=False)
+        has_credentials = not isinstance(error, NoCredentialsError | PartialCredentialsError)
+        return Refusal(f"{type(error).__name__}: {error}", is_permanent=not has_credentials)
     status, details = _status_of(error), error.response.get("Error", {})
     is_expired = details.get("Code") in ("ExpiredToken", "RequestTimeout", "SlowDown")
     text = " ".join(filter(None, (details.get("Code"), details.get("Message"))))
+    if details.get("Code") == str(status) and status in _ADVICE:
+        text += f". {_ADVICE[HTTPStatus(status)]}"
     is_permanent = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     is_throttled = status == HTTPStatus.TOO_MANY_REQUESTS
     return Refusal(f"S3: {text}", is_permanent and not is_expired and not is_throttled)

@@ -23,7 +23,7 @@ class SynapseAnnotateOperator(SynapseOperator):
 
     If some entities cannot be annotated (unknown, forbidden, invalid annotations), the others are
     annotated, and then the task fails with the list. The list is also the XCom `refused` of the
-    task: `[{"id": "syn123", "reason": "..."}]`. A retry writes nothing twice.
+    task: `[{"id": "syn123", "reason": "..."}]`, at most 1000 items. A retry writes nothing twice.
 
     Returns the IDs of the `changed` and the `unchanged` entities (`SynapseAnnotations`), over all
     tries of the task.

@@ -24,7 +24,8 @@ class SynapseIndexS3PrefixOperator(SynapseOperator):
     are compared with its file handle. If nothing is new, no version and no Activity are created.
     A file that was moved or renamed below the folder for the prefix stays the file of its object
     (except with `missing="ignore"`). A file whose content is another existing object of the bucket
-    is not changed: use a different `folder` for each prefix.
+    is not changed, and neither is a file with other content outside of the bucket; the task fails
+    and lists them. Use a different `folder` for each prefix.
 
     The MD5 of an object is taken from its checksum or its etag, if one of them is the MD5 of the
     content. Else the object is read once to compute the MD5; the etag is saved as version comment,
@@ -33,7 +34,8 @@ class SynapseIndexS3PrefixOperator(SynapseOperator):
     All new versions of a run have one Activity. A retry continues the work of a killed task.
     Concurrent runs create each file and version once. Objects that change during the run are
     registered again. If some objects cannot be registered, the others are, and then the task fails
-    with the list, which is also the XCom `refused`: `[{"id": "<key>", "reason": "..."}]`.
+    with the list, which is also the XCom `refused`: `[{"id": "<key>", "reason": "..."}]`, with at
+    most 1000 objects; all are logged.
 
     Empty objects whose keys end with a slash are directory markers and are ignored. In a bucket
     with versions, the current version of each object is registered. Objects that were uploaded

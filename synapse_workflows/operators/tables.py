@@ -30,7 +30,8 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
     an empty cell removes the annotation. Rows with `etag`, `ROW_ETAG` or `ROW_VERSION` are refused
     if the entity has changed since they were read. The rows that can be stored are stored; then
     the task fails if others were refused, with the list as the XCom `refused`:
-    `[{"id": "syn123", "reason": "..."}]`. Annotations create no version and have no Activity.
+    `[{"id": "syn123", "reason": "..."}]`, at most 1000 items. Annotations create no version and
+    have no Activity.
 
     With `deferrable`, the worker uploads the rows and starts the transaction, and the task waits
     in the triggerer. Then a worker reads the rows again and checks that they are stored, as a

@@ -158,6 +158,14 @@ def test_refused_entities_are_listed_and_the_others_are_annotated(
     assert alice.get_annotations(folders[4])["n"] == [8]
 
 
+def test_the_xcom_of_refused_entities_is_limited(annotate):
+    """The message says how many there are, and the log has all."""
+    result, run = annotate(annotations={f"syn{number}": {"id": 1} for number in range(1, 1101)})
+    assert result.state == "failed"
+    assert "1100 of 1100 were not annotated" in str(result.error)
+    assert len(run.value("annotate", "refused")) == 1000
+
+
 def _project():
     return Project(f"Project of bob {next(_names)}")
 

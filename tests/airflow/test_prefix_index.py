@@ -332,6 +332,10 @@ def test_a_name_of_another_entity_is_refused_and_the_others_are_registered(prefi
     assert "1 of 3 were not registered" in str(result.error)
     assert prefix.versions() == {"a/b.csv": 1, "d.csv": 1}
     assert [one["id"] for one in run.value("index", key="refused")] == [f"{prefix.base}/c.csv"]
+    prefix.put("é.csv")
+    _, run = prefix.run(invalid_names="skip")
+    refused = [one["id"] for one in run.value("index", key="refused")]
+    assert refused == [f"{prefix.base}/c.csv", f"{prefix.base}/é.csv"]
 
 
 @pytest.mark.parametrize(
@@ -341,6 +345,8 @@ def test_a_name_of_another_entity_is_refused_and_the_others_are_registered(prefi
         ({"include": "*.txt"}, "No object is selected below .* which has 2 objects"),
         ({"max_files": 1}, "2 objects .* more than max_files=1"),
         ({"prefix": "s3://data/other"}, "outside of the storage location"),
+        ({"prefix": "a.csv", "allow_empty": True}, "is an object, .* include='a.csv'"),
+        ({"aws_conn_id": "nowhere"}, "the connection 'nowhere' is not defined"),
         ({"storage_location_id": 1}, "are in the storage of Synapse"),
         ({"storage_location_id": 2}, "can only have its files"),
         ({"storage_location_id": "x"}, "Invalid storage_location_id"),
@@ -409,7 +415,9 @@ def test_lineage_off(prefix, alice):
     assert activities == {run.value("index")["activity_id"]}
 
 
-def test_an_aws_connection_for_a_folder_without_sts(prefix, project, alice, s3_service, api):
+def test_an_aws_connection_for_a_folder_without_sts(
+    prefix, project, alice, s3_service, api, tmp_path
+):
     prefix.put("a.csv", "a")
     location = alice.createStorageLocationSetting("ExternalS3Storage", bucket="data")
     arguments = {
@@ -430,6 +438,23 @@ def test_an_aws_connection_for_a_folder_without_sts(prefix, project, alice, s3_s
     value = prefix.index(**arguments, aws_conn_id="aws_data", folder="found")
     assert counts(value) == {"created": 1}
     assert prefix.files(project)["found/a.csv"][1:] == (1, md5(b"a"), f"{prefix.base}/a.csv")
+    # files whose content is in the storage of Synapse
+    folder = alice.store(Folder("own", parent=project)).id
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("a")
+        alice.store(File(str(tmp_path / name), parent=folder))
+    prefix.put("b.csv", "b")
+    arguments |= {"aws_conn_id": "aws_data", "folder": "own"}
+    planned = prefix.index(**arguments, dry_run=True)
+    assert sorted((one["action"], one["path"]) for one in planned["plan"]) == [
+        ("compare", "own/b.csv"),
+        ("update", "own/a.csv"),
+    ]
+    result, _ = prefix.run(**arguments)
+    assert result.state == "failed"
+    assert re.search("b.csv' in .* the file of the object s3://.* Rename", str(result.error))
+    files = {path: found[1:3] for path, found in prefix.files(folder).items()}
+    assert files == {"a.csv": (2, md5(b"a")), "b.csv": (1, md5(b"a"))}
 
 
 def test_uploaded_files_are_not_registered_again(prefix, alice, tmp_path):

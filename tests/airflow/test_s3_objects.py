@@ -4,8 +4,9 @@ import base64
 import hashlib
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
-from synapse_workflows.idempotency.s3_objects import find_md5
+from synapse_workflows.idempotency.s3_objects import describe_s3_error, find_md5
 
 MD5 = hashlib.md5(b"content").hexdigest()
 OTHER = hashlib.md5(b"other").hexdigest()
@@ -41,3 +42,27 @@ def test_md5_of_metadata(given, md5):
 
 def test_etags_of_directory_buckets_are_random():
     assert find_md5(head(MD5), "name--use1-az4--x-s3") is None
+
+
+def rejected(status, code, message=""):
+    details = {"Code": code, "Message": message}
+    response = {"Error": details, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "HeadObject")
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "is_permanent"),
+    [
+        (rejected(400, "400", "Bad Request"), "SSE-C", True),
+        (rejected(403, "403", "Forbidden"), "may not read it", True),
+        (rejected(403, "AccessDenied", "Access Denied."), "AccessDenied Access Denied.", True),
+        (rejected(400, "ExpiredToken", "expired"), "ExpiredToken", False),
+        (rejected(503, "SlowDown"), "SlowDown", False),
+        (NoCredentialsError(), "Unable to locate credentials", True),
+        (EndpointConnectionError(endpoint_url="http://localhost"), "Could not connect", False),
+    ],
+)
+def test_errors_of_s3(error, text, is_permanent):
+    refusal = describe_s3_error(error)
+    assert text in refusal.reason
+    assert refusal.is_permanent is is_permanent
