@@ -4,6 +4,7 @@ Uploads use the transfer manager of boto3. Downloads use URLs that the client si
 they are resumed, verified and cancelled like all other downloads.
 """
 
+import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,13 +17,16 @@ from synapse_workflows.client.errors import (
     SynapseConfigError,
     SynapseConnectionError,
     SynapseDownloadError,
+    SynapseError,
     SynapseHTTPError,
     SynapseTimeoutError,
     SynapseTransferError,
     SynapseUploadFailedException,
 )
-from synapse_workflows.client.transfer import part_plan, progress, s3_clients
+from synapse_workflows.client.transfer import part_plan, progress, s3_clients, s3_interruption
+from synapse_workflows.client.transfer.executor import TransferCancelledError
 from synapse_workflows.client.transfer.file_handles import FileDescription
+from synapse_workflows.client.transfer.progress import Progress
 from synapse_workflows.client.transfer.upload_source import UploadSource
 
 #: Validity of URLs for downloads, in seconds. The credentials may expire earlier.
@@ -78,17 +82,8 @@ def upload_object(
         SynapseHTTPError: The storage rejected the upload.
         SynapseConfigError: There are no credentials.
     """
-    from boto3.s3.transfer import TransferConfig
-
-    config = TransferConfig(
-        multipart_threshold=part_plan.DEFAULT_PART_SIZE,
-        multipart_chunksize=part_plan.choose_part_size(source.size),
-        max_concurrency=syn.max_threads,
-        use_threads=syn.multi_threaded,
-        preferred_transfer_client="classic",
-    )
-    extra = {"ContentType": content.content_type} if content.content_type else {}
     name = source.path.name
+    extra = {"ContentType": content.content_type} if content.content_type else {}
     try:
         with (
             progress.show_progress(
@@ -96,17 +91,58 @@ def upload_object(
             ) as shown,
             raising_storage_errors("PUT", target),
         ):
-            target.client.upload_file(
-                str(source.path),
-                **target.parameters,
-                ExtraArgs={**extra, **(settings or {})},
-                Config=config,
-                Callback=shown.advance,
-            )
+            _send(syn, source, target, {**extra, **(settings or {})}, shown)
         _verify_upload(target, source, content)
-    except (KeyboardInterrupt, SynapseUploadFailedException):
-        delete_object(syn, target)
+    except BaseException as error:
+        is_rejected = isinstance(error, SynapseError)
+        if not is_rejected or isinstance(error, SynapseUploadFailedException):
+            delete_object(syn, target)
         raise
+
+
+def _send(
+    syn: Session,
+    source: UploadSource,
+    target: StoredObject,
+    settings: Mapping[str, str],
+    shown: Progress,
+) -> None:
+    """Upload a file with the transfer manager of boto3, interruptibly."""
+    from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig
+    from s3transfer.manager import TransferManager
+    from s3transfer.subscribers import BaseSubscriber
+
+    done = threading.Event()
+
+    class Done(BaseSubscriber):  # type: ignore[misc]
+        def on_done(self, **_: Any) -> None:
+            done.set()
+
+    config = TransferConfig(
+        multipart_threshold=part_plan.DEFAULT_PART_SIZE,
+        multipart_chunksize=part_plan.choose_part_size(source.size),
+        max_concurrency=syn.max_threads if syn.multi_threaded else 1,
+    )
+    interruption = s3_interruption.Interruption()
+    with (
+        interruption.active(),
+        TransferManager(
+            target.client, config, executor_cls=s3_interruption.ContextExecutor
+        ) as manager,
+    ):
+        try:
+            future = manager.upload(
+                str(source.path),
+                target.bucket,
+                target.key,
+                dict(settings),
+                [ProgressCallbackInvoker(shown.advance), Done()],
+            )
+            done.wait()
+        except BaseException:
+            interruption.interrupt()
+            raise
+        future.result()
 
 
 def owner_access(endpoint_url: str | None) -> dict[str, str]:
@@ -121,9 +157,9 @@ def owner_access(endpoint_url: str | None) -> dict[str, str]:
 def delete_object(syn: Session, target: StoredObject) -> None:
     """Delete an object that nothing refers to; log a warning if this fails."""
     try:
-        with raising_storage_errors("DELETE", target):
+        with s3_interruption.limited_cleanup(), raising_storage_errors("DELETE", target):
             target.client.delete_object(**target.parameters)
-    except (SynapseTransferError, SynapseHTTPError, SynapseConnectionError) as error:
+    except (SynapseError, TransferCancelledError) as error:
         syn.logger.warning("Could not delete the unused object %s: %s", target, error)
 
 
@@ -160,7 +196,6 @@ def raising_storage_errors(method: str, target: StoredObject) -> Generator[None]
         method: HTTP method, for the error message.
         target: The object.
     """
-    from boto3.exceptions import S3UploadFailedError
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,
@@ -168,9 +203,6 @@ def raising_storage_errors(method: str, target: StoredObject) -> Generator[None]
 
     try:
         yield
-    except S3UploadFailedError as error:
-        cause = error.__context__ if isinstance(error.__context__, ClientError) else error
-        raise _convert_error(cause, f"{method} {target}") from None
     except (ClientError, BotoCoreError) as error:
         raise _convert_error(error, f"{method} {target}") from None
 

@@ -11,6 +11,7 @@ from synapse_workflows.client.core import storage_config, sts_tokens
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.core.sts_tokens import StsPermission, StsToken
 from synapse_workflows.client.errors import SynapseAuthenticationError, SynapseConfigError
+from synapse_workflows.client.transfer import s3_interruption
 
 _RESOURCE: Final = "S3 clients"
 #: Host names of Amazon S3 without a region. boto3 finds the endpoint of the region itself.
@@ -19,7 +20,7 @@ _AMAZON_HOSTS: Final = frozenset({"s3.amazonaws.com"})
 _REFRESH_LIFE: Final = timedelta(minutes=15)
 _REQUIRED_LIFE: Final = timedelta(minutes=10)
 #: Maximum number of attempts of one request to S3.
-_MAX_ATTEMPTS: Final = 10
+_MAX_ATTEMPTS: Final = 5
 _MAX_CLIENTS: Final = 32
 
 
@@ -187,7 +188,9 @@ def _create_client(syn: Session, session: Any, endpoint_url: str | None) -> Any:
         retries={"mode": "standard", "total_max_attempts": min(syn.retry.attempts, _MAX_ATTEMPTS)},
     )
     endpoint = None if is_amazon(endpoint_url) else endpoint_url
-    return session.client("s3", endpoint_url=endpoint, config=config)
+    client = session.client("s3", endpoint_url=endpoint, config=config)
+    s3_interruption.make_interruptible(client)
+    return client
 
 
 def _to_metadata(token: StsToken) -> dict[str, str]:
