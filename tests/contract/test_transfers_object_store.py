@@ -248,6 +248,7 @@ def test_changed_and_missing_objects_raise(lab, container, admin, bucket, make_b
     with pytest.raises(SynapseHTTPError, match=f"s3://{bucket}/{key}") as caught:
         lab.get(stored.id, downloadLocation=here)
     assert caught.value.status == 404
+    assert "not in its storage" in str(caught.value)
     assert list((tmp_path / "here").iterdir()) == []
 
 
@@ -402,3 +403,16 @@ def test_client_without_sts_transfers_through_synapse(
     assert stored._file_handle["bucketName"] == bucket
     plain.cache.remove(stored.dataFileHandleId)
     assert Path(plain.get(stored.id).path).read_bytes() == path.read_bytes()
+
+
+def test_object_that_was_deleted_is_not_in_the_trash_can(
+    sts_client, sts_folder, client_with, make_bytes, admin, bucket
+):
+    stored = sts_client.store(File(str(make_bytes(10)), sts_folder))
+    admin.delete_object(Bucket=bucket, Key=stored._file_handle["key"])
+    plain = client_with()
+    plain.cache.remove(stored.dataFileHandleId)
+    for syn in (plain, sts_client):
+        with pytest.raises(Exception, match="not in its storage") as caught:
+            syn.get(stored.id)
+        assert "trash can" not in str(caught.value)

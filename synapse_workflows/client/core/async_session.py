@@ -116,11 +116,13 @@ class AsyncSession:
         outcome = state.resolve(await retrying(self._send, request))
         if outcome.succeeded and outcome.reply is not None:
             return outcome.reply
+        is_synapse = self.endpoints.include(request.url)
         raise http_errors.error_of(
             call,
             outcome,
             secrets=secrets,
-            is_anonymous=not self.credentials and self.endpoints.include(request.url),
+            is_anonymous=not self.credentials and is_synapse,
+            is_storage=not is_synapse,
         )
 
     async def close(self) -> None:

@@ -40,6 +40,19 @@ ADVICE: Final = MappingProxyType(
         503: "Synapse may be down for maintenance: see https://status.synapse.org.",
     }
 )
+_MISSING_FILE_ADVICE = (
+    "The file is not in its storage: it was deleted or moved there, or the URL is wrong. Ask the "
+    "owner of the file to upload it again."
+)
+#: Advice for responses of storages and other servers that do not belong to Synapse.
+STORAGE_ADVICE: Final = MappingProxyType(
+    {
+        403: "The storage denies access, or the URL has expired. Ask the owner of the file for "
+        "access.",
+        404: _MISSING_FILE_ADVICE,
+        410: _MISSING_FILE_ADVICE,
+    }
+)
 _NO_COLUMNS_ADVICE = (
     "The table has no columns. Add columns, for example with "
     "schema.addColumn(Column(name='age', columnType='INTEGER')), and store the schema."
@@ -92,6 +105,7 @@ def error_of(
     *,
     secrets: Iterable[str] = (),
     is_anonymous: bool = False,
+    is_storage: bool = False,
     debug: bool = False,
 ) -> SynapseError:
     """Create the error for the final outcome of a call. It contains no secret.
@@ -101,6 +115,7 @@ def error_of(
         outcome: An outcome that is not a success.
         secrets: Tokens in use.
         is_anonymous: Whether the call was sent to Synapse without credentials.
+        is_storage: Whether the call was sent to a server that does not belong to Synapse.
         debug: Whether to append request and response to the message.
     """
     call_text = redact(str(call), secrets)
@@ -110,7 +125,7 @@ def error_of(
     status, response = outcome.reply.status, _without_secrets(outcome.reply.response)
     content_type = outcome.reply.headers.get("Content-Type", "")
     _, code = parse_reason(status, content_type, outcome.reply.content)
-    advice = advice_for(status, reason, code)
+    advice = STORAGE_ADVICE.get(status) if is_storage else advice_for(status, reason, code)
     if debug and response is not None:
         advice = redact("\n".join([*filter(None, [advice]), _dump(response)]), secrets)
     error = SynapseHTTPError.of(

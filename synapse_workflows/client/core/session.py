@@ -225,11 +225,13 @@ class Session:
         if outcome.succeeded and outcome.reply is not None:
             return outcome.reply
         is_anonymous = auth is SESSION_AUTH and self.credentials is None
+        is_synapse = self.endpoints.include(request.url)
         raise http_errors.error_of(
             call,
             outcome,
             secrets=self.secrets(auth),
-            is_anonymous=is_anonymous and self.endpoints.include(request.url),
+            is_anonymous=is_anonymous and is_synapse,
+            is_storage=not is_synapse,
             debug=self.debug,
         )
 

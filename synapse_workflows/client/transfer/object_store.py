@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
+from synapse_workflows.client.core import http_errors
 from synapse_workflows.client.core.redaction import redact, redact_url
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
@@ -232,13 +233,16 @@ def _convert_response(response: Mapping[str, Any], call: str) -> SynapseHTTPErro
     details = response.get("Error") or {}
     status = int((response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0)
     code, message = str(details.get("Code") or ""), str(details.get("Message") or "")
-    denied = status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        advice: str | None = _CREDENTIALS_ADVICE
+    else:
+        advice = None if code == "NoSuchBucket" else http_errors.STORAGE_ADVICE.get(status)
     return SynapseHTTPError.of(
         status or HTTPStatus.BAD_GATEWAY,
         redact(": ".join(filter(None, (code, message))) or "no reason given"),
         call,
         error_code=code or None,
-        advice=_CREDENTIALS_ADVICE if denied else None,
+        advice=advice,
     )
 
 
