@@ -107,6 +107,9 @@ class Settings:
         s3: Returns the S3 server for storage locations in buckets; None without such a server.
         sts_seconds: Validity of temporary credentials in seconds (default 12 hours).
         clock: Returns the current time in UTC. Tests replace it.
+
+    Raises:
+        TypeError: `users` contains something else than `UserSeed`.
     """
 
     data_dir: Path
@@ -123,3 +126,12 @@ class Settings:
     s3: EndpointProvider | None = None
     sts_seconds: int = MAX_SECONDS
     clock: Callable[[], datetime] = utc_now
+
+    def __post_init__(self) -> None:
+        for number, user in enumerate(self.users):
+            if not isinstance(user, UserSeed):  # its value may contain a password
+                raise TypeError(
+                    f"Invalid users[{number}] of type {type(user).__name__}: expected a UserSeed "
+                    "of synapse_workflows.local.settings, for example "
+                    "UserSeed(user_name='alice', certified=True)."
+                )

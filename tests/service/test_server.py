@@ -132,6 +132,13 @@ def test_local_service_serves_requests_until_it_exits(tmp_path):
     assert not [thread for thread in remaining if thread.name == "local-synapse"]
 
 
+@pytest.mark.parametrize("user", [{"userName": "eve", "password": "a-secret"}, "eve", None])
+def test_users_of_another_type_are_rejected_at_once(tmp_path, user):
+    with pytest.raises(TypeError, match=r"Invalid users\[0\] of type .*UserSeed") as caught:
+        LocalService(tmp_path, users=[user])
+    assert "a-secret" not in str(caught.value)
+
+
 def test_next_service_with_the_same_directory_has_the_same_data(tmp_path):
     with LocalService(tmp_path) as first:
         tokens = {name: user.token for name, user in first.users.items()}
