@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from airflow.sdk.lineage import get_hook_lineage_collector
 
-from synapse_workflows.lineage.hook_lineage import discard_output
+from synapse_workflows.lineage.hook_lineage import discard_output, replace_asset
 from synapse_workflows.lineage.lineage_mode import is_suspended
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
@@ -121,8 +121,13 @@ class S3AccessRecorder:
 
 
 def _to_url(bucket: Any, key: str) -> str:
-    """Return the URL of an object. A key may contain characters with a meaning in URLs."""
-    return f"s3://{bucket}/{key.translate(_ESCAPED)}"
+    """Return the URL of an object. A key may contain characters with a meaning in URLs.
+
+    What hooks report of the object under another URL is ignored.
+    """
+    url = f"s3://{bucket}/{key.translate(_ESCAPED)}"
+    replace_asset(f"s3://{bucket}/{key}", url)
+    return url
 
 
 def _parse_copy_source(source: Any) -> str | None:
