@@ -41,6 +41,9 @@ class SynapseStsS3Hook(S3Hook):
 
         StsCopyOperator(task_id="copy", aws_conn_id="synapse-sts://syn123/read_write", ...)
 
+    Deferrable operators require `SynapseStsBackend` as well, because triggers create other hooks
+    with this `aws_conn_id`.
+
     Args:
         folder_id: `syn123`, or a reference; None if `aws_conn_id` names the folder.
         permission: `read_only` or `read_write`.
