@@ -79,7 +79,6 @@ def run_airflow(folder: Path, port: int | None = None, dags: Path | None = None)
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     port = choose_port(folder, port)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with run_service(folder / "synapse", seeds=["demo", "challenge"]) as service:
             echo(f"The local Synapse runs at {service['repoEndpoint']}.")

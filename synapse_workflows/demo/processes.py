@@ -30,6 +30,8 @@ START_TIMEOUT: Final = 60.0
 #: Maximum time for processes to end after each signal, in seconds.
 STOP_TIMEOUT: Final = 15.0
 _MARKER: Final = "SYNAPSE_WORKFLOWS_FAMILY"
+#: Signals that end the commands: Ctrl-C, a stopped container or job, and a closed terminal.
+_END_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProcessError(RuntimeError):
@@ -42,24 +44,28 @@ def run_process(
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run `python -m ARGUMENTS` during the block, then stop it and all its descendants.
 
+    During the block, SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, unless they are
+    ignored.
+
     Args:
         arguments: A module and its arguments.
         environment: Environment of the process and its descendants.
         output: File for stdout and stderr; None leaves them on the terminal.
     """
     marker = uuid4().hex
-    process = subprocess.Popen(  # noqa: S603 - this interpreter with arguments of this package
-        [sys.executable, "-m", *arguments],
-        env=environment | {_MARKER: marker},
-        stdout=output,
-        stderr=subprocess.STDOUT if output else None,
-        start_new_session=True,  # only the parent gets Ctrl-C, and stops its children in order
-    )
-    try:
-        yield process
-    finally:
-        with _ignore_interrupts():
-            _end_all(process, marker)
+    with _handle_signals(signal.default_int_handler):
+        process = subprocess.Popen(  # noqa: S603 - this interpreter with arguments of this package
+            [sys.executable, "-m", *arguments],
+            env=environment | {_MARKER: marker},
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            start_new_session=True,  # only the parent gets Ctrl-C, and stops its children in order
+        )
+        try:
+            yield process
+        finally:
+            with _handle_signals(signal.SIG_IGN):  # so that no process is left behind
+                _end_all(process, marker)
 
 
 @contextmanager
@@ -139,16 +145,20 @@ def _read_service_file(file: Path, pid: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _ignore_interrupts() -> Iterator[None]:
-    """Ignore a second Ctrl-C during clean-up, so that no process is left behind."""
+def _handle_signals(handler: Any) -> Iterator[None]:
+    """Set the handler of the signals that end the commands, except of ignored signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {one: signal.getsignal(one) for one in _END_SIGNALS}
+    changed = [one for one in _END_SIGNALS if before[one] != signal.SIG_IGN]
+    for one in changed:
+        signal.signal(one, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one in changed:
+            signal.signal(one, before[one])
 
 
 def _end_all(process: "subprocess.Popen[bytes]", marker: str) -> None:

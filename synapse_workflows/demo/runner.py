@@ -8,7 +8,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +18,7 @@ from typing import Any, Final
 
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.demo.paths import examples_dir
-from synapse_workflows.demo.processes import ProcessError, run_service
+from synapse_workflows.demo.processes import ProcessError, run_process, run_service
 from synapse_workflows.provenance.tree import render_tree
 
 
@@ -117,15 +116,12 @@ def run_airflow_command(
     Raises:
         ProcessError: The command failed; the message ends with the last lines of the log.
     """
-    with log.open("wb") as output:
-        done = subprocess.run(  # noqa: S603 - this interpreter with arguments of this package
-            [sys.executable, "-m", module, *arguments],
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode:
+    with (
+        log.open("wb") as output,
+        run_process([module, *arguments], environment, output) as process,
+    ):
+        status = process.wait()
+    if status:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
         command = " ".join([module, *arguments[:3]])
         raise ProcessError(f"`{command}` failed; the full log is {log}:\n{tail}")

@@ -125,6 +125,7 @@ class LineageCollector:
         #: Functions that return what other libraries have read and written in this task so far.
         self._observers: list[Callable[[], Record]] = []
         self._published: Record | None = None
+        self._published_count = 0
         self._lock = AIRFLOW_LOCK
         _call_after_execute(self.ti.task, self.finish)
 
@@ -267,6 +268,7 @@ class LineageCollector:
         if record != self._published:
             self.ti.xcom_push(XCOM_KEY, serialize_record(record, self.ti.map_index))
             self._published = record
+        self._published_count = len(self.record.wrote)
 
     def finish(self) -> None:
         """Publish the record and release all resources. Called before the task reports success."""
@@ -322,8 +324,7 @@ class LineageCollector:
         return saved if is_own else {"id": activity_id}
 
     def _publish_if_grown(self) -> None:
-        published = len(self._published.stored_entities) if self._published is not None else 0
-        if len(self.record.stored_entities) >= published * _PUBLISH_GROWTH:
+        if len(self.record.wrote) >= self._published_count * _PUBLISH_GROWTH:
             self.publish()
 
     def _link_activity(

@@ -1,13 +1,18 @@
 """Child processes end together with all their descendants."""
 
 import os
+import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
 from synapse_workflows.demo.processes import ProcessError, run_process, run_service
+
+PROJECT = Path(__file__).parents[3]
 
 #: A process that starts a child in another session, writes its PID and waits.
 PARENT = """
@@ -71,3 +76,32 @@ def test_the_service_keeps_its_port(tmp_path):
         pass
     with run_service(tmp_path, s3="off") as second:
         assert second["repoEndpoint"] == first["repoEndpoint"]
+
+
+#: A command that runs the process above until it is interrupted.
+COMMAND = """
+import os, sys
+from synapse_workflows.demo.processes import run_process
+try:
+    with run_process(["parent"], dict(os.environ)) as process:
+        process.wait()
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_ended_by_a_signal_ends_its_processes(tmp_path, number):
+    (tmp_path / "parent.py").write_text(PARENT)
+    log = tmp_path / "log"
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{PROJECT}"}
+    with log.open("wb") as output:
+        command = subprocess.Popen([sys.executable, "-c", COMMAND], env=environment, stdout=output)
+    try:
+        child = psutil.Process(int(wait_for_line(log)))
+        command.send_signal(number)
+        assert command.wait(30) == 0
+    finally:
+        command.kill()
+    assert log.read_text().endswith("interrupted\n")
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
