@@ -230,11 +230,12 @@ def _get_folder(client: LineageClient, folder_id: str) -> Mapping[str, Any]:
     """Return the properties of a folder.
 
     Raises:
-        StsScopeError: The entity is not a folder, does not exist, or is not readable.
+        StsScopeError: The entity is not a folder, does not exist, or is not readable, or its ID
+            is out of range.
     """
     try:
         entity: Mapping[str, Any] = client.call("GET", f"/entity/{folder_id}").json
-    except SynapseNotFoundError as error:
+    except (SynapseBadRequestError, SynapseNotFoundError) as error:
         raise StsScopeError(
             f"No STS credentials for {folder_id}: {_get_reason(error)} Correct the ID, or restore "
             "the folder from the trash can."

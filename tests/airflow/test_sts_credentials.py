@@ -66,6 +66,10 @@ def test_an_unknown_folder(fail):
     assert "'syn99999999' does not exist. Correct the ID" in message
 
 
+def test_an_id_that_is_out_of_range(fail):
+    assert "is not a valid Synapse ID. Correct the ID" in fail("syn" + "9" * 40)
+
+
 def test_a_trashed_folder(sts, fail):
     folder = sts.folder()
     sts.alice.delete(folder.id)
