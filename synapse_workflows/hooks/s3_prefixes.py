@@ -112,10 +112,14 @@ def find_storage(
     try:
         setting = client.call("GET", f"/storageLocation/{location_id}").json
     except SynapseForbiddenError as error:
+        other_way = (
+            "pass another folder_id, because a folder with STS has only one storage location"
+            if has_sts
+            else "create a storage location for the same bucket and pass its storage_location_id"
+        )
         raise AirflowFailException(
             f"The storage location {location_id} was created by another user. Only its creator "
-            "can register objects: use a connection of that user, or create a storage location "
-            "for the same bucket and pass its storage_location_id"
+            f"can register objects: use a connection of that user, or {other_way}"
         ) from error
     if setting["concreteType"] != EXTERNAL_S3_LOCATION:
         kind = setting["concreteType"].rpartition(".")[2]

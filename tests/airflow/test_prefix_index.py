@@ -457,6 +457,24 @@ def test_an_aws_connection_for_a_folder_without_sts(
     assert files == {"a.csv": (2, md5(b"a")), "b.csv": (1, md5(b"a"))}
 
 
+def test_only_the_creator_of_a_storage_location_registers_objects(
+    prefix, project, alice, socket_service, api
+):
+    prefix.put("a.csv")
+    connection = json.loads(api.connections["synapse_default"])
+    connection["password"] = socket_service.token("bob")
+    api.connections["synapse_default"] = json.dumps(connection)
+    with socket_service.client("bob") as bob:
+        alice.setPermissions(project, bob.getUserProfile()["ownerId"], ["READ", "DOWNLOAD"])
+    for arguments, advice in (
+        ({}, "pass another folder_id"),
+        ({"folder_id": project, "storage_location_id": prefix.location}, "pass its storage_"),
+    ):
+        result, _ = prefix.run(max_tries=3, **arguments)
+        assert result.state == "failed"
+        assert re.search(f"use a connection of that user, or .*{advice}", str(result.error))
+
+
 def test_uploaded_files_are_not_registered_again(prefix, alice, tmp_path):
     local = tmp_path / "uploaded.csv"
     for text in ("first", "second"):
