@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import paramiko
+import psutil
 import pytest
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -85,8 +86,12 @@ def sshd(folder: Path, home: Path) -> Iterator[SftpServer]:
         host_key = " ".join((folder / "host_key.pub").read_text().split()[:2])
         yield SftpServer(port, folder, host_key)
     finally:
+        sessions = psutil.Process(process.pid).children(recursive=True)
         process.terminate()
         process.wait(10)
+        for session in sessions:  # they outlive the server while a client is connected
+            with suppress(psutil.NoSuchProcess):
+                session.kill()
 
 
 def _wait_for_port(port: int, log: Path) -> None:
