@@ -132,7 +132,7 @@ def test_error_of_an_invalid_url_contains_no_query(make):
 def test_urllib3_log_contains_no_presigned_query(make, faulty_server, caplog):
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     address, _ = faulty_server(lambda connection: connection.sendall(answer))
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, "urllib3.connectionpool"):
         make().call("GET", f"{address}/key?X-Amz-Signature=0123abcd", auth=None)
     assert "urllib3.connectionpool" in {record.name for record in caplog.records}
     assert "0123abcd" not in caplog.text
