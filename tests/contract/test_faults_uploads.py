@@ -170,8 +170,14 @@ def test_service_without_connection_raises(syn, proxy, big, project):
 
 def test_permanent_error_ends_the_delays_of_other_parts(syn, proxy, big, project):
     syn.retry = RetryPolicy(attempts=8, total=100.0)
+
+    def reject_after_the_first_part(exchange):
+        while not proxy.count("PUT", "/add/1"):
+            time.sleep(0.01)
+        fault_proxy.respond(403, "no longer allowed")(exchange)
+
     proxy.fail("PUT", "/add/1", fault_proxy.respond(429, Retry_After="60"))
-    proxy.fail("PUT", "/add/2", fault_proxy.respond(403, "no longer allowed"))
+    proxy.fail("PUT", "/add/2", reject_after_the_first_part)
     started = time.monotonic()
     with pytest.raises(SynapseForbiddenError, match="no longer allowed"):
         syn.store(File(str(big), parent=project))
