@@ -27,6 +27,7 @@ with warnings.catch_warnings():
 
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 from support.challenge import Challenge
 from support.execution_api import ExecutionApi, Run
 from support.sts_folders import StsSetup
@@ -45,6 +46,13 @@ from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
 
 _names = count(1)
+
+
+@pytest.fixture(autouse=True)
+def masked_values():
+    """Forget the masked values after the test: Airflow compiles all of them again at each one."""
+    yield
+    reset_secrets_masker()
 
 
 @pytest.fixture
