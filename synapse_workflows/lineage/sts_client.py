@@ -47,4 +47,4 @@ class StsClient(Synapse):
     @property
     def lineage_mode(self) -> LineageMode:
         """Sources of the Activities that the client writes."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: the client of a hook defines it

@@ -178,7 +178,7 @@ class SynapseStsKubernetesMixin(SynapseStsMixin):
         self._secret = (name, namespace)
 
     def _set_owner(self, pod: Any) -> None:
-        """Let Kubernetes delete the Secret with the pod, even if this worker is killed."""
+        """Make the pod the owner of the Secret, so that Kubernetes deletes both together."""
         from kubernetes.client import ApiException
 
         name, namespace = pod.metadata.name, pod.metadata.namespace

@@ -91,5 +91,5 @@ class _Reader:
         return data
 
     def _async_response(self, kind: int, message: Any, number: int) -> None:
-        """Keep a response that arrived early; called by paramiko."""
+        """Store a response by request number. paramiko calls this for responses out of order."""
         self._responses[number] = kind, message
