@@ -1,13 +1,15 @@
 """Runs whose tasks are child processes of Airflow's supervisor, with log files as on a worker."""
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from airflow.executors.workloads.base import BundleInfo
 from airflow.executors.workloads.task import TaskInstanceDTO
 from airflow.sdk.configuration import conf
-from airflow.sdk.execution_time.supervisor import supervise_task
+from airflow.sdk.execution_time import supervisor
 
 from support.execution_api import ExecutionApi, Run
 
@@ -38,13 +40,15 @@ class SupervisedRun(Run):
 
     def _execute(self, ti: Any) -> Any:
         whole = TaskInstanceDTO(**ti.model_dump(), pool_slots=1, priority_weight=1)
-        supervise_task(
-            ti=whole,
-            bundle_info=BundleInfo(name="dags-folder", version=None),
-            dag_rel_path=self.file.name,
-            token="",
-            client=self.api.client(),
-            log_path=str(self.logs / f"{ti.task_id}.log"),
-        )
+        # A process forked from this one, which has threads of servers, could wait for their locks
+        with mock.patch.object(supervisor, "_FORK_EXEC_PLATFORMS", {sys.platform}):
+            supervisor.supervise_task(
+                ti=whole,
+                bundle_info=BundleInfo(name="dags-folder", version=None),
+                dag_rel_path=self.file.name,
+                token="",
+                client=self.api.client(),
+                log_path=str(self.logs / f"{ti.task_id}.log"),
+            )
         _, instance = self.api.by_try[str(ti.id)]
         return SimpleNamespace(state=instance.state, msg=None, error=None)
