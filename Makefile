@@ -34,7 +34,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 $(PEER)/installed: tests/peer/constraints.txt
 	$(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip $(PIP_OPTIONS) install --upgrade 'pip>=25.1'
-	$(PEER)/bin/python -m pip $(PIP_OPTIONS) install --constraint $< "synapseclient[pandas,boto3]"
+	$(PEER)/bin/python -m pip $(PIP_OPTIONS) install --constraint $< "synapseclient[pandas,boto3]" roc-validator
 	@touch $@
 
 $(LOWEST)/installed: pyproject.toml .ci/lowest_versions.py
@@ -47,7 +47,7 @@ $(LOWEST)/installed: pyproject.toml .ci/lowest_versions.py
 
 install: $(VENV)/installed  ## Install the package with all extras into .venv
 install-dev: $(VENV)/installed-dev  ## Install the tools for tests and checks as well
-install-peer: $(PEER)/installed  ## Install the official Synapse client into .venv-peer
+install-peer: $(PEER)/installed  ## Install the official Synapse client and the RO-Crate validator into .venv-peer
 
 demo: $(VENV)/installed  ## Run the example DAGs under Airflow against a local Synapse (DAG)
 	@$(BIN)/synapse-workflows demo $(if $(DAG),--dag $(DAG))
