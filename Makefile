@@ -8,7 +8,8 @@ PIP_OPTIONS := --disable-pip-version-check --quiet
 PIP := $(BIN)/python -m pip $(PIP_OPTIONS)
 DATA ?= .synapse
 PORT ?= 8610
-WORKERS ?= auto
+# The tests wait for processes and sockets: more workers than processors use these fully
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 3 // 2))')
 # PORT has a default for `make serve`; `make airflow` selects a free port itself
 AIRFLOW_OPTIONS = $(if $(filter-out file undefined,$(origin PORT)),--port $(PORT)) $(if $(DAGS),--dags $(DAGS))
 
