@@ -1,0 +1,1 @@
+"""Drawings of provenance graphs: SVG, Mermaid and HTML pages."""
