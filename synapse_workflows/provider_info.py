@@ -51,6 +51,19 @@ _CONNECTION_FIELDS = {
         ),
         "schema": {"type": ["boolean", "null"]},
     },
+    "lineage_mode": {
+        "label": "Lineage mode",
+        "description": "merge, replace, declared or off. Default: [synapse] lineage_mode",
+        "schema": {
+            "type": ["string", "null"],
+            "enum": ["merge", "replace", "declared", "off"],
+        },
+    },
+    "lineage_required": {
+        "label": "Fail tasks whose Activity cannot be stored",
+        "description": "Default: [synapse] lineage_required",
+        "schema": {"type": ["boolean", "null"]},
+    },
 }
 
 _FORM = {
@@ -99,13 +112,25 @@ _CONFIG = {
             "lineage_mode": {
                 "description": (
                     "Default lineage mode of hooks and operators. Provenance of stored entities: "
-                    "'auto' (what tasks read and ran, and what is declared), 'declared' (only "
-                    "what is declared) or 'off' (none, except what a call declares)."
+                    "'merge' (what tasks read and ran, what is declared, and what a person added "
+                    "to the Activity of a table or of an earlier try), 'replace' (without what a "
+                    "person added), 'declared' (only what is declared) or 'off' (none, except "
+                    "what a call declares)."
                 ),
                 "version_added": "0.1.0",
                 "type": "string",
                 "example": "declared",
-                "default": "auto",
+                "default": "merge",
+            },
+            "lineage_required": {
+                "description": (
+                    "Whether a task fails if Synapse rejects its Activity. If not, the entity is "
+                    "stored without it, and `synapse-workflows provenance repair` adds it later."
+                ),
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": "True",
+                "default": "False",
             },
         },
     }

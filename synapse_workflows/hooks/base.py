@@ -23,7 +23,12 @@ from synapse_workflows.hooks.credentials import (
 )
 from synapse_workflows.hooks.submission_operations import SubmissionOperations
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName, without_lineage
+from synapse_workflows.lineage.lineage_mode import (
+    LineageMode,
+    LineageModeName,
+    resolve_lineage_required,
+    without_lineage,
+)
 from synapse_workflows.lineage.task_state_store import AIRFLOW_LOCK
 
 #: Maximum number of transfer threads of a task. Many tasks may share a worker.
@@ -37,7 +42,10 @@ class SynapseBaseHook(BaseHook):
 
     Args:
         synapse_conn_id: Id of the connection. Its password is a personal access token.
-        lineage_mode: `auto`, `declared` or `off`; None for `[synapse] lineage_mode`.
+        lineage_mode: `merge`, `replace`, `declared` or `off`; None for that of the connection or
+            of `[synapse] lineage_mode`.
+        lineage_required: Whether a task fails if its Activity cannot be stored; None for the value
+            of the connection or of `[synapse] lineage_required`.
         retry: Retry and backoff settings of the client, also of its login.
     """
 
@@ -51,6 +59,7 @@ class SynapseBaseHook(BaseHook):
         synapse_conn_id: str = default_conn_name,
         lineage_mode: LineageModeName | None = None,
         *,
+        lineage_required: bool | None = None,
         retry: RetryPolicy | None = None,
         **kwargs: Any,
     ) -> None:
@@ -58,6 +67,8 @@ class SynapseBaseHook(BaseHook):
         self.synapse_conn_id = synapse_conn_id
         self.retry = retry
         self.lineage_mode = LineageMode.resolve(lineage_mode)
+        self.lineage_required = lineage_required
+        self._has_lineage_mode = lineage_mode is not None
 
     @property
     def client(self) -> LineageClient:
@@ -183,7 +194,8 @@ class SynapseBaseHook(BaseHook):
             mask_secret(str(found.secret))
         client = LineageClient(
             synapse_conn_id=self.synapse_conn_id,
-            lineage_mode=self.lineage_mode,
+            lineage_mode=self._resolve_lineage_mode(settings),
+            lineage_required=self._resolve_lineage_required(settings),
             **settings.endpoints,
             skip_checks=True,
             # ignore ~/.synapseConfig of the worker: it may belong to another user
@@ -203,6 +215,15 @@ class SynapseBaseHook(BaseHook):
             username = str(client.username)
             self.log.warning("%s", describe_fallback(self.synapse_conn_id, username, found))
         return client
+
+    def _resolve_lineage_mode(self, settings: ClientSettings) -> LineageMode:
+        if self._has_lineage_mode or settings.lineage_mode is None:
+            return self.lineage_mode
+        return settings.lineage_mode
+
+    def _resolve_lineage_required(self, settings: ClientSettings) -> bool:
+        given = self.lineage_required
+        return resolve_lineage_required(settings.lineage_required if given is None else given)
 
     def _redact(self, text: str) -> str:
         try:

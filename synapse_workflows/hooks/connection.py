@@ -7,7 +7,7 @@ login     user name or e-mail of the owner of the token; optional, verified
 password  personal access token
 extra     auth_endpoint, file_endpoint, portal_endpoint, cache_dir, cache_limit, env_fallback,
           api_key (with login, instead of password, for older services), storage_config,
-          use_boto_sts
+          use_boto_sts, lineage_mode, lineage_required
 """
 
 import os
@@ -30,6 +30,7 @@ from synapse_workflows.constants import (
     KiB,
     MiB,
 )
+from synapse_workflows.lineage.lineage_mode import LineageMode
 
 _REPO_PATH: Final = "/repo/v1"
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
@@ -72,6 +73,9 @@ class ClientSettings:
         username: User name or e-mail of the account that must own the token; None for any account.
         cache_dir: Cache directory; None for the client's default.
         cache_limit: Maximum size of the cache in bytes; None for no limit.
+        lineage_mode: Lineage mode of hooks without one; None if the connection has none.
+        lineage_required: Whether a task fails if its Activity cannot be stored; None if the
+            connection does not say.
     """
 
     endpoints: Mapping[str, str]
@@ -83,6 +87,8 @@ class ClientSettings:
     env_fallback: bool = False
     storage_config: str | None = None
     use_boto_sts: bool = False
+    lineage_mode: LineageMode | None = None
+    lineage_required: bool | None = None
 
     @classmethod
     def from_connection(
@@ -97,7 +103,7 @@ class ClientSettings:
             extra: Parsed `extra` of the connection; None to parse it here, which may block.
 
         Raises:
-            SynapseConfigError: Invalid host, `extra`, `cache_limit` or flag.
+            SynapseConfigError: Invalid host, `extra`, `cache_limit`, `lineage_mode` or flag.
         """
         extra = connection.extra_dejson if extra is None else extra
         if not isinstance(extra, Mapping):
@@ -117,6 +123,8 @@ class ClientSettings:
             env_fallback=_parse_flag(extra, "env_fallback", connection.conn_id),
             storage_config=str(extra.get("storage_config") or "").strip() or None,
             use_boto_sts=_parse_flag(extra, "use_boto_sts", connection.conn_id),
+            lineage_mode=_parse_lineage_mode(extra, connection.conn_id),
+            lineage_required=_parse_lineage_required(extra, connection.conn_id),
         )
 
     @property
@@ -214,3 +222,18 @@ def _parse_flag(extra: Mapping[str, Any], key: str, conn_id: str) -> bool:
             f"not {value!r}."
         )
     return value == "true"
+
+
+def _parse_lineage_required(extra: Mapping[str, Any], conn_id: str) -> bool | None:
+    if extra.get("lineage_required") in (None, ""):
+        return None
+    return _parse_flag(extra, "lineage_required", conn_id)
+
+
+def _parse_lineage_mode(extra: Mapping[str, Any], conn_id: str) -> LineageMode | None:
+    if not extra.get("lineage_mode"):
+        return None
+    try:
+        return LineageMode.resolve(extra["lineage_mode"])
+    except ValueError as error:
+        raise SynapseConfigError(f"{error} It is in the extra of {conn_id!r}.") from None

@@ -28,7 +28,6 @@ from synapse_workflows.idempotency.staging import (
 )
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.lineage.store_provenance import IfUnchanged
 from synapse_workflows.operator_arguments import check_flags
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
@@ -227,7 +226,7 @@ class FileUpload:
             file = replace(file, path=file.path.rename(file.path.with_name(name)))
         entity = self._build_file(file.path, name, folder_id)
         collector = current_collector()
-        if collector and file.url and client.lineage_mode is LineageMode.AUTO:
+        if collector and file.url and client.lineage_mode.is_automatic:
             collector.add(Record.from_refs(Origin.READ, used=[UrlRef(file.url)]))
         stored = client.store(
             entity,

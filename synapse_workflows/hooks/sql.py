@@ -23,7 +23,7 @@ class SynapseSqlHook(SynapseHook, DbApiHook):  # type: ignore[misc] # narrower s
 
     Args:
         synapse_conn_id: Id of the connection.
-        lineage_mode: `auto`, `declared` or `off`; None for `[synapse] lineage_mode`.
+        lineage_mode: `merge`, `replace`, `declared` or `off`; None for `[synapse] lineage_mode`.
         log_sql: Whether to log the queries.
         kwargs: Ignored: `common.sql` passes the items of the connection's `extra`.
     """

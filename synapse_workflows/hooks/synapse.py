@@ -45,7 +45,8 @@ class SynapseHook(StorageHook):
 
     Args:
         synapse_conn_id: Id of the connection. Its password is a personal access token.
-        lineage_mode: `auto`, `declared` or `off`; None for `[synapse] lineage_mode`.
+        lineage_mode: `merge`, `replace`, `declared` or `off`; None for that of the connection or
+            of `[synapse] lineage_mode`.
     """
 
     def store_rows(

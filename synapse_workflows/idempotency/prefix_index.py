@@ -32,7 +32,6 @@ from synapse_workflows.idempotency.s3_objects import S3Bucket
 from synapse_workflows.lineage.batch_activity import BatchActivity
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 #: Maximum number of IDs in the result.
@@ -285,7 +284,7 @@ class PrefixIndex:
     def _record_prefix(self) -> None:
         """Record the prefix as used by the task."""
         collector = current_collector()
-        if collector is not None and self._client.lineage_mode is LineageMode.AUTO:
+        if collector is not None and self._client.lineage_mode.is_automatic:
             collector.add(Record.from_refs(Origin.READ, used=[UrlRef(self._location.url)]))
 
     def _plan(

@@ -34,7 +34,6 @@ from synapse_workflows.idempotency.upsert_comparison import UpsertComparison, Up
 from synapse_workflows.idempotency.view_store import require_view_options, store_view_rows
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
-from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.operator_arguments import check_flags, invalid_type
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
@@ -320,7 +319,7 @@ def _open_file(
     """Provide a file of rows on this worker inside the block, and record its URL as read."""
     with as_local_file(file, resolve_reference, "rows") as local_file:
         collector = current_collector()
-        if collector and local_file.url and client.lineage_mode is LineageMode.AUTO:
+        if collector and local_file.url and client.lineage_mode.is_automatic:
             collector.add(Record.from_refs(Origin.READ, used=[UrlRef(local_file.url)]))
         yield local_file
 

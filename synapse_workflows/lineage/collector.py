@@ -151,9 +151,9 @@ class LineageCollector:
             if isinstance(event, Wrote):
                 if mode is not LineageMode.OFF and event.concrete_type not in CONTAINERS:
                     self._record_write(event, client)
-            elif mode is LineageMode.AUTO:
+            elif mode.is_automatic:
                 self.add(_record_from_event(event, client.repoEndpoint))
-            if mode is LineageMode.AUTO:
+            if mode.is_automatic:
                 self.add_observer(collect_hook_lineage)
 
     def add(self, record: Record) -> None:
@@ -337,7 +337,7 @@ class LineageCollector:
 
     def _collect_sources(self, client: EventSource, declared: DeclaredProvenance) -> Record | None:
         """Return the sources of the Activity, or None if the lineage mode requires none."""
-        if client.lineage_mode is not LineageMode.DECLARED:
+        if client.lineage_mode.is_automatic:
             self.add_observer(collect_hook_lineage)
             sources = self.observed | self.static_lineage | self.upstream
             return sources.without_outputs_below(declared.own_url)

@@ -53,13 +53,22 @@ class LineageClient(StsClient):
     Args:
         synapse_conn_id: Id of the connection.
         lineage_mode: Sources of the Activities that the client writes.
+        lineage_required: Whether a task fails if its Activity cannot be stored.
         options: Arguments of `Synapse`.
     """
 
-    def __init__(self, *, synapse_conn_id: str, lineage_mode: LineageMode, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        synapse_conn_id: str,
+        lineage_mode: LineageMode,
+        lineage_required: bool = False,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self.synapse_conn_id = synapse_conn_id
         self._lineage_mode = lineage_mode
+        self.lineage_required = lineage_required
         # the download directories and uploaded files of other tasks may change at any time
         self.cache.external_copies = False
         self.subscribe(self._record_event)

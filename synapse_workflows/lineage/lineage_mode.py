@@ -1,25 +1,34 @@
-"""Lineage modes: `auto`, `declared` and `off`; and blocks without lineage."""
+"""Lineage modes: `merge`, `replace`, `declared` and `off`; and blocks without lineage."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from airflow.sdk import conf
 
 from synapse_workflows.lineage.hook_lineage import ignore_hook_lineage
 
-LineageModeName = Literal["auto", "declared", "off"]
+#: Names of the lineage modes. `auto` is the former name of `merge`.
+LineageModeName = Literal["merge", "replace", "declared", "off", "auto"]
+#: Former names of modes.
+_FORMER_NAMES: Final[Mapping[str, str]] = {"auto": "merge"}
 _suspended: ContextVar[bool] = ContextVar("lineage_suspended", default=False)
 
 
 class LineageMode(StrEnum):
     """Sources of the Activities that a task writes."""
 
-    AUTO = "auto"  # what tasks read and ran, plus declared provenance
+    MERGE = "merge"  # what tasks read and ran, declared provenance, and what a person added
+    REPLACE = "replace"  # what tasks read and ran, and declared provenance
     DECLARED = "declared"  # declared provenance only
     OFF = "off"  # no lineage
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether the sources include what tasks read and ran."""
+        return self in (LineageMode.MERGE, LineageMode.REPLACE)
 
     @classmethod
     def resolve(cls, value: LineageModeName | None) -> "LineageMode":
@@ -32,13 +41,25 @@ class LineageMode(StrEnum):
             ValueError: Unknown mode.
         """
         name: str = (
-            conf.get("synapse", "lineage_mode", fallback=cls.AUTO) if value is None else value
+            conf.get("synapse", "lineage_mode", fallback=cls.MERGE) if value is None else value
         )
         try:
-            return cls(name)
+            return cls(_FORMER_NAMES.get(name, name))
         except ValueError:
             modes = ", ".join(repr(str(mode)) for mode in cls)
             raise ValueError(f"Invalid lineage_mode {name!r}: expected one of {modes}.") from None
+
+
+def resolve_lineage_required(value: bool | None) -> bool:
+    """Return whether a task fails if its Activity cannot be stored.
+
+    Args:
+        value: The value of a hook, an operator or a connection; None for the value in `[synapse]
+            lineage_required`.
+    """
+    if value is not None:
+        return value
+    return bool(conf.getboolean("synapse", "lineage_required", fallback=False))
 
 
 @contextmanager

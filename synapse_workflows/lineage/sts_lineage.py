@@ -4,7 +4,6 @@ from typing import Any
 
 from synapse_workflows.lineage.collector import EventSource, LineageCollector, current_collector
 from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
-from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.lineage.s3_access import S3AccessRecorder
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 
@@ -54,7 +53,7 @@ def record_environment(
 def _record_folder(client: EventSource, folder_id: str) -> LineageCollector | None:
     """Record a folder as used by the task; return the collector of the task."""
     collector = current_collector()
-    if collector is None or client.lineage_mode is not LineageMode.AUTO:
+    if collector is None or not client.lineage_mode.is_automatic:
         return None
     collector.add_observer(collect_hook_lineage)
     folder = EntityRef(folder_id, site=client.repoEndpoint)

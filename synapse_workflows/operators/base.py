@@ -30,8 +30,10 @@ class SynapseOperator(TemplateValues, BaseOperator):
 
     Args:
         synapse_conn_id: The Airflow connection (templated).
-        lineage_mode: `auto`, `declared` or `off`; None for `[synapse] lineage_mode` of the
-            Airflow configuration.
+        lineage_mode: `merge`, `replace`, `declared` or `off`; None for the mode of the connection,
+            or of `[synapse] lineage_mode` of the Airflow configuration.
+        lineage_required: Whether the task fails if its Activity cannot be stored; None for the
+            value of the connection, or of `[synapse] lineage_required`.
         kwargs: Arguments of `BaseOperator`.
 
     Raises:
@@ -50,6 +52,7 @@ class SynapseOperator(TemplateValues, BaseOperator):
         *,
         synapse_conn_id: str = SynapseHook.default_conn_name,
         lineage_mode: LineageModeName | None = None,
+        lineage_required: bool | None = None,
         **kwargs: Any,
     ) -> None:
         if lineage_mode is not None:
@@ -57,6 +60,7 @@ class SynapseOperator(TemplateValues, BaseOperator):
         super().__init__(**({"multiple_outputs": True} | kwargs))
         self.synapse_conn_id = synapse_conn_id
         self.lineage_mode = lineage_mode
+        self.lineage_required = lineage_required
         if self.retry_policy is None:
             self.retry_policy = SynapseRetryPolicy()
         #: URL of the entity on the Synapse portal, for `SynapseEntityLink`.
@@ -65,7 +69,11 @@ class SynapseOperator(TemplateValues, BaseOperator):
     @cached_property
     def hook(self) -> SynapseHook:
         """The hook of the connection."""
-        return SynapseHook(self.synapse_conn_id, lineage_mode=self.lineage_mode)
+        return SynapseHook(
+            self.synapse_conn_id,
+            lineage_mode=self.lineage_mode,
+            lineage_required=self.lineage_required,
+        )
 
     def on_kill(self) -> None:
         """Stop the work of a task that is terminated: transfers, waits and requests.

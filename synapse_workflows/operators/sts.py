@@ -35,7 +35,7 @@ class SynapseStsMixin(BaseOperator):
         min_remaining_life: Minimum time until the credentials expire, at most 12 hours; None for
             one hour.
         region_name: AWS region of the bucket.
-        lineage_mode: `auto`, `declared` or `off`; None for `[synapse] lineage_mode`.
+        lineage_mode: `merge`, `replace`, `declared` or `off`; None for `[synapse] lineage_mode`.
         kwargs: Arguments of the other base class.
 
     Raises:

@@ -292,7 +292,7 @@ def lineage_client(s3_service, tmp_path):
     """Client of alice in the service with the S3 server, as hooks have it."""
     with LineageClient(
         synapse_conn_id="synapse_default",
-        lineage_mode=LineageMode.AUTO,
+        lineage_mode=LineageMode.MERGE,
         skip_checks=True,
         cache_root_dir=str(tmp_path / "cache"),
         **s3_service.service.endpoints,

@@ -76,6 +76,8 @@ def test_connection_form_has_fields_of_the_hook(form):
         "storage_config",
         "use_boto_sts",
         "env_fallback",
+        "lineage_mode",
+        "lineage_required",
     }
     standard = metadata["standard_fields"]
     assert standard["password"]["title"] == "Personal access token"
@@ -92,5 +94,5 @@ def test_configuration_has_defaults(monkeypatch):
     from airflow.sdk import conf
 
     assert conf.get("synapse", "cache_limit") == "20 GB"
-    assert conf.get("synapse", "lineage_mode") == "auto"
+    assert conf.get("synapse", "lineage_mode") == "merge"
     assert conf.get("synapse", "cache_dir") == ""
