@@ -10,11 +10,11 @@ from airflow.sdk.exceptions import AirflowFailException
 from synapse_workflows.client.api import annotations as annotations_api
 from synapse_workflows.client.api.store_request import require_valid_annotations
 from synapse_workflows.client.core.conflicts import retry_stale
+from synapse_workflows.client.core.parallel_requests import map_parallel
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model import annotations as model
 from synapse_workflows.client.model.entity_base import BASE_ENTITY_TYPE
 from synapse_workflows.client.model.ids import VersionedId, is_synapse_id, parse_entity_id
-from synapse_workflows.idempotency.parallel_requests import map_parallel
 from synapse_workflows.idempotency.planned_changes import PlannedChanges
 from synapse_workflows.idempotency.refusals import Refusal, Refusals
 from synapse_workflows.lineage.lineage_client import LineageClient

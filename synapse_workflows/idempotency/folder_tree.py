@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from synapse_workflows.client.api import bundles, children
+from synapse_workflows.client.core.parallel_requests import map_parallel
 from synapse_workflows.client.errors import (
     SynapseConflictError,
     SynapseForbiddenError,
@@ -12,7 +13,6 @@ from synapse_workflows.client.errors import (
 )
 from synapse_workflows.constants import FILE, FOLDER
 from synapse_workflows.idempotency.object_paths import list_parents, split_path
-from synapse_workflows.idempotency.parallel_requests import map_parallel
 from synapse_workflows.idempotency.refusals import Refusal
 from synapse_workflows.lineage.lineage_client import LineageClient
 

@@ -9,6 +9,7 @@ from typing import Final
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.core.events import Wrote
+from synapse_workflows.client.core.parallel_requests import map_parallel
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.idempotency.earlier_tries import EarlierTries
 from synapse_workflows.idempotency.file_matching import find_missing, match_files
@@ -26,7 +27,6 @@ from synapse_workflows.idempotency.object_paths import (
     split_path,
 )
 from synapse_workflows.idempotency.object_registration import ObjectRegistrar
-from synapse_workflows.idempotency.parallel_requests import map_parallel
 from synapse_workflows.idempotency.refusals import Refusal, Refusals
 from synapse_workflows.idempotency.s3_objects import S3Bucket
 from synapse_workflows.lineage.batch_activity import BatchActivity

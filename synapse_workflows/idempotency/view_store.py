@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.api import async_jobs, columns as table_columns, table_transactions
 from synapse_workflows.client.api.views import get_default_columns
+from synapse_workflows.client.core.parallel_requests import map_parallel
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model.entity import Entity
 from synapse_workflows.client.model.ids import VersionedId
@@ -24,7 +25,6 @@ from synapse_workflows.constants import (
     SUBMISSION_VIEW,
 )
 from synapse_workflows.idempotency.annotation_writer import read_annotations
-from synapse_workflows.idempotency.parallel_requests import map_parallel
 from synapse_workflows.idempotency.planned_changes import PlannedChanges
 from synapse_workflows.idempotency.refusals import Refusal, Refusals
 from synapse_workflows.idempotency.row_source import RowSource

@@ -83,8 +83,8 @@ def parse_activity(activity: Mapping[str, Any], origin: Origin) -> Record:
     used: list[Ref] = []
     ran: list[Ref] = []
     for item in activity.get("used") or ():
-        (ran if item.get("wasExecuted") else used).append(_parse_item(item))
-    gaps = _parse_gaps(activity) if origin is Origin.WROTE else _find_dropped_queries(activity)
+        (ran if item.get("wasExecuted") else used).append(parse_source(item))
+    gaps = parse_gaps(activity) if origin is Origin.WROTE else _find_dropped_queries(activity)
     return Record.from_refs(origin, used=used, ran=ran, gaps=gaps)
 
 
@@ -178,7 +178,8 @@ def _to_remote_url(ref: EntityRef) -> UrlRef:
     return UrlRef(f"{site}/entity/{ref.id}{version}", f"{ref} at {urlsplit(site).netloc}")
 
 
-def _parse_item(item: Mapping[str, Any]) -> Ref:
+def parse_source(item: Mapping[str, Any]) -> Ref:
+    """Parse an item of `used` of an Activity."""
     if "url" in item:
         return UrlRef(item["url"], item.get("name"))
     reference = item["reference"]
@@ -186,7 +187,8 @@ def _parse_item(item: Mapping[str, Any]) -> Ref:
     return EntityRef(reference["targetId"], None if version is None else int(version))
 
 
-def _parse_gaps(activity: Mapping[str, Any]) -> list[str]:
+def parse_gaps(activity: Mapping[str, Any]) -> list[str]:
+    """Return the gaps that the description of an Activity lists."""
     lines = (activity.get("description") or "").splitlines()
     return [line.removeprefix(GAP_PREFIX) for line in lines if line.startswith(GAP_PREFIX)]
 
@@ -203,7 +205,7 @@ def _source_keys(activity: Mapping[str, Any]) -> set[tuple[str, int | None, bool
 
 
 def _source_key(item: Mapping[str, Any]) -> tuple[str, int | None, bool]:
-    ref, executed = _parse_item(item), bool(item.get("wasExecuted"))
+    ref, executed = parse_source(item), bool(item.get("wasExecuted"))
     if isinstance(ref, UrlRef):
         return ref.url, None, executed
     return ref.id, ref.version, executed

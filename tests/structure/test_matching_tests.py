@@ -73,7 +73,7 @@ TESTED_BY = {
     "hooks/files": "airflow/test_file_operators.py",
     "hooks/query_reads": "airflow/test_synapse_hook_reads.py",
     "idempotency/annotation_writer": "airflow/test_annotations.py",
-    "idempotency/parallel_requests": "airflow/test_annotations.py",
+    "client/core/parallel_requests": "contract/test_walk.py",
     "idempotency/planned_changes": "airflow/test_annotations.py",
     "idempotency/refusals": "airflow/test_annotations.py",
     "idempotency/message_sender": "airflow/test_messages.py",
