@@ -12,14 +12,16 @@ from typing import Any, Final, Protocol, TypeVar, cast
 from airflow.sdk import BaseOperator, get_current_context
 
 from synapse_workflows.client.core.cache import Cache
-from synapse_workflows.client.core.events import Event, Ran, Read, Wrote
+from synapse_workflows.client.core.events import Event, Wrote
 from synapse_workflows.constants import CONTAINERS
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.activity_writer import ActivityWriter
 from synapse_workflows.lineage.asset_events import emit_asset_event
+from synapse_workflows.lineage.event_records import EntityDetails, create_record
 from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
 from synapse_workflows.lineage.lineage_log import log_reads, log_store
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended
+from synapse_workflows.lineage.published_record import XCOM_KEY, PublishedRecord
 from synapse_workflows.lineage.store_notes import StoreNotes
 from synapse_workflows.lineage.task_state_store import (
     AIRFLOW_LOCK,
@@ -27,12 +29,11 @@ from synapse_workflows.lineage.task_state_store import (
     TaskStateStore,
 )
 from synapse_workflows.lineage.upstream import (
-    XCOM_KEY,
+    UpstreamLineage,
     collect_static_lineage,
     collect_upstream,
-    serialize_record,
 )
-from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
+from synapse_workflows.provenance.record import EntityRef, Origin, Record
 
 T = TypeVar("T")
 _CONTEXT_KEY: Final = "synapse_lineage"
@@ -65,7 +66,8 @@ class EventSource(Protocol):
     """Connection, lineage mode and repository endpoint of a client that emits events."""
 
     synapse_conn_id: str
-    repoEndpoint: str  # noqa: N815 - name of the client attribute
+    repoEndpoint: str  # noqa: N815 - names of the client attributes
+    portalEndpoint: str  # noqa: N815
 
     @property
     def lineage_mode(self) -> LineageMode:
@@ -124,7 +126,8 @@ class LineageCollector:
         self._finish_callbacks: list[Callable[[], object]] = []
         #: Functions that return what other libraries have read and written in this task so far.
         self._observers: list[Callable[[], Record]] = []
-        self._published: Record | None = None
+        self._details = EntityDetails()
+        self._published: PublishedRecord | None = None
         self._published_count = 0
         self._lock = AIRFLOW_LOCK
         _call_after_execute(self.ti.task, self.finish)
@@ -148,11 +151,12 @@ class LineageCollector:
         """Record an event of a client, and write the Activity of a stored entity."""
         mode = client.lineage_mode
         with self._lock:
+            self._details.add(event, client.repoEndpoint, client.portalEndpoint)
             if isinstance(event, Wrote):
                 if mode is not LineageMode.OFF and event.concrete_type not in CONTAINERS:
                     self._record_write(event, client)
             elif mode.is_automatic:
-                self.add(_record_from_event(event, client.repoEndpoint))
+                self.add(create_record(event, client.repoEndpoint))
             if mode.is_automatic:
                 self.add_observer(collect_hook_lineage)
 
@@ -261,13 +265,21 @@ class LineageCollector:
 
     def publish(self) -> None:
         """Push the record as an XCom for the downstream tasks, if it has changed."""
-        record = self.observed | self.static_lineage
-        # for display only: downstream tasks use `wrote`
-        if record.stored_entities and "upstream" in self.__dict__:
-            record |= self.upstream
-        if record != self._published:
-            self.ti.xcom_push(XCOM_KEY, serialize_record(record, self.ti.map_index))
-            self._published = record
+        record, index = self.observed | self.static_lineage, self.ti.map_index
+        inherits = record.stored_entities and "upstream" in self.__dict__
+        upstream = self.upstream if inherits else UpstreamLineage(Record())
+        published = PublishedRecord(
+            record,
+            index if index is not None and index >= 0 else None,
+            upstream.record,
+            upstream.flows,
+            dict(self._details.names),
+            dict(self.activity_ids),
+            dict(self._details.portals),
+        )
+        if published != self._published:
+            self.ti.xcom_push(XCOM_KEY, published.to_json())
+            self._published = published
         self._published_count = len(self.record.wrote)
 
     def finish(self) -> None:
@@ -290,7 +302,7 @@ class LineageCollector:
         return collect_static_lineage(operator, self.context, bundle)
 
     @cached_property
-    def upstream(self) -> Record:
+    def upstream(self) -> UpstreamLineage:
         """The lineage that the task inherits from its upstream tasks."""
         return collect_upstream(self.context)
 
@@ -339,7 +351,7 @@ class LineageCollector:
         """Return the sources of the Activity, or None if the lineage mode requires none."""
         if client.lineage_mode.is_automatic:
             self.add_observer(collect_hook_lineage)
-            sources = self.observed | self.static_lineage | self.upstream
+            sources = self.observed | self.static_lineage | self.upstream.record
             return sources.without_outputs_below(declared.own_url)
         sources = self.record.with_origins(Origin.DECLARED)
         is_declared = sources.used or sources.ran or declared.name or declared.description
@@ -362,23 +374,6 @@ class LineageCollector:
         writer.declared_name = declared.name or writer.declared_name
         writer.declared_description = declared.description or writer.declared_description
         return writer
-
-
-def _record_from_event(event: Event, site: str) -> Record:
-    """Return a record of what a client read or ran. A container that was read is not an input."""
-    if isinstance(event, Wrote):
-        return Record()
-    refs: list[EntityRef | UrlRef] = []
-    if event.entity_id is not None:
-        is_open = isinstance(event, Read) and event.is_open
-        refs.append(EntityRef(event.entity_id, event.version, site, is_open))
-    elif event.url is not None:
-        refs.append(UrlRef(event.url, event.name))
-    if isinstance(event, Ran):
-        return Record.from_refs(Origin.CODE, ran=refs)
-    if event.concrete_type in CONTAINERS:
-        return Record()
-    return Record.from_refs(Origin.LOOKUP if event.is_lookup else Origin.READ, used=refs)
 
 
 def _call_after_execute(task: Any, callback: Callable[[], object]) -> None:

@@ -8,6 +8,7 @@ A task U contributes to the tasks downstream of it:
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -20,20 +21,24 @@ from synapse_workflows.lineage.data_dependencies import (
     is_mapped,
 )
 from synapse_workflows.lineage.inlets import read_inlets, read_triggering_events
+from synapse_workflows.lineage.published_record import INDEX_KEY, XCOM_KEY, DataFlow
 from synapse_workflows.lineage.task_code import identify_code
 from synapse_workflows.provenance.record import Origin, Record
 
-#: Key of the XCom with the record of a task.
-XCOM_KEY: Final = "synapse_lineage"
-#: Key of the map index in a published record.
-_INDEX_KEY: Final = "map_index"
 _SUCCESS: Final = "success"
 
 
-def serialize_record(record: Record, map_index: int | None) -> dict[str, Any]:
-    """Return the value of the XCom with the record of a task instance."""
-    is_mapped = map_index is not None and map_index >= 0
-    return record.to_json() | ({_INDEX_KEY: map_index} if is_mapped else {})
+@dataclass(frozen=True)
+class UpstreamLineage:
+    """Lineage that a task inherits from its upstream tasks.
+
+    Args:
+        record: The inherited lineage.
+        flows: Flows of data over which it was inherited.
+    """
+
+    record: Record
+    flows: tuple[DataFlow, ...] = ()
 
 
 def collect_static_lineage(task: Any, context: Mapping[str, Any], bundle: Any) -> Record:
@@ -53,7 +58,7 @@ def collect_static_lineage(task: Any, context: Mapping[str, Any], bundle: Any) -
     return record
 
 
-def collect_upstream(context: Mapping[str, Any]) -> Record:
+def collect_upstream(context: Mapping[str, Any]) -> UpstreamLineage:
     """Return the lineage that the running task inherits from its upstream tasks."""
     ti = context["ti"]
     index = ti.map_index if ti.map_index is not None and ti.map_index >= 0 else None
@@ -73,19 +78,28 @@ class _UpstreamWalk:
         self.dag = context["ti"].task.dag
         self.run_state = _RunState(context)
         self.visited: set[TaskInstances] = set()
-        self.queue: deque[TaskInstances] = deque()
+        #: Task instances to visit, and the task instances that take data from them.
+        self.queue: deque[tuple[TaskInstances, TaskInstances]] = deque()
+        self.flows: dict[DataFlow, None] = {}
         self.gaps: list[str] = []
 
-    def collect(self, running: TaskInstances) -> Record:
+    def collect(self, running: TaskInstances) -> UpstreamLineage:
         """Return the lineage that a task inherits."""
         self._add_upstream(running)
         record = Record()
         while self.queue:
-            for instances in self._select_succeeded(self.queue.popleft()):
+            upstream, target = self.queue.popleft()
+            for instances in self._select_succeeded(upstream):
+                self._add_flow(instances, target)
                 if instances not in self.visited:
                     self.visited.add(instances)
-                    record |= self._visit(instances)
-        return record | Record.from_refs(Origin.READ, gaps=self.gaps)
+                    record |= self._visit(instances, target)
+        record |= Record.from_refs(Origin.READ, gaps=self.gaps)
+        return UpstreamLineage(record, tuple(self.flows))
+
+    def _add_flow(self, source: TaskInstances, target: TaskInstances) -> None:
+        flow = DataFlow(source.task_id, source.index, target.task_id, target.index)
+        self.flows[flow] = None
 
     def _select_succeeded(self, instances: TaskInstances) -> Iterable[TaskInstances]:
         if instances.position is None:
@@ -98,12 +112,12 @@ class _UpstreamWalk:
             )
         return [TaskInstances(instances.task_id, index=index) for index in indexes]
 
-    def _visit(self, instances: TaskInstances) -> Record:
+    def _visit(self, instances: TaskInstances, target: TaskInstances) -> Record:
         records = self.run_state.pull_records(instances)
         stored = sum(1 for record in records if record.stored_entities)
         if instances.index is None and 0 < stored < self.run_state.count(instances):
             # only the upstream tasks of the instances that stored nothing contribute
-            self.queue.extend(self.run_state.split(instances))
+            self.queue.extend((one, target) for one in self.run_state.split(instances))
             return Record()
         if not stored:
             self._add_upstream(instances)
@@ -111,7 +125,7 @@ class _UpstreamWalk:
 
     def _add_upstream(self, instances: TaskInstances) -> None:
         dependencies = find_upstream(self.dag, instances, self.run_state.count_items)
-        self.queue.extend(dependencies.instances)
+        self.queue.extend((one, instances) for one in dependencies.instances)
         self.gaps.extend(dependencies.gaps)
 
 
@@ -223,7 +237,7 @@ class _RunState:
             value = self.ti.xcom_pull(task_ids=task_id, key=XCOM_KEY, map_indexes=index)
             return [] if value is None else [Record.from_json(value)]
         values = self._pull_all(task_id) if count else []
-        return [Record.from_json(value) for value in values if value.get(_INDEX_KEY) == index]
+        return [Record.from_json(value) for value in values if value.get(INDEX_KEY) == index]
 
     def _pull_all(self, task_id: str) -> list[Mapping[str, Any]]:
         """Pull the published records of all instances of a task."""

@@ -1,0 +1,50 @@
+"""What the events of a client say about the lineage of a task."""
+
+from dataclasses import dataclass, field
+
+from synapse_workflows.client.core.events import Event, Ran, Read, Wrote
+from synapse_workflows.constants import CONTAINERS
+from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
+
+
+@dataclass
+class EntityDetails:
+    """Names and portals of entities, for web pages.
+
+    Args:
+        names: Name of each entity, by ID.
+        portals: Base URL of the web portal, by repository endpoint.
+    """
+
+    names: dict[str, str] = field(default_factory=dict)
+    portals: dict[str, str] = field(default_factory=dict)
+
+    def add(self, event: Event, site: str, portal: str) -> None:
+        """Add what an event says about an entity.
+
+        Args:
+            event: Event of a client.
+            site: Repository endpoint of the client.
+            portal: Base URL of the web portal of the client.
+        """
+        if event.entity_id is not None:
+            self.portals[site] = portal
+            if event.name:
+                self.names[event.entity_id] = event.name
+
+
+def create_record(event: Event, site: str) -> Record:
+    """Return a record of what a client read or ran. A container that was read is not an input."""
+    if isinstance(event, Wrote):
+        return Record()
+    refs: list[EntityRef | UrlRef] = []
+    if event.entity_id is not None:
+        is_open = isinstance(event, Read) and event.is_open
+        refs.append(EntityRef(event.entity_id, event.version, site, is_open))
+    elif event.url is not None:
+        refs.append(UrlRef(event.url, event.name))
+    if isinstance(event, Ran):
+        return Record.from_refs(Origin.CODE, ran=refs)
+    if event.concrete_type in CONTAINERS:
+        return Record()
+    return Record.from_refs(Origin.LOOKUP if event.is_lookup else Origin.READ, used=refs)
