@@ -1,21 +1,24 @@
-"""HTML page of a provenance graph.
+"""HTML page of a graph: an interactive drawing, and a list of the same nodes and edges.
 
 The page loads the files in `STATIC_DIR` from a URL prefix of the same server, and nothing from
-other hosts. Serve it with the header `Content-Security-Policy: CONTENT_SECURITY_POLICY`.
+other hosts. Serve it with the header `Content-Security-Policy: CONTENT_SECURITY_POLICY`. Without
+JavaScript it shows the SVG drawing instead of the interactive one.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from synapse_workflows.drawing.graph import Graph, is_link
+from synapse_workflows.drawing.blocks import NODE_HEIGHT, NODE_WIDTH
+from synapse_workflows.drawing.graph import Graph
+from synapse_workflows.drawing.labels import format_lines
+from synapse_workflows.drawing.layout import Layout, compute_layout
+from synapse_workflows.drawing.svg import STATIC_DIR, Theme, render_svg_element
+from synapse_workflows.drawing.template_environment import get_environment
 
-#: Directory of the static files: JavaScript, CSS and the licence of the graph library.
-STATIC_DIR = Path(__file__).parent / "static"
-#: Policy for pages of `render_page`: no inline scripts, nothing from other hosts.
+#: Policy for pages: scripts and styles of this server only, no inline ones, and no other hosts.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'"
@@ -29,44 +32,110 @@ def render_page(
     subtitle: str = "",
     static_url: str | None = "static",
     links: Mapping[str, str] | None = None,
+    theme: Theme = "auto",
 ) -> str:
-    """Render a complete HTML page of a graph: drawing, list of nodes, notes.
+    """Render a complete HTML page of a graph.
 
     Args:
         graph: Graph to draw.
         title: Title of the page, as plain text.
         subtitle: Line below the title, as plain text; may be empty.
         static_url: URL prefix of `STATIC_DIR`, relative or absolute, without a trailing slash.
-            None writes the CSS into the page and leaves the JavaScript out: a single file that
-            can be opened from disk and shows the static drawing.
-        links: Further links in the heading, from text to URL, for example to the DAG run.
+            None for a single file to be opened from disk: with styles, without JavaScript.
+        links: Further links in the heading, from text to http(s) URL.
+        theme: Colours.
 
     Returns:
         HTML, to be encoded as UTF-8. All texts are escaped.
     """
-    template = _get_environment().get_template("page.html")
+    template = get_environment().get_template("page.html")
     return template.render(
         title=title,
         subtitle=subtitle,
-        static_url=static_url,
+        head=render_head(static_url),
         links=links or {},
+        theme=theme,
         drawing=render_drawing(graph),
     )
 
 
-def render_drawing(graph: Graph) -> Markup:
-    """Render the part of a page that shows a graph, for pages with other content."""
-    return Markup(_get_environment().get_template("drawing.html").render(graph=graph))  # noqa: S704 - rendered with autoescape
+def render_head(static_url: str | None) -> Markup:
+    """Render the elements that `render_drawing` needs in the head of a page.
 
-
-@cache
-def _get_environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("synapse_workflows.drawing"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    Args:
+        static_url: As in `render_page`.
+    """
+    names = ("graph.css", "page.css")
+    css = "" if static_url else "\n".join((STATIC_DIR / name).read_text("utf-8") for name in names)
+    html = (
+        get_environment()
+        .get_template("head.html")
+        .render(
+            static_url=static_url,
+            css=Markup(css),  # noqa: S704 - files of this package
+        )
     )
-    environment.tests["link"] = is_link
-    return environment
+    return Markup(html)  # noqa: S704 - escaped by the template
+
+
+def render_drawing(graph: Graph, *, title: str = "Provenance") -> Markup:
+    """Render the part of a page that shows a graph, for pages with other content.
+
+    A page contains one drawing, and `render_head` in its head.
+    """
+    layout = compute_layout(graph)
+    html = (
+        get_environment()
+        .get_template("drawing.html")
+        .render(
+            graph=graph,
+            svg=render_svg_element(graph, layout, title=title),
+            data=_create_drawing_data(graph, layout),
+            **_describe_connections(graph),
+        )
+    )
+    return Markup(html)  # noqa: S704 - escaped by the template
+
+
+def _create_drawing_data(graph: Graph, layout: Layout) -> dict[str, Any]:
+    """Return the JSON that `graph.js` reads; nodes are given by their index in the graph."""
+    index = {node.id: number for number, node in enumerate(graph.nodes)}
+    nodes: list[Any] = [None] * len(index)
+    for placed in layout.nodes:
+        nodes[index[placed.node.id]] = {
+            "kind": placed.node.kind,
+            "lines": format_lines(placed.node),
+            "position": _round(placed.x, placed.y),
+            "focus": placed.node.is_focus,
+            "gap": bool(placed.node.gaps),
+        }
+    return {
+        "size": [NODE_WIDTH, NODE_HEIGHT],
+        "nodes": nodes,
+        "frames": [[*_round(f.x, f.y), *_round(f.width, f.height)] for f in layout.frames],
+        "routes": [
+            {
+                "role": route.edge.role,
+                "sources": [index[node.id] for node in route.sources],
+                "targets": [index[node.id] for node in route.targets],
+                "points": [_round(*point) for point in route.points],
+            }
+            for route in layout.routes
+        ],
+    }
+
+
+def _describe_connections(graph: Graph) -> dict[str, Any]:
+    """Return the edges of each node by its ID, and the anchors of the nodes in the page."""
+    nodes = {node.id: node for node in graph.nodes}
+    incoming: dict[str, list[Any]] = defaultdict(list)
+    outgoing: dict[str, list[Any]] = defaultdict(list)
+    for edge in graph.edges:
+        incoming[edge.target].append((edge, nodes[edge.source]))
+        outgoing[edge.source].append((edge, nodes[edge.target]))
+    anchors = {node.id: f"node-{number}" for number, node in enumerate(graph.nodes)}
+    return {"incoming": incoming, "outgoing": outgoing, "anchors": anchors}
+
+
+def _round(*values: float) -> list[int]:
+    return [round(value) for value in values]

@@ -50,9 +50,10 @@ def test_http_urls_become_links(url):
 @pytest.mark.parametrize(
     "url",
     [
-        None, "", "javascript:alert(1)", "JAVASCRIPT:alert(1)", " https://a.org", "//a.org/x", "/x",
-        "file:///etc/passwd", "data:text/html,x", "https://user:secret@a.org/x", "https://", "s3://b/k",
-        "https://[bad", "java\nscript:alert(1)", "https://a.org\\@b.org", "https://a.org/a b",
+        None, "", "javascript:alert(1)", "JAVASCRIPT:alert(1)", " https://a.org", "//a.org/x",
+        "/x", "file:///etc/passwd", "data:text/html,x", "https://user:secret@a.org/x", "https://",
+        "s3://b/k", "https://[bad", "java\nscript:alert(1)", "https://a.org\\@b.org",
+        "https://a.org/a b",
     ],
 )  # fmt: skip
 def test_other_urls_do_not_become_links(url):
