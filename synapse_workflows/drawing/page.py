@@ -6,7 +6,7 @@ JavaScript it shows the SVG drawing instead of the interactive one.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -33,6 +33,7 @@ def render_page(
     static_url: str | None = "static",
     links: Mapping[str, str] | None = None,
     theme: Theme = "auto",
+    scripts: Sequence[str] = (),
 ) -> str:
     """Render a complete HTML page of a graph.
 
@@ -44,6 +45,8 @@ def render_page(
             None for a single file to be opened from disk: with styles, without JavaScript.
         links: Further links in the heading, from text to http(s) URL.
         theme: Colours.
+        scripts: URLs of further scripts of this server, for example of the frame in which Airflow
+            shows the page.
 
     Returns:
         HTML, to be encoded as UTF-8. All texts are escaped.
@@ -55,6 +58,7 @@ def render_page(
         head=render_head(static_url),
         links=links or {},
         theme=theme,
+        scripts=scripts,
         drawing=render_drawing(graph),
     )
 
