@@ -1,4 +1,4 @@
-"""Text tree of the provenance of an entity, from a result to its sources.
+"""Text trees of provenance: from a result to its sources, and from a source to its results.
 
 summary.csv (syn12.1)
 └─ flow.store
@@ -6,131 +6,174 @@ summary.csv (syn12.1)
    ├─ used      raw.csv (syn10.3)
    │            └─ ...
    └─ executed  flow.py (sha256 0f3a...)
+
+raw.csv (syn10.3)
+└─ used by      flow.store
+                └─ generated  summary.csv (syn12.1)
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
 
-from synapse_workflows.client.core.redaction import redact_name, redact_text, redact_url
+from synapse_workflows.client.core.session import Session
+from synapse_workflows.provenance.provenance_graph import ProvenanceGraph, Source
+from synapse_workflows.provenance.record import EntityRef, Ref, UrlRef
+from synapse_workflows.provenance.walk import DEFAULT_DEPTH, walk_provenance
 
-#: Default number of levels of activities.
-DEFAULT_DEPTH = 8
-#: HTTP status codes for objects that do not exist or are not readable.
-_UNAVAILABLE = frozenset({403, 404, 410})
-
-
-class ProvenanceClient(Protocol):
-    """Client that reads entities and Activities: `Synapse` of this package or synapseclient."""
-
-    def get(self, entity: Any, *, version: Any = ..., downloadFile: bool = ...) -> Any:  # noqa: N803
-        """Get an entity."""
-
-    def getProvenance(self, entity: Any, version: Any = None) -> Any:  # noqa: N802
-        """Get the Activity of an entity's version."""
+#: Availability of a version -> how it is shown.
+AVAILABILITY_TEXT: Final = {
+    "unreadable": "not readable",
+    "trashed": "in the trash can",
+    "deleted": "deleted",
+    "version_deleted": "this version is deleted",
+}
 
 
 def render_tree(
-    syn: ProvenanceClient, entity: str, version: int | None = None, *, depth: int = DEFAULT_DEPTH
+    syn: Session, entity: Any, version: int | None = None, *, depth: int = DEFAULT_DEPTH
 ) -> str:
-    """Render the provenance of an entity as text.
+    """Render the sources of an entity version as text.
 
     Args:
         syn: Client with permission to read the entity.
-        entity: ID such as `syn123` or `syn123.4`.
+        entity: ID such as ``syn123`` or ``syn123.4``, or an entity.
         version: Version; None for the version in the ID, or the current version.
-        depth: Number of levels of activities, at least 1.
+        depth: Number of levels of Activities, at least 1.
 
     Returns:
         Lines of text, without a trailing newline.
 
     Raises:
+        ValueError: An argument is invalid.
         SynapseHTTPError: The entity itself cannot be read.
     """
-    entity_id, _, number = entity.partition(".")
-    requested = version if version is not None else int(number) if number else None
-    found = syn.get(entity_id, downloadFile=False, **_version_argument(requested))
-    exact = requested if requested is not None else found.get("versionNumber")
-    root = _format_entity(found.get("name"), entity_id, exact)
-    return "\n".join([root, *_TreeRenderer(syn).render_activity(entity_id, exact, depth)])
+    return format_sources(walk_provenance(syn, entity, version, depth=depth))
+
+
+def format_sources(graph: ProvenanceGraph) -> str:
+    """Format the sources of the roots of a graph as a text tree."""
+    renderer = _TreeRenderer(graph)
+    return "\n".join(renderer.render(renderer.expand_sources))
+
+
+def format_results(graph: ProvenanceGraph) -> str:
+    """Format what was made from the roots of a graph as a text tree."""
+    renderer = _TreeRenderer(graph)
+    return "\n".join(renderer.render(renderer.expand_results))
+
+
+class _Branch(NamedTuple):
+    """A version whose branch is not rendered yet.
+
+    Args:
+        ref: The version.
+        indent: Prefix of each line of the branch.
+    """
+
+    ref: EntityRef
+    indent: str
+
+
+#: Lines, and branches to render between them.
+_Lines = list[str | _Branch]
 
 
 class _TreeRenderer:
-    """Renderer of one tree; repeated entity versions are rendered once."""
+    """Renderer of one tree. The branch of a repeated version is rendered once.
 
-    def __init__(self, syn: ProvenanceClient) -> None:
-        self.syn = syn
-        self.rendered: set[tuple[str, int | None]] = set()
+    The branches are on a stack, because a chain may be longer than the recursion limit.
+    """
 
-    def render_activity(self, entity_id: str, version: int | None, depth: int) -> Iterator[str]:
-        """Render the activity of an entity version."""
-        if (entity_id, version) in self.rendered:
-            yield "└─ (shown above)"
-            return
-        found = _get_or_none(self.syn.getProvenance, entity_id, **_version_argument(version))
-        if found is None:
-            return
-        self.rendered.add((entity_id, version))
-        if depth < 1:
-            yield "└─ ..."
-            return
-        name = redact_name(found.get("name") or "")
-        yield f"└─ {name or 'activity ' + str(found.get('id', ''))}"
-        sources = sorted(found.get("used") or (), key=lambda item: bool(item.get("wasExecuted")))
+    def __init__(self, graph: ProvenanceGraph) -> None:
+        self.graph = graph
+        self.rendered: set[Ref] = set()
+
+    def render(self, expand: Callable[[EntityRef, str], _Lines]) -> Iterator[str]:
+        """Render the roots and their branches."""
+        stack: _Lines = []
+        for root in reversed(self.graph.roots):
+            stack += [_Branch(root, ""), self._format_ref(root)]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, str):
+                yield item
+            elif item.ref in self.rendered:
+                yield f"{item.indent}└─ (shown above)"
+            else:
+                self.rendered.add(item.ref)
+                stack += reversed(expand(*item))
+
+    def expand_sources(self, ref: EntityRef, indent: str) -> _Lines:
+        """Return the Activity of a version, and its sources."""
+        if ref in self.graph.bounded:
+            return [f"{indent}└─ ..."]
+        activity_id = self.graph.generated_by.get(ref)
+        if activity_id is None:
+            return []
+        sources = self.graph.sources[activity_id]
+        lines: _Lines = [f"{indent}└─ {self._get_name(activity_id)}"]
         margin = "   │" if sources else "    "
-        for line in redact_text(found.get("description") or "").splitlines():
-            yield f"{margin}  {line}".rstrip()
-        for number, item in enumerate(sources, start=1):
-            yield from self._render_source(item, depth, last=number == len(sources))
+        description = self.graph.activities[activity_id].get("description") or ""
+        lines += [f"{indent}{margin}  {line}".rstrip() for line in description.splitlines()]
+        known = self.graph.generated_by.keys() | self.graph.bounded
+        for number, (source, executed) in enumerate(sources, start=1):
+            last = number == len(sources)
+            head, margin = _indent(
+                f"{indent}   ", "executed" if executed else "used    ", last=last
+            )
+            lines.append(f"{head}{self._format_ref(source)}")
+            if source in known and isinstance(source, EntityRef):
+                lines.append(_Branch(source, margin))
+        return lines
 
-    def _render_source(self, item: Mapping[str, Any], depth: int, *, last: bool) -> Iterator[str]:
-        """Render one source of an activity, and the provenance of the source."""
-        role = "executed" if item.get("wasExecuted") else "used"
-        label, children = self._describe_source(item, depth)
-        yield f"   {'└─' if last else '├─'} {role:<8}  {label}"
-        margin = " " if last else "│"
-        for line in children:
-            yield f"   {margin}            {line}"
+    def expand_results(self, ref: EntityRef, indent: str) -> _Lines:
+        """Return the Activities that used a version, and what they generated."""
+        lines: _Lines = [f"{indent}└─ ..."] if ref in self.graph.bounded else []
+        users = self.graph.users.get(ref, ())
+        known = self.graph.users.keys() | self.graph.bounded
+        for number, activity_id in enumerate(users, start=1):
+            is_used = Source(ref, executed=False) in self.graph.sources[activity_id]
+            role = "used by    " if is_used else "executed by"
+            head, margin = _indent(indent, role, last=number == len(users))
+            lines.append(f"{head}{self._get_name(activity_id)}")
+            generated = self.graph.generated.get(activity_id, ())
+            for count, result in enumerate(generated, start=1):
+                last = count == len(generated)
+                head, inner = _indent(margin, "generated", last=last)
+                lines.append(f"{head}{self._format_ref(result)}")
+                if result in known:
+                    lines.append(_Branch(result, inner))
+        return lines
 
-    def _describe_source(self, item: Mapping[str, Any], depth: int) -> tuple[str, Iterable[str]]:
-        """Return the label of a source, and the lines of the provenance of the source."""
-        if "url" in item:
-            return _format_url(item["url"], item.get("name")), ()
-        reference = item["reference"]
-        entity_id, version = reference["targetId"], reference.get("targetVersionNumber")
-        found = _get_or_none(
-            self.syn.get, entity_id, downloadFile=False, **_version_argument(version)
-        )
-        if found is None:
-            return f"{_format_entity(None, entity_id, version)} (not found or not readable)", ()
-        label = _format_entity(found.get("name"), entity_id, version)
-        return label, self.render_activity(entity_id, version, depth - 1)
+    def _get_name(self, activity_id: str) -> str:
+        return self.graph.activities[activity_id].get("name") or f"activity {activity_id}"
+
+    def _format_ref(self, ref: Ref) -> str:
+        """Return the label of a source or result."""
+        if isinstance(ref, UrlRef):
+            return _format_url(ref)
+        entity = self.graph.entities.get(ref)
+        name = entity.name if entity is not None else None
+        label = f"{name} ({ref})" if name else str(ref)
+        if entity is None or entity.is_available:
+            return label
+        return f"{label} ({AVAILABILITY_TEXT[entity.availability]})"
 
 
-def _format_entity(name: str | None, entity_id: str, version: int | None) -> str:
-    exact = entity_id if version is None else f"{entity_id}.{version}"
-    return f"{name} ({exact})" if name else exact
+def _indent(indent: str, role: str, *, last: bool) -> tuple[str, str]:
+    """Return the start of the line of a branch, and the indent of the lines below it.
+
+    Args:
+        indent: Indent of the branch.
+        role: Role, padded to the width of the other roles of the branch.
+        last: Whether the branch is the last one below its parent.
+    """
+    head = f"{indent}{'└─' if last else '├─'} {role}  "
+    return head, f"{indent}{' ' if last else '│'}{' ' * (len(role) + 4)}"
 
 
-def _format_url(url: str, name: str | None) -> str:
-    url, name = redact_url(url), redact_name(name or "")
-    if name in ("", url):
-        return url
+def _format_url(ref: UrlRef) -> str:
+    if ref.name in (None, "", ref.url):
+        return ref.url
     # A file URL contains no location; the name contains the hash of the content of the file.
-    return name if url.startswith("file:") else f"{name} <{url}>"
-
-
-def _version_argument(version: int | None) -> dict[str, int]:
-    return {} if version is None else {"version": version}
-
-
-def _get_or_none(method: Any, *args: Any, **options: Any) -> Any:
-    """Call a method of the client; return None if the object is not found or not readable."""
-    try:
-        return method(*args, **options)
-    except Exception as error:
-        status = getattr(error, "status", None) or getattr(
-            getattr(error, "response", None), "status_code", None
-        )
-        if status in _UNAVAILABLE:
-            return None
-        raise
+    return str(ref.name) if ref.url.startswith("file:") else f"{ref.name} <{ref.url}>"
