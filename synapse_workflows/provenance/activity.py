@@ -1,5 +1,6 @@
 """Conversion between lineage records and Activities."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -11,6 +12,10 @@ from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, 
 
 #: Prefix of lines in the description of an Activity that list sources without a version.
 GAP_PREFIX: Final = "Not pinned: "
+#: Prefixes of lines in the description of an Activity that contain a JSON object: the parameters
+#: of the task, and the configuration (`conf`) of the run.
+PARAMETERS_PREFIX: Final = "Parameters: "
+CONF_PREFIX: Final = "Run conf: "
 _COMMON_SCHEMES = frozenset({"http", "https", "ftp", "file"})
 
 
@@ -191,6 +196,28 @@ def parse_gaps(activity: Mapping[str, Any]) -> list[str]:
     """Return the gaps that the description of an Activity lists."""
     lines = (activity.get("description") or "").splitlines()
     return [line.removeprefix(GAP_PREFIX) for line in lines if line.startswith(GAP_PREFIX)]
+
+
+def parse_parameters(activity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that the description of an Activity lists.
+
+    Returns:
+        Name -> value; the names of the configuration of the run start with `conf.`.
+    """
+    found: dict[str, Any] = {}
+    for line in (activity.get("description") or "").splitlines():
+        for prefix, scope in ((PARAMETERS_PREFIX, ""), (CONF_PREFIX, "conf.")):
+            values = _parse_object(line.removeprefix(prefix)) if line.startswith(prefix) else {}
+            found.update((f"{scope}{name}", value) for name, value in values.items())
+    return found
+
+
+def _parse_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _find_dropped_queries(activity: Mapping[str, Any]) -> list[str]:
