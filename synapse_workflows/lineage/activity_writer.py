@@ -20,6 +20,7 @@ from synapse_workflows.client.errors import (
 )
 from synapse_workflows.constants import CONTAINERS, TABLE
 from synapse_workflows.lineage.activity_description import ActivityDescription
+from synapse_workflows.lineage.lineage_log import log_gaps
 from synapse_workflows.lineage.task_state_store import TaskStateStore
 from synapse_workflows.provenance.activity import (
     build_activity,
@@ -56,6 +57,8 @@ class ActivityWriter:
         self.state_store = state_store
         self.key = key
         self.max_tries = max_tries
+        #: Gaps that the task has logged.
+        self.logged_gaps: set[str] = set()
         self.declared_name: str | None = None
         self.declared_description: str | None = None
         self._saved: dict[str, Any] | None = None
@@ -217,6 +220,7 @@ class ActivityWriter:
 
     def _create_body(self, sources: Record) -> dict[str, Any]:
         pinned = self._pin_versions(sources | self._inherited)
+        log_gaps(self.logged_gaps, pinned.list_gaps())
         body = build_activity(
             pinned,
             self.declared_name or self.description.name,

@@ -19,7 +19,7 @@ from synapse_workflows.lineage.activity_writer import ActivityWriter
 from synapse_workflows.lineage.asset_events import emit_asset_event
 from synapse_workflows.lineage.event_records import EntityDetails, create_record
 from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
-from synapse_workflows.lineage.lineage_log import log_reads, log_store
+from synapse_workflows.lineage.lineage_log import log_gaps, log_reads, log_store
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended
 from synapse_workflows.lineage.published_record import XCOM_KEY, PublishedRecord
 from synapse_workflows.lineage.store_notes import StoreNotes
@@ -126,6 +126,8 @@ class LineageCollector:
         self._finish_callbacks: list[Callable[[], object]] = []
         #: Functions that return what other libraries have read and written in this task so far.
         self._observers: list[Callable[[], Record]] = []
+        #: Gaps that were logged.
+        self._logged_gaps: set[str] = set()
         self._details = EntityDetails()
         self._published: PublishedRecord | None = None
         self._published_count = 0
@@ -266,6 +268,7 @@ class LineageCollector:
     def publish(self) -> None:
         """Push the record as an XCom for the downstream tasks, if it has changed."""
         record, index = self.observed | self.static_lineage, self.ti.map_index
+        log_gaps(self._logged_gaps, record.list_gaps())
         inherits = record.stored_entities and "upstream" in self.__dict__
         upstream = self.upstream if inherits else UpstreamLineage(Record())
         published = PublishedRecord(
@@ -371,6 +374,7 @@ class LineageCollector:
                 int(self.ti.max_tries),
             )
         writer = self._writers[conn_id]
+        writer.logged_gaps = self._logged_gaps
         writer.declared_name = declared.name or writer.declared_name
         writer.declared_description = declared.description or writer.declared_description
         return writer

@@ -1,6 +1,7 @@
 """What the events of a client say about the lineage of a task."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from synapse_workflows.client.core.events import Event, Ran, Read, Wrote
 from synapse_workflows.constants import CONTAINERS
@@ -39,8 +40,10 @@ def create_record(event: Event, site: str) -> Record:
         return Record()
     refs: list[EntityRef | UrlRef] = []
     if event.entity_id is not None:
-        is_open = isinstance(event, Read) and event.is_open
-        refs.append(EntityRef(event.entity_id, event.version, site, is_open))
+        ref = EntityRef(event.entity_id, event.version, site)
+        if isinstance(event, Read) and event.is_open:
+            ref = ref.as_open(event.etag, datetime.now(UTC))
+        refs.append(ref)
     elif event.url is not None:
         refs.append(UrlRef(event.url, event.name))
     if isinstance(event, Ran):

@@ -1,10 +1,11 @@
-"""Log lines about the inputs of a task and the content of its Activities."""
+"""Log lines about the inputs of a task, its gaps and the content of its Activities."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from synapse_workflows.client.core.events import Wrote
+from synapse_workflows.provenance.activity import GAP_PREFIX
 from synapse_workflows.provenance.record import Record
 
 _log: Final = logging.getLogger(__name__)
@@ -23,6 +24,19 @@ def log_reads(known: Record, added: Record) -> None:
     for entry in added.used:
         if entry.ref not in before:
             _log.info("Recorded as used: %s (%s)", entry.ref, entry.origin.value)
+
+
+def log_gaps(logged: set[str], gaps: Iterable[str]) -> None:
+    """Log each gap of a task's lineage once.
+
+    Args:
+        logged: The gaps that the task has logged; new gaps are added.
+        gaps: All gaps.
+    """
+    for gap in gaps:
+        if gap not in logged:
+            logged.add(gap)
+            _log.warning("%s%s", GAP_PREFIX, gap)
 
 
 def log_store(stored: Wrote, activity: Mapping[str, Any] | None) -> None:

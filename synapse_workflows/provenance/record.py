@@ -7,14 +7,18 @@ therefore associative and idempotent, and independent of the order in which task
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from synapse_workflows.client.core.redaction import redact_name, redact_url
 from synapse_workflows.client.model.ids import split_version
 
 T = TypeVar("T")
+_OPEN: Final = "is an open version, not a snapshot"
+#: Maximum number of listed reads of an open version.
+_MAX_OPEN_READS: Final = 5
 
 
 class Origin(StrEnum):
@@ -43,12 +47,17 @@ class EntityRef:
         site: Repository endpoint of the Synapse that stores the entity; None for the Synapse in
             which the record is used.
         is_open: Whether this is the open version of a table or view, whose content may change.
+        etag: Etag of the rows that were read in an open version; None if it is not known.
+        read_at: Time at which an open version was read, in ISO 8601; None if it is not known.
+            References that differ only in this time are equal.
     """
 
     id: str
     version: int | None = None
     site: str | None = None
     is_open: bool = False
+    etag: str | None = None
+    read_at: str | None = field(default=None, compare=False)
 
     @classmethod
     def parse(cls, text: str, site: str | None = None) -> Self:
@@ -56,8 +65,13 @@ class EntityRef:
         parsed = split_version(text)
         return cls(parsed.id, parsed.version, site)
 
+    def as_open(self, etag: str | None, read_at: datetime) -> "EntityRef":
+        """Return the reference of the open version, as it was read at a time."""
+        time = read_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return replace(self, is_open=True, etag=etag, read_at=time)
+
     def covers(self, other: "EntityRef") -> bool:
-        """Return whether this reference contains all information of another reference."""
+        """Return whether this reference contains the ID, version and site of another one."""
         includes_version = other.version in (self.version, None)
         includes_site = other.site in (self.site, None)
         return self.id == other.id and includes_version and includes_site
@@ -248,8 +262,7 @@ class Record:
             and entry.ref.is_open
             and any(ref.covers(entry.ref) for ref in inputs)
         )
-        texts = (f"{ref} is an open version, not a snapshot" for ref in open_refs)
-        return _unique((*self.gaps, *texts))
+        return _limit_open_reads((*self.gaps, *map(_describe_open, open_refs)))
 
     def with_origins(self, *origins: Origin) -> "Record":
         """Return a copy with the inputs and code of these origins, and all outputs."""
@@ -299,6 +312,32 @@ def _unique(items: Iterable[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(items))
 
 
+def _describe_open(ref: EntityRef) -> str:
+    """Return the gap of an open version; texts about the same version have the same start."""
+    details = [f"read at {ref.read_at}"] if ref.read_at else []
+    details += [f"etag {ref.etag}"] if ref.etag else []
+    return f"{ref} {_OPEN}" + (": " if details else "") + ", ".join(details)
+
+
+def _limit_open_reads(gaps: Iterable[str]) -> tuple[str, ...]:
+    """Return unique gaps with the latest reads of each open version.
+
+    Of a table that is read by each run and never becomes a snapshot, the reads would accumulate.
+    A gap without time and etag is left out if there is one with them.
+    """
+    groups: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for gap in gaps:
+        start, found, _ = gap.partition(f" {_OPEN}")
+        groups[f"{start} {_OPEN}" if found else gap][gap] = None
+    limited: list[str] = []
+    for start, group in groups.items():
+        reads = [gap for gap in group if gap != start] or [start]
+        latest = reads[-_MAX_OPEN_READS:]
+        earlier = [f"{start}; earlier reads are not listed"] if len(reads) > len(latest) else []
+        limited += [*earlier, *latest]
+    return tuple(limited)
+
+
 def _get_key(ref: Ref) -> str:
     return ref.url if isinstance(ref, UrlRef) else ref.id
 
@@ -324,13 +363,25 @@ def _ref_to_json(ref: Ref) -> dict[str, Any]:
     if isinstance(ref, UrlRef):
         fields = {"url": ref.url, "name": ref.name}
     else:
-        is_open = ref.is_open or None
-        fields = {"id": ref.id, "version": ref.version, "site": ref.site, "open": is_open}
+        fields = {
+            "id": ref.id,
+            "version": ref.version,
+            "site": ref.site,
+            "open": ref.is_open or None,
+            "etag": ref.etag,
+            "read_at": ref.read_at,
+        }
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def _ref_from_json(data: Mapping[str, Any]) -> Ref:
     if "url" in data:
         return UrlRef(data["url"], data.get("name"))
-    is_open = bool(data.get("open"))
-    return EntityRef(data["id"], data.get("version"), data.get("site"), is_open)
+    return EntityRef(
+        data["id"],
+        data.get("version"),
+        data.get("site"),
+        bool(data.get("open")),
+        data.get("etag"),
+        data.get("read_at"),
+    )

@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk import DAG, task
 from support.execution_api import Run
 
-from synapse_workflows import SynapseGetOperator, SynapseHook, SynapseStoreOperator
+from synapse_workflows import File, SynapseGetOperator, SynapseHook, SynapseStoreOperator
 
 RUNS = count(1)
 
@@ -123,3 +123,27 @@ def test_an_upstream_task_without_a_record_is_not_an_error(api, project, result)
     pulled = [url for method, url, _ in api.requests if method == "GET" and "/name/" in url]
     # Airflow logs an error if the XCom of one instance is missing
     assert not [url for url in pulled if "/synapse_lineage" in url and "map_index=" in url]
+
+
+def test_a_gap_is_one_line_of_the_log_and_of_the_description(
+    api, alice, filled, project, result, caplog
+):
+    with DAG("logged", schedule=None) as dag:
+
+        @task
+        def read_and_store():
+            client = SynapseHook().client
+            client.tableQuery(f"select * from {filled}")
+            client.tableQuery(f"select n from {filled}")
+            first = client.store(File(result, parent=project, name="first.txt"))
+            client.store(File(result, parent=project, name="second.txt"))
+            return first.id
+
+        read_and_store()
+    run = Run(api, dag, f"run_{next(RUNS)}")
+    logged = lines(caplog, lambda: run.task("read_and_store"))
+    gaps = [line for line in logged if line.startswith("Not pinned: ")]
+    assert len(gaps) == 1
+    assert f"{filled}.1 is an open version, not a snapshot: read at " in gaps[0]
+    description = alice.getProvenance(run.value("read_and_store"))["description"]
+    assert description.splitlines().count(gaps[0]) == 1

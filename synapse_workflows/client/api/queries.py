@@ -351,8 +351,7 @@ def _announce_read(
     """Emit a `Read` event with the version of the table that was read.
 
     If the query has no version, this is the current version; or a snapshot of a table that was
-    created since the query started, and has the rows that were read. The etag of a view does not
-    identify its rows.
+    created since the query started, and has the rows that were read, as its etag tells.
 
     Args:
         syn: The session.
@@ -383,6 +382,7 @@ def _announce_read(
             concrete_type,
             how="tableQuery",
             is_open=snapshot is None,
+            etag=etag,
         )
     )
 

@@ -33,6 +33,7 @@ class Read:
         is_lookup: Whether only metadata was read (properties or a schema), and not the content.
         is_open: Whether the version is the open version of a table or view, whose content may
             change; see `has_open_version`.
+        etag: Etag of the rows of a table or view that were read; None if it is not known.
     """
 
     entity_id: str | None
@@ -43,6 +44,7 @@ class Read:
     url: str | None = None
     is_lookup: bool = False
     is_open: bool = False
+    etag: str | None = None
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,33 @@ _HOST_PARAMETERS = re.compile(r"\A((?:[^/]*:)?//[^/;]*);.*", re.DOTALL)
 #: Parameters of a path segment. In other schemes, a semicolon is part of a file name.
 _PATH_PARAMETERS = re.compile(r";[\w.-]+=[^/;]*")
 _SCHEME_WITH_PARAMETERS = re.compile(r"(?:https?|jdbc:.*?)://", re.IGNORECASE)
+#: User name and password of a URL without a scheme.
+_BARE_USER_INFO = re.compile(r"\A[^/?#@:\s]*:[^/?#@\s]*@")
+#: As in `jdbc:oracle:thin:me/password@//host`.
+_ORACLE_USER_INFO = re.compile(r"\A(jdbc:oracle:\w+:)[^@]*@", re.IGNORECASE)
 #: A URL inside a text, up to white space.
 _URL_IN_TEXT = re.compile(r"[A-Za-z][\w+.:-]*://\S*")
-#: Fragment that identifies the content of a file; see `lineage.task_code`.
-_CONTENT_HASH = re.compile(r"sha256=[0-9a-f]{64}")
-#: Path of a Python file in a repository, encoded for a URL.
+#: Fragment that identifies the content of a file; see `lineage.task_code` and `s3_access`.
+_CONTENT_HASH = re.compile(r"sha256=[0-9a-f]{64}|etag=[0-9a-f]{32}(?:-\d{1,5})?")
+#: Path of a Python file in a repository, encoded for a URL; of any file, at a full commit.
 _PATH = re.compile(r"[\w./%~+-]+\.py")
+_PATH_AT_COMMIT = re.compile(r"git\+\S*@[0-9a-f]{40}#[\w./%~+-]*[\w%~+-]\.\w{1,8}")
+#: URL of an object in S3 with the ID of its version, which is not the null version.
+_S3_VERSION = re.compile(
+    r"(?:s3[an]?://|https?://(?:[^/?#@]*\.)?s3(?:[.-][\w-]+)*\.amazonaws\.com(?:\.cn)?/)[^?#]*"
+    r"\?(?:[^#]*&)?versionId=(?!null(?:[&#]|\Z))([\w.~%+/=-]{1,200})(?:[&#]|\Z)",
+    re.IGNORECASE,
+)
+#: Tokens of common services, recognized by their prefix.
+_SERVICE_TOKEN = re.compile(
+    r"\b(?:gh[a-z]_|github_pat_|glpat-|xox[a-z]-|sk-|pypi-|hf_)[\w-]{16,}|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
+)
+#: Value of a secret parameter in a text, for example in a connection string.
+_SECRET_ASSIGNMENT = re.compile(
+    r"""(\b[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|(?:api|access|account|private)[_-]?key"""
+    r"""|signature|credentials?)\s*=\s*)(?:"[^"]*"|'[^']*'|[^\s&;,'"<>]+)""",
+    re.IGNORECASE,
+)
 
 
 class Secret(str):
@@ -71,8 +92,12 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     text = _SIGNED_FIELD.sub(rf"\1{REDACTED}", text)
     text = _SECRET_PROPERTY.sub(rf"\1{REDACTED}", text)
     text = _USER_INFO.sub(f"{REDACTED}@", text)
-    text = _BEARER.sub(rf"\1 {REDACTED}", text)
-    return _JWT.sub(REDACTED, text)
+    return redact_tokens(_BEARER.sub(rf"\1 {REDACTED}", text))
+
+
+def redact_tokens(text: str) -> str:
+    """Remove the tokens that are recognized by their form."""
+    return _SERVICE_TOKEN.sub(REDACTED, _JWT.sub(REDACTED, text))
 
 
 def redact_url(url: str) -> str:
@@ -80,21 +105,34 @@ def redact_url(url: str) -> str:
 
     Parameters are written after a semicolon: ``jdbc:sqlserver://host;password=secret``.
 
-    Two kinds of fragments are kept, because this package creates them: a content hash
-    (``#sha256=`` and 64 hexadecimal digits), and the path of a Python file in a repository
-    (``git+https://...@commit#a/b.py``).
+    Kept are the parts that identify a version: a content hash or the etag of an object in S3
+    (``#sha256=`` and 64, ``#etag=`` and 32 hexadecimal digits), the path of a file in a repository
+    (``git+https://...@commit#a/b.py``), and the version ID of an object in S3
+    (``s3://bucket/key?versionId=...``).
 
     Args:
         url: A URL, which may be invalid, or a path.
     """
+    place = redact_tokens(_strip_parameters(url))
+    version = _S3_VERSION.match(_URL_USER_INFO.sub("//", url))
+    if version and redact_tokens(version[1]) == version[1]:
+        return f"{place}?versionId={version[1]}"
     fragment = url.partition("#")[2]
+    is_path = place.startswith("git+") and _PATH.fullmatch(fragment)
+    is_kept = is_path or _CONTENT_HASH.fullmatch(fragment)
+    kept = f"{place}#{fragment}"
+    return kept if is_kept or _PATH_AT_COMMIT.fullmatch(kept) else place
+
+
+def _strip_parameters(url: str) -> str:
+    """Return a URL without user info, parameters, query and fragment."""
+    if "://" not in url:
+        url = _ORACLE_USER_INFO.sub(r"\1@", _BARE_USER_INFO.sub("", url))
     place = re.split(r"[?#]", _URL_USER_INFO.sub("//", url), maxsplit=1)[0]
     place = _HOST_PARAMETERS.sub(r"\1", place)
     if _SCHEME_WITH_PARAMETERS.match(place):
         place = _PATH_PARAMETERS.sub("", place)
-    is_path = place.startswith("git+") and _PATH.fullmatch(fragment)
-    is_kept = is_path or _CONTENT_HASH.fullmatch(fragment)
-    return f"{place}#{fragment}" if is_kept else place
+    return place
 
 
 def redact_name(name: str) -> str:
@@ -108,4 +146,5 @@ def redact_name(name: str) -> str:
 
 def redact_text(text: str) -> str:
     """Return a text that is safe to record, with `redact_url` applied to each URL in the text."""
-    return redact(_URL_IN_TEXT.sub(lambda match: redact_url(match[0]), text))
+    without_queries = _URL_IN_TEXT.sub(lambda match: redact_url(match[0]), text)
+    return redact(_SECRET_ASSIGNMENT.sub(rf"\1{REDACTED}", without_queries))

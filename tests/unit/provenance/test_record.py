@@ -1,6 +1,7 @@
 """Tests of merging records and of the precedence of references."""
 
 import json
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, strategies as st
@@ -175,6 +176,39 @@ def test_reference_and_gap_hold_no_secret(user, place, scheme, prefix):
     assert secret not in str(record.to_json())
     assert secret not in str(Record().with_gap(url).to_json())
     assert Record.from_json(record.to_json()) == record
+
+
+def test_gap_of_an_open_version_has_the_time_and_the_etag_of_the_read():
+    time = datetime(2026, 11, 26, 14, 30, 1, 5, timezone(timedelta(hours=2)))
+    refs = [EntityRef("syn1", 3).as_open(etag, time) for etag in ("e1", None, "e1")]
+    record = Record.from_refs(Origin.READ, used=refs)
+    assert record.inputs() == (EntityRef("syn1", 3, is_open=True, etag="e1"),)
+    assert record.list_gaps() == (
+        "syn1.3 is an open version, not a snapshot: read at 2026-11-26T12:30:01Z, etag e1",
+        "syn1.3 is an open version, not a snapshot: read at 2026-11-26T12:30:01Z",
+    )
+    assert Record.from_json(record.to_json()) == record
+    assert Record.from_json(record.to_json()).list_gaps() == record.list_gaps()
+
+
+def test_same_rows_that_are_read_again_are_one_reference():
+    times = [datetime(2026, 11, 26, hour, tzinfo=UTC) for hour in (1, 2)]
+    refs = [EntityRef("syn1", 3).as_open("e1", time) for time in times]
+    (entry,) = Record.from_refs(Origin.READ, used=refs).used
+    assert entry.ref.read_at == "2026-11-26T01:00:00Z"
+
+
+def test_reads_of_an_open_version_are_limited():
+    record = Record()
+    for number in range(20):
+        read = EntityRef("syn1", 3).as_open(f"e{number}", datetime(2026, 1, 1, tzinfo=UTC))
+        other = Record.from_refs(Origin.READ, used=[read], gaps=["other"])
+        record = Record(gaps=(record | other).list_gaps())
+    start = "syn1.3 is an open version, not a snapshot"
+    assert record.gaps[:2] == ("other", f"{start}; earlier reads are not listed")
+    assert [gap.rpartition(" ")[2] for gap in record.gaps[2:]] == [
+        f"e{number}" for number in range(15, 20)
+    ]
 
 
 def test_open_version_is_a_gap_beside_the_snapshot_of_the_same_number():

@@ -12,7 +12,7 @@ import responses
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from synapse_workflows.client.core.credentials import Token
-from synapse_workflows.client.core.redaction import REDACTED, redact, redact_url
+from synapse_workflows.client.core.redaction import REDACTED, redact, redact_text, redact_url
 from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseHTTPError
@@ -148,6 +148,9 @@ url_text = st.text(st.characters(blacklist_characters="/?#@", blacklist_categori
 secret_text = st.text(string.ascii_letters + string.digits, min_size=8, max_size=20).map(
     lambda text: f"q7Zx{text}"
 )
+COMMIT = "0123456789abcdef" * 2 + "01234567"
+REPOSITORY = "git+https://host/org/repo.git"
+ETAG = "#etag=" + "0123456789abcdef" * 2
 HASH = "#sha256=" + "0123456789abcdef" * 4
 
 
@@ -182,7 +185,7 @@ def test_redact_url_removes_user_info_query_and_fragment(
 @given(st.text())
 def test_redact_url_accepts_any_text(text):
     shown = redact_url(text)
-    assert "?" not in shown
+    assert "?" not in shown.partition("?versionId=")[0]
     assert redact_url(shown) == shown
 
 
@@ -203,10 +206,61 @@ def test_redact_url_accepts_any_text(text):
         ("jdbc:db2://host/db:user=me;password=secret;", "jdbc:db2://host/db:user=me;"),
         ("https://host/a;token=1;v=2/b;c", "https://host/a/b;c"),
         ("s3://bucket//a;day=1.csv", "s3://bucket//a;day=1.csv"),
+        ("me:secret@host/org/repo", "host/org/repo"),
+        ("git@host:org/repo.git", "git@host:org/repo.git"),
+        ("jdbc:oracle:thin:scott/tiger@//host:1521/db", "jdbc:oracle:thin:@//host:1521/db"),
+        (f"s3://bucket/a.csv{ETAG}", f"s3://bucket/a.csv{ETAG}"),
+        (f"s3://bucket/a.csv{ETAG}-12", f"s3://bucket/a.csv{ETAG}-12"),
+        (f"s3://bucket/a.csv{ETAG}0", "s3://bucket/a.csv"),
+        (f"{REPOSITORY}@{COMMIT}#scripts/run.sh", f"{REPOSITORY}@{COMMIT}#scripts/run.sh"),
+        (f"{REPOSITORY}@{COMMIT}#secret", f"{REPOSITORY}@{COMMIT}"),
+        (f"{REPOSITORY}@main#run.sh", f"{REPOSITORY}@main"),
     ],
 )
 def test_redact_url(url, shown):
     assert redact_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("s3://b/a.csv?versionId=aB._-9", "s3://b/a.csv?versionId=aB._-9"),
+        ("s3a://me:pw@b/a?versionId=1&x=secret", "s3a://b/a?versionId=1"),
+        (f"s3://b/a?x=secret&versionId=1{ETAG}", "s3://b/a?versionId=1"),
+        (f"{SIGNED}&versionId=1", "https://bucket.s3.amazonaws.com/key%2Fa.csv?versionId=1"),
+        ("https://s3.eu-west-1.amazonaws.com/b/a?versionId=1", None),
+        ("https://b.s3.cn-north-1.amazonaws.com.cn/a?versionId=1", None),
+        # the null version may change
+        ("s3://b/a?versionId=null", "s3://b/a"),
+        ("s3://b/a?versionId=", "s3://b/a"),
+        ("s3://b/a?notversionId=1", "s3://b/a"),
+        # secrets under the name of a version, and other services
+        ("s3://b/a?versionId=eyJhbGciOi.eyJzdWIi.c2ln", "s3://b/a"),
+        ("s3://b/a?versionId=ghp_0123456789abcdefghij", "s3://b/a"),
+        ("https://host/s3.amazonaws.com/a?versionId=secret", "https://host/s3.amazonaws.com/a"),
+        ("https://s3.amazonaws.com.evil.org/a?versionId=secret", "https://s3.amazonaws.com.evil.org/a"),
+        ("gs://b/a?versionId=secret", "gs://b/a"),
+    ],
+)  # fmt: skip
+def test_redact_url_keeps_the_version_id_of_an_s3_object(url, shown):
+    assert redact_url(url) == (url if shown is None else shown)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "host=h user=me password=a-s3cret dbname=d",
+        "AccountName=me;AccountKey=a-s3cret==;EndpointSuffix=x",
+        "API_KEY = 'a-s3cret', MY_TOKEN=a-s3cret&x=1",
+        "https://host/ghp_0123456789abcdefghij/x AKIA0123456789ABCDEF",
+    ],
+)  # fmt: skip
+def test_redact_text_removes_secret_parameters_and_tokens(text):
+    shown = redact_text(text)
+    assert "a-s3cret" not in shown
+    assert "ghp_" not in shown
+    assert "AKIA" not in shown
+    assert REDACTED in shown
 
 
 @pytest.mark.parametrize(
