@@ -16,7 +16,7 @@ NODE_WIDTH, NODE_HEIGHT = 216, 46
 MIN_GROUP_SIZE = 5
 #: Distance of the nodes of a group from each other and from its border, in pixels.
 GROUP_GAP = 10
-#: Rows per column of a group, for boxes that are a little wider than high.
+#: Number of rows for each column of a group, for boxes that are a little wider than high.
 _ROWS_PER_COLUMN = 2.9
 
 
@@ -78,8 +78,8 @@ def build_blocks(graph: Graph) -> tuple[list[Block], list[BlockEdge]]:
     blocks: list[Block] = []
     for nodes in by_neighbours.values():
         if len(nodes) >= MIN_GROUP_SIZE:
-            rows = max(3, round(math.sqrt(len(nodes) * _ROWS_PER_COLUMN)))
-            blocks.append(Block(tuple(nodes), min(rows, len(nodes))))
+            columns = round(math.sqrt(len(nodes) / _ROWS_PER_COLUMN))
+            blocks.append(Block(tuple(nodes), math.ceil(len(nodes) / columns)))
         else:
             blocks.extend(Block((node,)) for node in nodes)
     return blocks, _connect(blocks, graph.edges)

@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from synapse_workflows.drawing.blocks import NODE_HEIGHT, NODE_WIDTH
 from synapse_workflows.drawing.graph import Graph
+from synapse_workflows.drawing.graph_layout import Layout, compute_layout
 from synapse_workflows.drawing.labels import format_lines
-from synapse_workflows.drawing.layout import Layout, compute_layout
 from synapse_workflows.drawing.svg import STATIC_DIR, Theme, render_svg_element
 from synapse_workflows.drawing.template_environment import get_environment
 
@@ -114,7 +114,8 @@ def _create_drawing_data(graph: Graph, layout: Layout) -> dict[str, Any]:
             "gap": bool(placed.node.gaps),
         }
     return {
-        "size": [NODE_WIDTH, NODE_HEIGHT],
+        "size": _round(layout.width, layout.height),
+        "nodeSize": [NODE_WIDTH, NODE_HEIGHT],
         "nodes": nodes,
         "frames": [[*_round(f.x, f.y), *_round(f.width, f.height)] for f in layout.frames],
         "routes": [

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from synapse_workflows.drawing.blocks import NODE_HEIGHT, NODE_WIDTH
 from synapse_workflows.drawing.graph import Graph
-from synapse_workflows.drawing.layout import Layout, compute_layout
+from synapse_workflows.drawing.graph_layout import Layout, compute_layout
 from synapse_workflows.drawing.template_environment import get_environment
 
 #: Directory of the static files: CSS, JavaScript, and the graph library with its licence.

@@ -8,7 +8,7 @@
   const canvas = document.getElementById("graph-canvas");
   const details = document.getElementById("graph-details");
   const tools = document.querySelector(".graph-tools");
-  const [nodeWidth, nodeHeight] = data.size;
+  const [nodeWidth, nodeHeight] = data.nodeSize;
   const SHAPES = {entity: "round-rectangle", url: "cut-rectangle", activity: "round-rectangle", task: "rectangle", code: "rectangle"};
 
   /* Points of an edge as control points, relative to the line between its ends. */
@@ -18,6 +18,7 @@
     const [dx, dy] = [last[0] - first[0], last[1] - first[1]], length = Math.hypot(dx, dy) || 1;
     const controls = route.points.slice(1).flatMap(([x, y], index) => {
       const [previousX, previousY] = route.points[index], middle = (previousX + x) / 2;
+      if (previousY === y) return [[previousX, y], [x, y]];
       return [[middle, previousY], [middle, y]];
     });
     const relative = controls.map(([x, y]) => [x - first[0], y - first[1]]);
@@ -77,6 +78,7 @@
   }
 
   canvas.hidden = false;
+  canvas.style.height = `clamp(12rem, ${data.size[1] + 80}px, min(70vh, 48rem))`;
   document.querySelector(".graph-static").hidden = true;
   tools.hidden = false;
   document.getElementById("graph-help").hidden = false;
@@ -85,14 +87,18 @@
     autoungrabify: true, boxSelectionEnabled: false, userZoomingEnabled: false, minZoom: 0.02, maxZoom: 3,
   });
 
-  /* Show all if it remains legible, otherwise the nodes that the drawing is about. */
+  /* Show all if it remains legible, otherwise the first node that the drawing is about. */
   function showStart() {
     cy.fit(undefined, 16);
-    if (cy.zoom() > 1) { cy.zoom(1); cy.center(); }
+    if (cy.zoom() > 1) cy.zoom(1);
+    cy.center();
     if (cy.zoom() >= 0.45) return;
-    const focus = cy.nodes(".focus");
-    cy.zoom(0.8);
-    cy.center(focus.length ? focus[0] : cy.nodes("[shape]")[0]);
+    const level = 0.8, start = data.nodes.find((node) => node.focus) ?? data.nodes[0];
+    const pan = [cy.width(), cy.height()].map((size, axis) => {
+      const content = data.size[axis] * level, wanted = size / 2 - start.position[axis] * level;
+      return content < size ? (size - content) / 2 : Math.min(0, Math.max(size - content, wanted));
+    });
+    cy.viewport({zoom: level, pan: {x: pan[0], y: pan[1]}});
   }
   showStart();
   performance.measure("provenance-drawing", {start: started});
