@@ -161,6 +161,7 @@ def get_provider_info() -> dict[str, Any]:
                 **_FORM,
             },
         ],
+        "filesystems": ["synapse_workflows.fs"],
         "hooks": [
             {
                 "integration-name": "Synapse (synapse.org)",

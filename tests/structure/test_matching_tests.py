@@ -71,6 +71,8 @@ TESTED_BY = {
     "demo/challenge_round": "examples/test_runner.py",
     "demo/run_dags": "examples/test_runner.py",
     "hooks/async_sessions": "airflow/test_shared_polls.py",
+    "filesystem": "airflow/test_synapse_file_system.py",
+    "fs": "airflow/test_synapse_file_system_lineage.py",
     "hooks/base": "airflow/test_synapse_hook.py",
     "hooks/check_queries": "airflow/test_sql.py",
     "hooks/entity_ids": "airflow/test_file_operators.py",

@@ -1,0 +1,1 @@
+"""fsspec file system of Synapse: `syn://syn123/folder/name.csv`."""

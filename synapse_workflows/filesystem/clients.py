@@ -1,0 +1,75 @@
+"""Clients of the file system: of an Airflow connection, or of the user of this machine."""
+
+import sys
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from synapse_workflows.client.synapse import Synapse
+
+if TYPE_CHECKING:
+    from synapse_workflows.lineage.collector import LineageCollector
+
+_DEFAULT_CONN_ID = "synapse_default"
+
+
+@dataclass
+class FileSystemClient:
+    """The client of a file system, logged in at the first access to Synapse.
+
+    In an Airflow task, the client is that of a connection, and all file systems of the task share
+    it. Its reads and writes are recorded as the lineage of the task. Elsewhere, the client has the
+    account of the user: `SYNAPSE_AUTH_TOKEN`, `~/.synapseConfig` or the keyring.
+
+    Args:
+        synapse_conn_id: Airflow connection; None for `synapse_default` in a task.
+        profile: Profile of the configuration file, outside of Airflow.
+        config_path: Configuration file, outside of Airflow; None for `~/.synapseConfig`.
+    """
+
+    synapse_conn_id: str | None = None
+    profile: str | None = None
+    config_path: str | None = None
+    _client: Any = field(default=None, repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def get(self) -> Synapse:
+        """Return the client.
+
+        Raises:
+            AirflowNotFoundException: The connection is not defined.
+            SynapseAuthenticationError: There are no credentials, or Synapse rejects them.
+        """
+        collector = current_collector()
+        if collector is not None:
+            from synapse_workflows.hooks.base import SynapseBaseHook
+
+            conn_id = self.synapse_conn_id or _DEFAULT_CONN_ID
+            hook = collector.get_or_create(f"hook {conn_id}", lambda: SynapseBaseHook(conn_id))
+            return hook.client
+        with self._lock:
+            if self._client is None:
+                self._client = self._log_in()
+            client: Synapse = self._client
+            return client
+
+    def _log_in(self) -> Synapse:
+        if self.synapse_conn_id is not None:
+            from synapse_workflows.hooks.base import SynapseBaseHook
+
+            return SynapseBaseHook(self.synapse_conn_id).client
+        options: dict[str, Any] = (
+            {} if self.config_path is None else {"configPath": self.config_path}
+        )
+        client = Synapse(skip_checks=True, silent=True, **options)
+        client.login(silent=True, profile=self.profile)
+        return client
+
+
+def current_collector() -> "LineageCollector | None":
+    """Return the lineage collector of the running Airflow task; None outside a task."""
+    if "airflow.sdk" not in sys.modules:
+        return None
+    from synapse_workflows.lineage import collector
+
+    return collector.current_collector()

@@ -1,0 +1,182 @@
+"""What a task reads and writes through `syn://` has exact versions in its Activity."""
+
+import pytest
+from airflow.sdk import DAG, ObjectStoragePath, task
+from airflow.sdk.io import store
+from support.execution_api import ExecutionApi, Run
+
+from synapse_workflows import SynapseHook
+from synapse_workflows.filesystem.synapse_file_system import SynapseFileSystem
+
+
+@pytest.fixture(autouse=True)
+def no_attached_stores():
+    """Forget the file systems that Airflow keeps per process."""
+    store._STORE_CACHE.clear()
+
+
+def run_task(api, function, *, tries=1, **arguments):
+    """Run a function as a task; return its last result and its run."""
+    with DAG("paths", schedule=None) as dag:
+        task(task_id="work", retries=5, **arguments)(function)()
+    run = Run(api, dag)
+    for _ in range(tries):
+        result = run.task("work", max_tries=5)
+    return result, run
+
+
+@pytest.mark.parametrize("conn_id", ["", "synapse_default@"])
+def test_a_task_with_paths_alone_has_its_activity(api, put, project, alice, sources_of, conn_id):
+    raw = put(text="a\n1\n").partition(".")[0]
+    put(text="a\n1\n2\n")
+
+    def work():
+        source = ObjectStoragePath(f"syn://{conn_id}{raw}")
+        target = ObjectStoragePath(f"syn://{conn_id}{project}/out/copy.csv")
+        assert not target.exists()
+        with source.open() as read, target.open("w") as written:
+            written.write(read.read())
+        return str(target)
+
+    result, run = run_task(api, work)
+    assert result.state == "success", result.error
+    fs = SynapseFileSystem._strip_protocol
+    stored = alice.findEntityId("copy.csv", alice.findEntityId("out", project))
+    assert fs(run.value("work")) == f"{project}/out/copy.csv"
+    used, executed = sources_of(stored)
+    assert used == [f"{raw}.2"]
+    assert len(executed) == 1
+    record = run.record("work")
+    assert record["wrote"][0]["id"] == stored
+    assert "syn://" not in str(record)
+
+
+def test_a_retry_creates_neither_a_version_nor_an_activity(api, project, alice):
+    def work():
+        path = ObjectStoragePath(f"syn://{project}/out.txt")
+        path.write_text("result")
+        from airflow.sdk import get_current_context
+
+        if get_current_context()["ti"].try_number == 1:
+            raise RuntimeError
+
+    result, _ = run_task(api, work, tries=2)
+    assert result.state == "success"
+    entity = alice.get(alice.findEntityId("out.txt", project), downloadFile=False)
+    assert entity.versionNumber == 1
+    generated = alice.restGET(f"/activity/{alice.getProvenance(entity)['id']}/generated")
+    assert len(generated["results"]) == 1
+
+
+def test_pandas_reads_and_writes_are_recorded(api, put, project, filled, alice, sources_of):
+    raw = put(text="a\n1\n")
+
+    def work():
+        import pandas as pd
+
+        frame = pd.read_csv(f"syn://{raw}")
+        pd.read_csv(f"syn://synapse_default@{filled}")
+        frame.to_csv(f"syn://synapse_default@{project}/out.csv", index=False)
+        frame.to_parquet(f"syn://{project}/out.parquet")
+
+    result, _ = run_task(api, work)
+    assert result.state == "success", result.error
+    for name in ("out.csv", "out.parquet"):
+        used, _ = sources_of(alice.findEntityId(name, project))
+        assert used == [raw, f"{filled}.1"]
+
+
+def test_copies_and_probes(api, put, project, alice, sources_of, tmp_path):
+    raw, probed = put(), put(name="probed.csv").partition(".")[0]
+
+    def work():
+        path = ObjectStoragePath(f"syn://{project}/copy.csv")
+        probe = ObjectStoragePath(f"syn://{probed}")
+        assert probe.exists()
+        assert probe.stat().st_size == 8
+        assert probe.samefile(ObjectStoragePath(f"syn://{project}/probed.csv"))
+        assert "probed.csv" in [one.name for one in path.parent.iterdir()]
+        ObjectStoragePath(f"syn://{raw}").copy(path)
+        path.copy(ObjectStoragePath(f"file://{tmp_path}/local.csv"))
+
+    result, _ = run_task(api, work)
+    assert result.state == "success", result.error
+    used, _ = sources_of(alice.findEntityId("copy.csv", project))
+    assert used == [raw]
+    assert (tmp_path / "local.csv").exists()
+
+
+def test_an_unclosed_file_fails_the_task(api, project):
+    def work():
+        ObjectStoragePath(f"syn://{project}/out.txt").open("w").write("x")
+
+    result, _ = run_task(api, work)
+    assert result.state != "success"
+    assert "was opened for writing and not closed" in str(result.error)
+
+
+def test_without_lineage(api, put, project, alice):
+    raw = put()
+
+    def work():
+        hook = SynapseHook()
+        with hook.without_lineage():
+            ObjectStoragePath(f"syn://{raw}").read_text()
+            ObjectStoragePath(f"syn://{project}/out.txt").write_text("x")
+        hook.client.get(raw)
+
+    _, run = run_task(api, work)
+    assert "wrote" not in run.record("work")
+    with pytest.raises(FileNotFoundError):
+        alice.getProvenance(alice.findEntityId("out.txt", project))
+
+
+def test_two_connections(api, connection, socket_service, put, project):
+    import json
+
+    raw = put(text="secret")
+    bob = json.loads(connection) | {"password": socket_service.token("bob")}
+    both = ExecutionApi({**api.connections, "bob": json.dumps(bob)})
+
+    def work():
+        assert ObjectStoragePath(f"syn://{raw}").read_text() == "secret"
+        with pytest.raises(PermissionError):
+            ObjectStoragePath(f"syn://bob@{raw}").read_text()
+        with pytest.raises(PermissionError):
+            ObjectStoragePath(f"syn://{raw}", conn_id="bob").exists()
+
+    result, _ = run_task(both, work)
+    assert result.state == "success", result.error
+
+
+def test_a_path_is_passed_to_another_task(api, put, sources_of, alice, project):
+    raw = put(text="x")
+    with DAG("passed", schedule=None) as dag:
+
+        @task
+        def first():
+            path = ObjectStoragePath(f"syn://synapse_default@{project}/middle.txt")
+            path.write_text(ObjectStoragePath(f"syn://{raw}").read_text())
+            return path
+
+        @task
+        def second(path):
+            (path.parent / "last.txt").write_text(path.read_text())
+
+        second(first())
+    Run(api, dag).all()
+    middle = alice.findEntityId("middle.txt", project)
+    assert sources_of(middle)[0] == [raw]
+    assert sources_of(alice.findEntityId("last.txt", project))[0] == [f"{middle}.1"]
+
+
+def test_a_path_needs_no_connection_when_the_dag_is_parsed():
+    path = ObjectStoragePath("syn://missing@syn123/dir.v1/a b.txt")
+    assert (path.name, path.suffix, path.parent.name) == ("a b.txt", ".txt", "dir.v1")
+    assert (path.bucket, path.key) == ("syn123", "dir.v1/a b.txt")
+    assert str(path / "c") == "syn://missing@syn123/dir.v1/a b.txt/c"
+
+
+def test_a_missing_connection_is_named(api):
+    result, _ = run_task(api, lambda: ObjectStoragePath("syn://missing@syn123").read_text())
+    assert "connection 'missing' is not defined" in str(result.error)
