@@ -1,4 +1,4 @@
-"""Airflow plugin: the operator link, hook lineage, and the XCom form of entities and tables.
+"""Airflow plugin: operator links, pages, hook lineage, and the XCom form of entities and tables.
 
 Airflow imports this module in every process that runs tasks.
 """
@@ -14,6 +14,7 @@ from synapse_workflows.client.model.entity import list_entity_classes
 from synapse_workflows.client.model.tables import RowSetTable
 from synapse_workflows.lineage import hook_lineage
 from synapse_workflows.links import SynapseEntityLink
+from synapse_workflows.ui.views import EXTERNAL_VIEWS, FASTAPI_APPS
 
 #: Classes whose objects tasks may return.
 _RETURNED: Final[tuple[type, ...]] = (*list_entity_classes(), CsvFileTable, RowSetTable)
@@ -22,12 +23,14 @@ for returned_class in _RETURNED:
 
 
 class SynapsePlugin(AirflowPlugin):
-    """Plugin that registers `SynapseEntityLink` and turns on Airflow's hook lineage collector.
+    """Plugin that registers links and pages, and turns on Airflow's hook lineage collector.
 
     Without a plugin that reads hook lineage, Airflow does not collect it.
     """
 
     name = "synapse"
     operator_extra_links = [SynapseEntityLink()]  # noqa: RUF012 - defined by Airflow
+    external_views = EXTERNAL_VIEWS
+    fastapi_apps = FASTAPI_APPS
     hook_lineage_readers = [HookLineageReader]  # noqa: RUF012 - defined by Airflow
     listeners = [hook_lineage]  # noqa: RUF012 - defined by Airflow

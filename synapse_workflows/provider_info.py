@@ -231,6 +231,9 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "secrets-backends": ["synapse_workflows.secrets.SynapseStsBackend"],
-        "extra-links": ["synapse_workflows.links.SynapseEntityLink"],
+        "extra-links": [
+            "synapse_workflows.links.SynapseEntityLink",
+            "synapse_workflows.links.SynapseLineageLink",
+        ],
         "config": _CONFIG,
     }

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from airflow.sdk import conf
 
+from synapse_workflows.links import get_task_path
 from synapse_workflows.provenance.activity import GAP_PREFIX
 
 
@@ -35,7 +35,7 @@ class ActivityDescription:
         name = f"{ti.dag_id}.{ti.task_id}" + ("" if index is None else f"[{index}]")
         logical_date = context.get("logical_date")
         date = None if logical_date is None else f"Logical date {logical_date.isoformat()}"
-        return cls(name, f"Airflow run {ti.run_id} of {name}", date, _create_link(ti, index))
+        return cls(name, f"Airflow run {ti.run_id} of {name}", date, _create_link(ti))
 
     def to_text(self, text: str | None = None, gaps: tuple[str, ...] = ()) -> str:
         """Return the description of the Activity.
@@ -58,10 +58,9 @@ class ActivityDescription:
         return self.signature in (activity.get("description") or "").splitlines()
 
 
-def _create_link(ti: Any, index: int | None) -> str | None:
+def _create_link(ti: Any) -> str | None:
     base = conf.get("api", "base_url", fallback=None)
     if not base:
         return None
-    mapped = "" if index is None else f"/mapped/{index}"
-    run, task = quote(ti.run_id, safe=""), quote(ti.task_id, safe="")
-    return f"{base.rstrip('/')}/dags/{ti.dag_id}/runs/{run}/tasks/{task}{mapped}"
+    path = get_task_path(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+    return f"{base.rstrip('/')}/{path}"
