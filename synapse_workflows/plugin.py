@@ -12,7 +12,8 @@ from airflow.sdk.serde import allow_class
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import list_entity_classes
 from synapse_workflows.client.model.tables import RowSetTable
-from synapse_workflows.lineage import hook_lineage
+from synapse_workflows.lineage import task_listener
+from synapse_workflows.lineage.hook_instrumentation import instrument_hooks
 from synapse_workflows.links import SynapseEntityLink
 from synapse_workflows.ui.views import EXTERNAL_VIEWS, FASTAPI_APPS
 
@@ -20,6 +21,7 @@ from synapse_workflows.ui.views import EXTERNAL_VIEWS, FASTAPI_APPS
 _RETURNED: Final[tuple[type, ...]] = (*list_entity_classes(), CsvFileTable, RowSetTable)
 for returned_class in _RETURNED:
     allow_class(returned_class)
+instrument_hooks()
 
 
 class SynapsePlugin(AirflowPlugin):
@@ -33,4 +35,4 @@ class SynapsePlugin(AirflowPlugin):
     external_views = EXTERNAL_VIEWS
     fastapi_apps = FASTAPI_APPS
     hook_lineage_readers = [HookLineageReader]  # noqa: RUF012 - defined by Airflow
-    listeners = [hook_lineage]  # noqa: RUF012 - defined by Airflow
+    listeners = [task_listener]  # noqa: RUF012 - defined by Airflow

@@ -1,6 +1,5 @@
 """Collection of a running task's lineage, by one collector for all clients of the task."""
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -9,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, cast
 
-from airflow.sdk import BaseOperator, get_current_context
+from airflow.sdk import get_current_context
 
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.events import Event, Wrote
@@ -18,6 +17,7 @@ from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.activity_writer import ActivityWriter
 from synapse_workflows.lineage.asset_events import emit_asset_event
 from synapse_workflows.lineage.event_records import EntityDetails, create_record
+from synapse_workflows.lineage.execution_callbacks import call_after_execute
 from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
 from synapse_workflows.lineage.lineage_log import log_gaps, log_reads, log_store
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended
@@ -79,17 +79,27 @@ def current_collector() -> "LineageCollector | None":
 
     The first call in a task creates the collector.
     """
-    try:
-        context = cast("dict[str, Any]", get_current_context())
-    except RuntimeError:
-        return None
-    if "ti" not in context:
+    context = _get_task_context()
+    if context is None:
         return None
     with AIRFLOW_LOCK:
         if _CONTEXT_KEY not in context:
             context[_CONTEXT_KEY] = LineageCollector(context)
     collector: LineageCollector = context[_CONTEXT_KEY]
     return collector
+
+
+def find_collector() -> "LineageCollector | None":
+    """Return the collector of the running task, or None if the task has none yet."""
+    return (_get_task_context() or {}).get(_CONTEXT_KEY)
+
+
+def _get_task_context() -> dict[str, Any] | None:
+    try:
+        context = cast("dict[str, Any]", get_current_context())
+    except RuntimeError:
+        return None
+    return context if "ti" in context else None
 
 
 @contextmanager
@@ -115,6 +125,8 @@ class LineageCollector:
         self.record = Record()
         #: Id of the Activity of each stored entity.
         self.activity_ids: dict[str, str] = {}
+        #: Whether a client without automatic lineage was used.
+        self.has_manual_lineage = False
         #: Ids of the files of which this try has created a version.
         self.stored_files: set[str] = set()
         #: Highest version of each file that this try has kept as the result of an operation.
@@ -132,7 +144,7 @@ class LineageCollector:
         self._published: PublishedRecord | None = None
         self._published_count = 0
         self._lock = AIRFLOW_LOCK
-        _call_after_execute(self.ti.task, self.finish)
+        call_after_execute(self.ti.task, self.finish)
 
     @cached_property
     def state_store(self) -> TaskStateStore:
@@ -161,6 +173,8 @@ class LineageCollector:
                 self.add(create_record(event, client.repoEndpoint))
             if mode.is_automatic:
                 self.add_observer(collect_hook_lineage)
+            else:
+                self.has_manual_lineage = True
 
     def add(self, record: Record) -> None:
         """Add references to the record of the task, except in a `without_lineage` block."""
@@ -169,9 +183,11 @@ class LineageCollector:
         with self._lock:
             log_reads(self.record, record)
             self.record |= record
-            if record and self.ti.task.inherits_from_skipmixin:
-                # branch operators end with an exception, so post_execute is not called
-                self.publish()
+
+    def restore(self, record: Record) -> None:
+        """Add what the task recorded in another process before it was deferred."""
+        with self._lock:
+            self.record |= record
 
     def get_or_create(self, key: str, factory: Callable[[], T]) -> T:
         """Return an object that the task shares, for example a hook; create a missing object."""
@@ -378,22 +394,3 @@ class LineageCollector:
         writer.declared_name = declared.name or writer.declared_name
         writer.declared_description = declared.description or writer.declared_description
         return writer
-
-
-def _call_after_execute(task: Any, callback: Callable[[], object]) -> None:
-    """Call a function after `execute` and before the task reports success.
-
-    Airflow's success listener runs later: a downstream task may have started by then.
-    """
-    before = task.post_execute
-    is_overridden = getattr(before, "__func__", None) is not BaseOperator.post_execute
-
-    def post_execute(context: Any, result: Any = None) -> Iterator[Any]:  # noqa: ARG001
-        if is_overridden and inspect.isgeneratorfunction(before):
-            yield from before(context)
-        elif is_overridden:
-            before(context)
-        callback()
-        yield from ()
-
-    task.post_execute = post_execute

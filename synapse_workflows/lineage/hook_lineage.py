@@ -1,31 +1,48 @@
 """What Airflow's hook lineage collector knows of the running task.
 
 Hooks and `ObjectStoragePath` report to this collector what they read and write. The collector
-belongs to the process. In `dag.test()`, a process runs several tasks, so a task has to ignore what
-was collected before its start.
+belongs to the process. In `dag.test()`, a process runs several tasks, so each task starts with a
+new collector.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from airflow.listeners import hookimpl
-from airflow.sdk import Asset
-from airflow.sdk.lineage import get_hook_lineage_collector
+from airflow.sdk import Asset, conf
+from airflow.sdk.lineage import (
+    MAX_COLLECTED_ASSETS,
+    MAX_COLLECTED_EXTRA,
+    get_hook_lineage_collector,
+)
 
+from synapse_workflows.lineage.sql_lineage import SQL_KEY, collect_sql
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 #: Schemes of assets that are not recorded: files of the worker, and entities, which the Synapse
 #: client records with their versions.
 _IGNORED_SCHEMES: Final = ("file:", "syn:")
 
-_Key = tuple[bool, str]
-#: How often each asset had been read or written when the task started, or while lineage was
-#: suspended.
+_Key = tuple[Any, ...]
+
+
+class AccessRecorder(Protocol):
+    """Recorder of what a library reads and writes."""
+
+    def to_record(self) -> Record:
+        """Return what was read and written since the last `clear`."""
+
+    def clear(self) -> None:
+        """Forget what was read and written."""
+
+
+#: How often each asset and statement had been reported while lineage was suspended.
 _ignored: Counter[_Key] = Counter()
 #: URLs of assets that stand for objects with another URL.
 _inexact: set[str] = set()
+#: Recorders of libraries that do not report to Airflow's collector.
+_recorders: list[AccessRecorder] = []
 
 
 def collect_hook_lineage() -> Record:
@@ -33,19 +50,32 @@ def collect_hook_lineage() -> Record:
     counts = {key for key in _count_assets() - _ignored if key[1] not in _inexact}
     written = {uri for is_output, uri in counts if is_output}
     read = [uri for is_output, uri in counts if not is_output and uri not in written]
-    return Record(wrote=tuple(UrlRef(uri) for uri in sorted(written))) | Record.from_refs(
-        Origin.READ, used=map(UrlRef, read)
+    assets = Record(wrote=tuple(UrlRef(uri) for uri in sorted(written))) | Record.from_refs(
+        Origin.READ, used=map(UrlRef, sorted(read)), gaps=_find_limits()
     )
+    return Record.merge(
+        (assets, collect_sql(_iter_sql()), *(one.to_record() for one in _recorders))
+    )
+
+
+def has_hook_lineage() -> bool:
+    """Return whether hooks of the running task have reported anything."""
+    return get_hook_lineage_collector().has_collected or any(one.to_record() for one in _recorders)
+
+
+def add_recorder(recorder: AccessRecorder) -> None:
+    """Add a recorder of what all tasks of the process read and write with a library."""
+    _recorders.append(recorder)
 
 
 @contextmanager
 def ignore_hook_lineage() -> Iterator[None]:
     """Ignore what hooks read and write inside this block."""
-    before = _count_assets()
+    before = _count_reports()
     try:
         yield
     finally:
-        _ignored.update(_count_assets() - before)
+        _ignored.update(_count_reports() - before)
 
 
 def discard_output(uri: str) -> None:
@@ -72,12 +102,21 @@ def replace_asset(uri: str, exact: str) -> None:
         _inexact.add(asset)
 
 
-@hookimpl
-def on_task_instance_running(previous_state: Any, task_instance: Any) -> None:  # noqa: ARG001
-    """Ignore what earlier tasks of the process have read and written."""
+def start_hook_lineage() -> None:
+    """Forget what earlier tasks of the process have read and written."""
     _inexact.clear()
     _ignored.clear()
-    _ignored.update(_count_assets())
+    for recorder in _recorders:
+        recorder.clear()
+    if get_hook_lineage_collector().has_collected:
+        get_hook_lineage_collector.cache_clear()
+
+
+def _count_reports() -> Counter[_Key]:
+    counts = _count_assets()
+    for extra in get_hook_lineage_collector().collected_assets.extra:
+        counts[_get_extra_key(extra)] += extra.count
+    return counts
 
 
 def _count_assets() -> Counter[_Key]:
@@ -90,7 +129,32 @@ def _count_assets() -> Counter[_Key]:
 
 
 def _iter_uris(assets: Iterable[Any]) -> Iterator[tuple[str, int]]:
+    backend = conf.get("common.io", "xcom_objectstorage_path", fallback="")
+    ignored = (*_IGNORED_SCHEMES, f"{backend.rstrip('/')}/") if backend else _IGNORED_SCHEMES
     for info in assets:
         uri = info.asset.uri
-        if "://" in uri and not uri.startswith(_IGNORED_SCHEMES):
+        if "://" in uri and not uri.startswith(ignored):
             yield uri, info.count
+
+
+def _iter_sql() -> Iterator[tuple[Any, Any]]:
+    """Yield the hooks that ran SQL, and what they report of each statement."""
+    for extra in get_hook_lineage_collector().collected_assets.extra:
+        if extra.key == SQL_KEY and extra.count > _ignored[_get_extra_key(extra)]:
+            yield extra.context, extra.value
+
+
+def _get_extra_key(extra: Any) -> _Key:
+    return extra.key, repr(extra.value), id(extra.context)
+
+
+def _find_limits() -> Iterator[str]:
+    """Yield a gap for each kind of report of which Airflow's collector takes no more."""
+    collected = get_hook_lineage_collector().collected_assets
+    for reports, limit, what in (
+        (collected.inputs, MAX_COLLECTED_ASSETS, "objects that hooks read"),
+        (collected.outputs, MAX_COLLECTED_ASSETS, "objects that hooks wrote"),
+        (collected.extra, MAX_COLLECTED_EXTRA, "SQL statements"),
+    ):
+        if len(reports) >= limit:
+            yield f"{what} after the first {limit} are not known: [lineage] limits their number"

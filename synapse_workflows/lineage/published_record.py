@@ -99,6 +99,12 @@ class PublishedRecord:
         return {id_: redact_name(name) for id_, name in self.names.items() if id_ in ids}
 
 
+def pull_own_record(ti: Any) -> Record:
+    """Return the record that a task instance published before it was deferred."""
+    value = ti.xcom_pull(task_ids=ti.task_id, key=XCOM_KEY, map_indexes=ti.map_index)
+    return Record() if value is None else PublishedRecord.from_json(value).record
+
+
 def _split(
     merged: Record, used: int | None, ran: int | None, gaps: int | None
 ) -> tuple[Record, Record]:

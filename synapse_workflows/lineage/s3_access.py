@@ -46,6 +46,12 @@ class S3AccessRecorder:
         events.register("before-parameter-build.s3", self._remember_parameters)
         events.register("after-call.s3", self._record_call)
 
+    def clear(self) -> None:
+        """Forget what was read and written."""
+        with self._lock:
+            self._read.clear()
+            self._written.clear()
+
     def to_record(self) -> Record:
         """Return what was read and written so far."""
         with self._lock:

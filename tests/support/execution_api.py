@@ -298,6 +298,8 @@ class Run:
                 "next_method": TRIGGER_FAIL_REPR,
                 "next_kwargs": {"error": TriggerFailureReason.TRIGGER_TIMEOUT.value},
             }
+        if event is not None or timed_out:
+            self.api.runs[str(ti.id)]["xcom_keys_to_clear"] = []
         result = self._execute(ti)
         if instance.state == "running" and result.state is not None:
             instance.state = str(result.state)

@@ -1,0 +1,136 @@
+"""Listener of Airflow that gathers the lineage of every task, also without a Synapse client."""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.listeners import hookimpl
+from airflow.sdk.exceptions import (
+    DagRunTriggerException,
+    DownstreamTasksSkipped,
+    TaskAwaitingInput,
+    TaskDeferred,
+)
+
+from synapse_workflows.lineage.execution_callbacks import (
+    call_after_execute,
+    call_before_resume,
+    call_on_exception,
+)
+from synapse_workflows.lineage.hook_lineage import (
+    collect_hook_lineage,
+    has_hook_lineage,
+    start_hook_lineage,
+)
+
+if TYPE_CHECKING:
+    from synapse_workflows.lineage.collector import LineageCollector
+
+_log: Final = logging.getLogger(__name__)
+#: Key in the task state store of the try that was deferred with a record.
+_DEFERRED_KEY: Final = "synapse_lineage_deferred"
+#: Exceptions with which a task succeeds.
+_SUCCESSES: Final = (DownstreamTasksSkipped, DagRunTriggerException)
+#: Exceptions after which a task is resumed in another process.
+_PAUSES: Final = (TaskDeferred, TaskAwaitingInput)
+
+
+@hookimpl
+def on_task_instance_running(previous_state: Any, task_instance: Any) -> None:  # noqa: ARG001
+    """Forget the lineage of earlier tasks of the process, and watch how the task ends."""
+    task = getattr(task_instance, "task", None)
+    if not hasattr(task, "resume_execution"):
+        return
+    start_hook_lineage()
+    call_after_execute(task, _publish_hook_lineage)
+    call_before_resume(task, _restore_record)
+    call_on_exception(task, _handle_end)
+
+
+def _keep_task_alive(function: Callable[[], None]) -> Callable[[], None]:
+    """Log errors of a function: lineage does not fail a task that did its work."""
+
+    @wraps(function)
+    def call() -> None:
+        try:
+            function()
+        except Exception as error:  # noqa: BLE001
+            _log.warning("The lineage of the task is incomplete: %s", error)
+            _log.debug("Details", exc_info=True)
+
+    return call
+
+
+def _handle_end(error: BaseException) -> None:
+    """Publish the record of a task whose code ends with an exception that is no error."""
+    if isinstance(error, _SUCCESSES):
+        _publish_hook_lineage()
+        _finish_collector()
+    elif isinstance(error, _PAUSES):
+        _save_record()
+
+
+@_keep_task_alive
+def _publish_hook_lineage() -> None:
+    """Publish what hooks reported. A collector publishes by itself, after this function."""
+    from synapse_workflows.lineage.collector import find_collector
+
+    is_new = find_collector() is None
+    collector = _get_collector()
+    if collector is not None and is_new:
+        collector.finish()
+
+
+@_keep_task_alive
+def _finish_collector() -> None:
+    from synapse_workflows.lineage.collector import find_collector
+
+    collector = find_collector()
+    if collector is not None:
+        collector.finish()
+
+
+@_keep_task_alive
+def _save_record() -> None:
+    """Publish the record of a task that will be resumed in another process."""
+    collector = _get_collector()
+    if collector is not None and collector.observed:
+        collector.publish()
+        collector.state_store.set(_DEFERRED_KEY, collector.ti.try_number)
+
+
+@_keep_task_alive
+def _restore_record() -> None:
+    """Restore what the task had recorded in this try before it was deferred."""
+    from airflow.sdk import get_current_context
+
+    from synapse_workflows.lineage.collector import current_collector
+    from synapse_workflows.lineage.published_record import pull_own_record
+
+    context: Any = get_current_context()
+    ti = context["ti"]
+    if context["task_state_store"].get(_DEFERRED_KEY) != ti.try_number:
+        return
+    collector = current_collector()
+    if collector is not None:
+        collector.restore(pull_own_record(ti))
+
+
+def _get_collector() -> "LineageCollector | None":
+    """Return the collector of the task, with what hooks reported.
+
+    A task without Synapse has a collector only if hooks reported something. What hooks report is
+    left out if the task uses Synapse without automatic lineage, or if the configuration says so.
+    """
+    from synapse_workflows.lineage import collector as collectors
+    from synapse_workflows.lineage.lineage_mode import LineageMode
+
+    found = collectors.find_collector()
+    if found is None:
+        if not has_hook_lineage() or not LineageMode.resolve(None).is_automatic:
+            return None
+        found = collectors.current_collector()
+    if found is not None and not found.has_manual_lineage:
+        found.add_observer(collect_hook_lineage)
+    return found
