@@ -292,9 +292,9 @@ def test_files_of_object_storage_are_recorded_however_they_are_read(api):
 
         work() >> use()
     one = Run(api, dag).all()
-    assert one.record("work")["wrote"] == [{"url": f"memory://bucket/{name}"} for name in "ac"]
+    assert one.record("work")["wrote"] == [{"url": f"memory:///bucket/{name}"} for name in "ac"]
     used = [entry["url"] for entry in one.record("use")["used"]]
-    assert used == ["memory://bucket/a", "memory://bucket/c"]
+    assert used == ["memory:///bucket/a", "memory:///bucket/c"]
 
 
 def test_a_task_that_is_pickled_while_it_runs_keeps_its_own_methods():
