@@ -10,8 +10,8 @@ from synapse_workflows.provenance.activity import parse_gaps
 from synapse_workflows.provenance.provenance_graph import EntityVersion, ProvenanceGraph, Source
 from synapse_workflows.provenance.record import EntityRef, Ref, UrlRef
 
-#: Availability of a version -> the gap of its node.
-_AVAILABILITY_GAPS: Final = {
+#: Availability of a version -> what is not known about it.
+AVAILABILITY_GAPS: Final = {
     "unreadable": "The entity is not readable with these credentials.",
     "trashed": "The entity is in the trash can.",
     "deleted": "The entity does not exist any more.",
@@ -54,7 +54,7 @@ def _create_entity_node(graph: ProvenanceGraph, entity: EntityVersion) -> Node:
     ref = entity.ref
     gaps = []
     if not entity.is_available:
-        gaps.append(_AVAILABILITY_GAPS[entity.availability])
+        gaps.append(AVAILABILITY_GAPS[entity.availability])
     if ref.version is None and ref not in graph.roots:
         gaps.append("The version is not known.")
     if entity.is_open and ref not in graph.roots:
