@@ -18,7 +18,8 @@
     const [dx, dy] = [last[0] - first[0], last[1] - first[1]], length = Math.hypot(dx, dy) || 1;
     const controls = route.points.slice(1).flatMap(([x, y], index) => {
       const [previousX, previousY] = route.points[index], middle = (previousX + x) / 2;
-      if (previousY === y) return [[previousX, y], [x, y]];
+      const inset = Math.sign(x - previousX) * 8;  // a control point at an end of an edge is invalid
+      if (previousY === y) return [[previousX + inset, y], [x - inset, y]];
       return [[middle, previousY], [middle, y]];
     });
     const relative = controls.map(([x, y]) => [x - first[0], y - first[1]]);
@@ -208,7 +209,7 @@
     const text = event.target.value.trim().toLowerCase();
     choose(null);
     const items = data.nodes.map((_, number) => document.getElementById(`node-${number}`));
-    const found = items.map((item) => item.textContent.toLowerCase().includes(text));
+    const found = items.map((item) => [...item.querySelectorAll("h3, p")].some((part) => part.textContent.toLowerCase().includes(text)));
     items.forEach((item, number) => { item.hidden = !found[number]; });
     cy.batch(() => found.forEach((isFound, number) => cy.getElementById(`node-${number}`).toggleClass("dim", !isFound)));
     const count = found.filter(Boolean).length;

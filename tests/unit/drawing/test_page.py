@@ -58,7 +58,7 @@ def test_a_page_without_static_files_contains_its_styles_and_the_drawing():
     assert "<svg" in html
     assert "--graph-background" in html
     assert "src=" not in html
-    assert "<link" not in html
+    assert 'rel="stylesheet"' not in html
 
 
 def test_facts_notes_and_gaps_are_shown():
