@@ -207,17 +207,19 @@ def parse_parameters(activity: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for line in (activity.get("description") or "").splitlines():
         for prefix, scope in ((PARAMETERS_PREFIX, ""), (CONF_PREFIX, "conf.")):
-            values = _parse_object(line.removeprefix(prefix)) if line.startswith(prefix) else {}
-            found.update((f"{scope}{name}", value) for name, value in values.items())
+            if line.startswith(prefix):
+                values = _parse_object(line.removeprefix(prefix))
+                found.update((f"{scope}{name}", value) for name, value in values.items())
     return found
 
 
 def _parse_object(text: str) -> dict[str, Any]:
+    """Parse a JSON object. Text that was shortened or redacted is a value of its own."""
     try:
         value = json.loads(text)
     except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+        return {"...": text}
+    return value if isinstance(value, dict) else {"...": value}
 
 
 def _find_dropped_queries(activity: Mapping[str, Any]) -> list[str]:

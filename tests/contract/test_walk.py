@@ -15,6 +15,12 @@ from synapse_workflows.provenance.walk import walk_provenance
 
 
 @pytest.fixture
+def service(socket_service):
+    """The service over a socket only."""
+    return socket_service
+
+
+@pytest.fixture
 def store(syn, folder, make_file):
     """Return a function that stores a version of a file with an Activity; returns its ID."""
 
