@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from synapse_workflows.client.api import bundles
+from synapse_workflows.client.core.parallel_requests import map_parallel
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.constants import CONTAINERS, FILE, TABLE, VIEWS
-from synapse_workflows.idempotency.parallel_requests import map_parallel
 
 DIRECTORY: Final = "directory"
 #: Maximum number of requests at a time.
