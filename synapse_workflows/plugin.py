@@ -5,10 +5,12 @@ Airflow imports this module in every process that runs tasks.
 
 from typing import Final
 
+from airflow.sdk._shared.secrets_masker import redact as mask_secrets
 from airflow.sdk.lineage import HookLineageReader
 from airflow.sdk.plugins_manager import AirflowPlugin
 from airflow.sdk.serde import allow_class
 
+from synapse_workflows.client.core.redaction import register_masker
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import list_entity_classes
 from synapse_workflows.client.model.tables import RowSetTable
@@ -22,6 +24,8 @@ _RETURNED: Final[tuple[type, ...]] = (*list_entity_classes(), CsvFileTable, RowS
 for returned_class in _RETURNED:
     allow_class(returned_class)
 instrument_hooks()
+# what Airflow masks in logs, such as passwords of connections, is masked in lineage, too
+register_masker(lambda text: str(mask_secrets(text)))
 
 
 class SynapsePlugin(AirflowPlugin):

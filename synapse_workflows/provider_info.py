@@ -64,6 +64,22 @@ _CONNECTION_FIELDS = {
         "description": "Default: [synapse] lineage_required",
         "schema": {"type": ["boolean", "null"]},
     },
+    "record_params": {
+        "label": "Parameters in Activities",
+        "description": (
+            "true for all parameters and the conf of the run, or names with commas. "
+            "Default: [synapse] record_params"
+        ),
+        "schema": {"type": ["string", "null"]},
+    },
+    "code_parent_id": {
+        "label": "Folder for code",
+        "description": (
+            "Folder in which code without a permanent URL is stored, with a version for each "
+            "content. Default: [synapse] code_parent_id"
+        ),
+        "schema": {"type": ["string", "null"], "pattern": "^(syn[0-9]+)?$"},
+    },
 }
 
 _FORM = {
@@ -131,6 +147,28 @@ _CONFIG = {
                 "type": "boolean",
                 "example": "True",
                 "default": "False",
+            },
+            "record_params": {
+                "description": (
+                    "Parameters and conf of the run in the description of Activities, without "
+                    "secrets: 'True' for all, 'False' for none, or names with commas."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "threshold, cohort",
+                "default": "False",
+            },
+            "code_parent_id": {
+                "description": (
+                    "Folder or project in which code that has no permanent URL (not committed, or "
+                    "not in a git repository) is stored as a File, with a version for each "
+                    "content. Activities then refer to this version. If empty, they have only its "
+                    "SHA-256."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "syn123",
+                "default": "",
             },
         },
     }

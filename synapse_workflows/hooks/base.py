@@ -29,6 +29,7 @@ from synapse_workflows.lineage.lineage_mode import (
     resolve_lineage_required,
     without_lineage,
 )
+from synapse_workflows.lineage.lineage_settings import LineageSettings, RecordParams
 from synapse_workflows.lineage.task_state_store import AIRFLOW_LOCK
 
 #: Maximum number of transfer threads of a task. Many tasks may share a worker.
@@ -46,7 +47,16 @@ class SynapseBaseHook(BaseHook):
             of `[synapse] lineage_mode`.
         lineage_required: Whether a task fails if its Activity cannot be stored; None for the value
             of the connection or of `[synapse] lineage_required`.
+        record_params: Whether the description of an Activity lists the parameters and the `conf`
+            of the run, without secrets: True, False, or a list of names; None for the value of the
+            connection or of `[synapse] record_params`.
+        code_parent_id: Folder or project in which code without a permanent URL is stored, as a
+            File with a version for each content; None for the value of the connection or of
+            `[synapse] code_parent_id`.
         retry: Retry and backoff settings of the client, also of its login.
+
+    Raises:
+        ValueError: Invalid `lineage_mode`, `record_params` or `code_parent_id`.
     """
 
     conn_name_attr = "synapse_conn_id"
@@ -60,6 +70,8 @@ class SynapseBaseHook(BaseHook):
         lineage_mode: LineageModeName | None = None,
         *,
         lineage_required: bool | None = None,
+        record_params: RecordParams | None = None,
+        code_parent_id: str | None = None,
         retry: RetryPolicy | None = None,
         **kwargs: Any,
     ) -> None:
@@ -69,6 +81,7 @@ class SynapseBaseHook(BaseHook):
         self.lineage_mode = LineageMode.resolve(lineage_mode)
         self.lineage_required = lineage_required
         self._has_lineage_mode = lineage_mode is not None
+        self.lineage_settings = LineageSettings.parse(record_params, code_parent_id)
 
     @property
     def client(self) -> LineageClient:
@@ -196,6 +209,9 @@ class SynapseBaseHook(BaseHook):
             synapse_conn_id=self.synapse_conn_id,
             lineage_mode=self._resolve_lineage_mode(settings),
             lineage_required=self._resolve_lineage_required(settings),
+            lineage_settings=self.lineage_settings
+            | settings.lineage_settings
+            | LineageSettings.from_config(),
             **settings.endpoints,
             skip_checks=True,
             # ignore ~/.synapseConfig of the worker: it may belong to another user

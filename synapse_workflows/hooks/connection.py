@@ -7,7 +7,7 @@ login     user name or e-mail of the owner of the token; optional, verified
 password  personal access token
 extra     auth_endpoint, file_endpoint, portal_endpoint, cache_dir, cache_limit, env_fallback,
           api_key (with login, instead of password, for older services), storage_config,
-          use_boto_sts, lineage_mode, lineage_required
+          use_boto_sts, lineage_mode, lineage_required, record_params, code_parent_id
 """
 
 import os
@@ -31,6 +31,7 @@ from synapse_workflows.constants import (
     MiB,
 )
 from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.lineage.lineage_settings import LineageSettings
 
 _REPO_PATH: Final = "/repo/v1"
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
@@ -76,6 +77,7 @@ class ClientSettings:
         lineage_mode: Lineage mode of hooks without one; None if the connection has none.
         lineage_required: Whether a task fails if its Activity cannot be stored; None if the
             connection does not say.
+        lineage_settings: Settings of the content of Activities.
     """
 
     endpoints: Mapping[str, str]
@@ -89,6 +91,7 @@ class ClientSettings:
     use_boto_sts: bool = False
     lineage_mode: LineageMode | None = None
     lineage_required: bool | None = None
+    lineage_settings: LineageSettings = field(default_factory=LineageSettings)
 
     @classmethod
     def from_connection(
@@ -103,7 +106,7 @@ class ClientSettings:
             extra: Parsed `extra` of the connection; None to parse it here, which may block.
 
         Raises:
-            SynapseConfigError: Invalid host, `extra`, `cache_limit`, `lineage_mode` or flag.
+            SynapseConfigError: Invalid host, `extra`, `cache_limit`, flag or setting of lineage.
         """
         extra = connection.extra_dejson if extra is None else extra
         if not isinstance(extra, Mapping):
@@ -125,6 +128,7 @@ class ClientSettings:
             use_boto_sts=_parse_flag(extra, "use_boto_sts", connection.conn_id),
             lineage_mode=_parse_lineage_mode(extra, connection.conn_id),
             lineage_required=_parse_lineage_required(extra, connection.conn_id),
+            lineage_settings=_parse_lineage_settings(extra, connection.conn_id),
         )
 
     @property
@@ -228,6 +232,13 @@ def _parse_lineage_required(extra: Mapping[str, Any], conn_id: str) -> bool | No
     if extra.get("lineage_required") in (None, ""):
         return None
     return _parse_flag(extra, "lineage_required", conn_id)
+
+
+def _parse_lineage_settings(extra: Mapping[str, Any], conn_id: str) -> LineageSettings:
+    try:
+        return LineageSettings.parse(extra.get("record_params"), extra.get("code_parent_id"))
+    except ValueError as error:
+        raise SynapseConfigError(f"{error} It is in the extra of {conn_id!r}.") from None
 
 
 def _parse_lineage_mode(extra: Mapping[str, Any], conn_id: str) -> LineageMode | None:

@@ -20,12 +20,14 @@ class ActivityDescription:
         date: Line of the description with the logical date; None for a run without a logical
             date.
         link: URL of the task instance in the Airflow UI; None when `[api] base_url` is not set.
+        parameters: Lines with the parameters and the `conf` of the run.
     """
 
     name: str
     signature: str
     date: str | None = None
     link: str | None = None
+    parameters: tuple[str, ...] = ()
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> "ActivityDescription":
@@ -49,6 +51,7 @@ class ActivityDescription:
             self.signature,
             self.date,
             self.link,
+            *self.parameters,
             *(f"{GAP_PREFIX}{gap}" for gap in gaps),
         ]
         return "\n".join(line for line in lines if line)

@@ -8,11 +8,10 @@ from typing import Any
 
 from synapse_workflows.client.api import provenance
 from synapse_workflows.lineage.collector import (
-    DeclaredProvenance,
     LineageCollector,
-    attach_declared,
     current_collector,
 )
+from synapse_workflows.lineage.declared_provenance import DeclaredProvenance, attach_declared
 from synapse_workflows.lineage.lineage_client import (
     LineageClient,
     build_separate,

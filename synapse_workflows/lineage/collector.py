@@ -1,9 +1,7 @@
 """Collection of a running task's lineage, by one collector for all clients of the task."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, cast
@@ -16,6 +14,7 @@ from synapse_workflows.constants import CONTAINERS
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.activity_writer import ActivityWriter
 from synapse_workflows.lineage.asset_events import emit_asset_event
+from synapse_workflows.lineage.declared_provenance import DeclaredProvenance, current_declared
 from synapse_workflows.lineage.event_records import EntityDetails, create_record
 from synapse_workflows.lineage.execution_callbacks import call_after_execute
 from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
@@ -40,26 +39,6 @@ _CONTEXT_KEY: Final = "synapse_lineage"
 #: Factor by which the number of stored entities must grow before the record is published again.
 #: The factor limits the number of XComs of a task that stores thousands of files.
 _PUBLISH_GROWTH: Final = 1.1
-
-
-@dataclass(frozen=True)
-class DeclaredProvenance:
-    """Provenance that the caller declares for one store operation.
-
-    Args:
-        record: Used and executed references.
-        name: Name of the Activity.
-        description: Description of the Activity.
-        own_url: URL below which outputs of upstream tasks are the stored content, no sources.
-    """
-
-    record: Record = field(default_factory=Record)
-    name: str | None = None
-    description: str | None = None
-    own_url: str | None = None
-
-
-_declared: ContextVar[DeclaredProvenance | None] = ContextVar("declared", default=None)
 
 
 class EventSource(Protocol):
@@ -100,16 +79,6 @@ def _get_task_context() -> dict[str, Any] | None:
     except RuntimeError:
         return None
     return context if "ti" in context else None
-
-
-@contextmanager
-def attach_declared(provenance: DeclaredProvenance) -> Iterator[None]:
-    """Attach declared provenance to everything stored inside this block."""
-    token = _declared.set(provenance)
-    try:
-        yield
-    finally:
-        _declared.reset(token)
 
 
 class LineageCollector:
@@ -223,7 +192,7 @@ class LineageCollector:
         with self._lock:
             if client.lineage_mode is LineageMode.OFF:
                 return None
-            declared = _declared.get() or DeclaredProvenance()
+            declared = current_declared()
             self.record |= declared.record
             sources = self._collect_sources(client, declared)
             if sources is None:
@@ -240,7 +209,7 @@ class LineageCollector:
             SynapseNotFoundError: A declared source does not exist.
         """
         with self._lock:
-            declared = _declared.get() or DeclaredProvenance()
+            declared = current_declared()
             self.record |= declared.record
             sources = self._collect_sources(client, declared)
             return None if sources is None else self.get_writer(client, declared).save(sources)
@@ -326,7 +295,7 @@ class LineageCollector:
         return collect_upstream(self.context)
 
     def _record_write(self, event: Wrote, client: EventSource) -> None:
-        declared = _declared.get() or DeclaredProvenance()
+        declared = current_declared()
         stored = EntityRef(event.entity_id, event.version, client.repoEndpoint, event.is_open)
         self.record |= Record.from_stored(stored) | declared.record
         attached = self._attached.pop(event.entity_id, None)
@@ -377,7 +346,7 @@ class LineageCollector:
         return sources if is_declared else None
 
     def get_writer(
-        self, client: Any, declared: DeclaredProvenance = DeclaredProvenance()
+        self, client: Any, declared: DeclaredProvenance | None = None
     ) -> ActivityWriter:
         """Return the writer of the task's Activity under the connection of a client."""
         conn_id = client.synapse_conn_id
@@ -391,6 +360,9 @@ class LineageCollector:
             )
         writer = self._writers[conn_id]
         writer.logged_gaps = self._logged_gaps
-        writer.declared_name = declared.name or writer.declared_name
-        writer.declared_description = declared.description or writer.declared_description
+        if parameters := client.lineage_settings.describe_run(self.context):
+            writer.description = replace(self.description, parameters=parameters)
+        if declared is not None:
+            writer.declared_name = declared.name or writer.declared_name
+            writer.declared_description = declared.description or writer.declared_description
         return writer

@@ -27,11 +27,11 @@ from synapse_workflows.client.model.rest_object import RestObject
 from synapse_workflows.client.model.submissions import Submission
 from synapse_workflows.lineage.activity_writer import require_source
 from synapse_workflows.lineage.collector import (
-    DeclaredProvenance,
-    attach_declared,
     current_collector,
 )
+from synapse_workflows.lineage.declared_provenance import DeclaredProvenance, attach_declared
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended, without_lineage
+from synapse_workflows.lineage.lineage_settings import LineageSettings
 from synapse_workflows.lineage.store_provenance import (
     IfUnchanged,
     TaskProvenance,
@@ -54,6 +54,7 @@ class LineageClient(StsClient):
         synapse_conn_id: Id of the connection.
         lineage_mode: Sources of the Activities that the client writes.
         lineage_required: Whether a task fails if its Activity cannot be stored.
+        lineage_settings: Settings of the content of Activities.
         options: Arguments of `Synapse`.
     """
 
@@ -63,12 +64,14 @@ class LineageClient(StsClient):
         synapse_conn_id: str,
         lineage_mode: LineageMode,
         lineage_required: bool = False,
+        lineage_settings: LineageSettings | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.synapse_conn_id = synapse_conn_id
         self._lineage_mode = lineage_mode
         self.lineage_required = lineage_required
+        self.lineage_settings = lineage_settings or LineageSettings()
         # the download directories and uploaded files of other tasks may change at any time
         self.cache.external_copies = False
         self.subscribe(self._record_event)

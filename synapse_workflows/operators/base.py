@@ -14,6 +14,7 @@ from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
+from synapse_workflows.lineage.lineage_settings import LineageSettings, RecordParams
 from synapse_workflows.links import SynapseEntityLink
 from synapse_workflows.operator_arguments import TemplateValues
 
@@ -34,10 +35,16 @@ class SynapseOperator(TemplateValues, BaseOperator):
             or of `[synapse] lineage_mode` of the Airflow configuration.
         lineage_required: Whether the task fails if its Activity cannot be stored; None for the
             value of the connection, or of `[synapse] lineage_required`.
+        record_params: Whether the description of the Activity lists the parameters and the
+            `conf` of the run, without secrets: True, False, or a list of names; None for the value
+            of the connection, or of `[synapse] record_params`.
+        code_parent_id: Folder or project in which code without a permanent URL is stored, as a
+            File with a version for each content; None for the value of the connection, or of
+            `[synapse] code_parent_id`.
         kwargs: Arguments of `BaseOperator`.
 
     Raises:
-        ValueError: Unknown `lineage_mode`.
+        ValueError: Invalid `lineage_mode`, `record_params` or `code_parent_id`.
     """
 
     template_fields: Sequence[str] = ("synapse_conn_id",)
@@ -53,14 +60,19 @@ class SynapseOperator(TemplateValues, BaseOperator):
         synapse_conn_id: str = SynapseHook.default_conn_name,
         lineage_mode: LineageModeName | None = None,
         lineage_required: bool | None = None,
+        record_params: RecordParams | None = None,
+        code_parent_id: str | None = None,
         **kwargs: Any,
     ) -> None:
         if lineage_mode is not None:
             LineageMode.resolve(lineage_mode)
+        LineageSettings.parse(record_params, code_parent_id)
         super().__init__(**({"multiple_outputs": True} | kwargs))
         self.synapse_conn_id = synapse_conn_id
         self.lineage_mode = lineage_mode
         self.lineage_required = lineage_required
+        self.record_params = record_params
+        self.code_parent_id = code_parent_id
         if self.retry_policy is None:
             self.retry_policy = SynapseRetryPolicy()
         #: URL of the entity on the Synapse portal, for `SynapseEntityLink`.
@@ -73,6 +85,8 @@ class SynapseOperator(TemplateValues, BaseOperator):
             self.synapse_conn_id,
             lineage_mode=self.lineage_mode,
             lineage_required=self.lineage_required,
+            record_params=self.record_params,
+            code_parent_id=self.code_parent_id,
         )
 
     def on_kill(self) -> None:

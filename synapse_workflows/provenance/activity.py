@@ -1,6 +1,5 @@
 """Conversion between lineage records and Activities."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -8,14 +7,11 @@ from urllib.parse import urlsplit
 from synapse_workflows.client.core.redaction import redact_name, redact_text, redact_url
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.constants import USED_ENTITY, USED_URL
+from synapse_workflows.provenance.parameters import redact_description
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, UrlRef
 
 #: Prefix of lines in the description of an Activity that list sources without a version.
 GAP_PREFIX: Final = "Not pinned: "
-#: Prefixes of lines in the description of an Activity that contain a JSON object: the parameters
-#: of the task, and the configuration (`conf`) of the run.
-PARAMETERS_PREFIX: Final = "Parameters: "
-CONF_PREFIX: Final = "Run conf: "
 _COMMON_SCHEMES = frozenset({"http", "https", "ftp", "file"})
 
 
@@ -39,7 +35,7 @@ def build_activity(
     executed = [_create_item(ref, site, executed=True) for ref in record.executed()]
     return {
         "name": redact_name(name),
-        "description": redact_text(description),
+        "description": redact_description(description),
         "used": used + executed,
     }
 
@@ -69,9 +65,8 @@ def redact_activity(activity: Mapping[str, Any]) -> dict[str, Any]:
             used.append({**item, "url": url.url} | ({"name": url.name} if url.name else {}))
         else:
             used.append(item)
-    texts = {
-        key: redact_text(activity[key]) for key in ("name", "description") if activity.get(key)
-    }
+    redactions = {"name": redact_text, "description": redact_description}
+    texts = {key: hide(activity[key]) for key, hide in redactions.items() if activity.get(key)}
     return {**activity, **texts, "used": used}
 
 
@@ -196,30 +191,6 @@ def parse_gaps(activity: Mapping[str, Any]) -> list[str]:
     """Return the gaps that the description of an Activity lists."""
     lines = (activity.get("description") or "").splitlines()
     return [line.removeprefix(GAP_PREFIX) for line in lines if line.startswith(GAP_PREFIX)]
-
-
-def parse_parameters(activity: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that the description of an Activity lists.
-
-    Returns:
-        Name -> value; the names of the configuration of the run start with `conf.`.
-    """
-    found: dict[str, Any] = {}
-    for line in (activity.get("description") or "").splitlines():
-        for prefix, scope in ((PARAMETERS_PREFIX, ""), (CONF_PREFIX, "conf.")):
-            if line.startswith(prefix):
-                values = _parse_object(line.removeprefix(prefix))
-                found.update((f"{scope}{name}", value) for name, value in values.items())
-    return found
-
-
-def _parse_object(text: str) -> dict[str, Any]:
-    """Parse a JSON object. Text that was shortened or redacted is a value of its own."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {"...": text}
-    return value if isinstance(value, dict) else {"...": value}
 
 
 def _find_dropped_queries(activity: Mapping[str, Any]) -> list[str]:

@@ -78,6 +78,8 @@ def test_connection_form_has_fields_of_the_hook(form):
         "env_fallback",
         "lineage_mode",
         "lineage_required",
+        "record_params",
+        "code_parent_id",
     }
     standard = metadata["standard_fields"]
     assert standard["password"]["title"] == "Personal access token"

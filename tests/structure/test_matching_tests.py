@@ -116,6 +116,7 @@ TESTED_BY = {
     "idempotency/value_source": "airflow/test_row_formats.py",
     "operators/deferrable": "airflow/test_table_stores_deferrable.py",
     "lineage/batch_activity": "airflow/test_prefix_index.py",
+    "lineage/declared_provenance": "airflow/test_lineage_client.py",
     "lineage/event_records": "airflow/test_published_record.py",
     "hooks/sts_conn_ids": "airflow/test_secrets.py",
     "hooks/sts_connections": "airflow/test_secrets.py",

@@ -1,7 +1,7 @@
 """Secrets: text with a redacted repr, and removal from log text, error messages and URLs."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -63,6 +63,10 @@ _SECRET_ASSIGNMENT = re.compile(
 )
 
 
+#: Functions that mask secrets which are known to the process.
+_maskers: list[Callable[[str], str]] = []
+
+
 class Secret(str):
     """Text that is secret: its repr, which tracebacks and debuggers show, is redacted."""
 
@@ -100,6 +104,22 @@ def redact_tokens(text: str) -> str:
     return _SERVICE_TOKEN.sub(REDACTED, _JWT.sub(REDACTED, text))
 
 
+def register_masker(masker: Callable[[str], str]) -> None:
+    """Apply a function to all names, texts and URLs that are recorded from now on.
+
+    Args:
+        masker: Function that replaces secrets in a text, for example the passwords of connections.
+    """
+    if masker not in _maskers:
+        _maskers.append(masker)
+
+
+def _mask(text: str) -> str:
+    for masker in _maskers:
+        text = masker(text)
+    return text
+
+
 def redact_url(url: str) -> str:
     """Return a URL without user info, parameters, query and fragment, which is safe to record.
 
@@ -113,6 +133,7 @@ def redact_url(url: str) -> str:
     Args:
         url: A URL, which may be invalid, or a path.
     """
+    url = _mask(url)
     place = redact_tokens(_strip_parameters(url))
     version = _S3_VERSION.match(_URL_USER_INFO.sub("//", url))
     if version and redact_tokens(version[1]) == version[1]:
@@ -146,5 +167,5 @@ def redact_name(name: str) -> str:
 
 def redact_text(text: str) -> str:
     """Return a text that is safe to record, with `redact_url` applied to each URL in the text."""
-    without_queries = _URL_IN_TEXT.sub(lambda match: redact_url(match[0]), text)
+    without_queries = _URL_IN_TEXT.sub(lambda match: redact_url(match[0]), _mask(text))
     return redact(_SECRET_ASSIGNMENT.sub(rf"\1{REDACTED}", without_queries))
