@@ -264,6 +264,7 @@ class LineageCollector:
             dict(self._details.names),
             dict(self.activity_ids),
             dict(self._details.portals),
+            tuple(self._details.reused),
         )
         if published != self._published:
             self.ti.xcom_push(XCOM_KEY, published.to_json())

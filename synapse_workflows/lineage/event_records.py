@@ -15,10 +15,12 @@ class EntityDetails:
     Args:
         names: Name of each entity, by ID.
         portals: Base URL of the web portal, by repository endpoint.
+        reused: IDs of the stored entities of which an existing version was kept.
     """
 
     names: dict[str, str] = field(default_factory=dict)
     portals: dict[str, str] = field(default_factory=dict)
+    reused: dict[str, None] = field(default_factory=dict)
 
     def add(self, event: Event, site: str, portal: str) -> None:
         """Add what an event says about an entity.
@@ -32,6 +34,10 @@ class EntityDetails:
             self.portals[site] = portal
             if event.name:
                 self.names[event.entity_id] = event.name
+            if isinstance(event, Wrote) and event.is_reused:
+                self.reused[event.entity_id] = None
+            elif isinstance(event, Wrote):
+                self.reused.pop(event.entity_id, None)
 
 
 def create_record(event: Event, site: str) -> Record:

@@ -47,6 +47,7 @@ class PublishedRecord:
         names: Names of entities, by ID.
         activities: IDs of the Activities of the stored entities, by ID of the entity.
         portals: Base URLs of web portals, by repository endpoint.
+        reused: IDs of the stored entities of which an existing version was kept.
     """
 
     record: Record
@@ -56,6 +57,7 @@ class PublishedRecord:
     names: Mapping[str, str] = field(default_factory=dict)
     activities: Mapping[str, str] = field(default_factory=dict)
     portals: Mapping[str, str] = field(default_factory=dict)
+    reused: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Convert to the value of the XCom. Empty parts are omitted."""
@@ -71,6 +73,7 @@ class PublishedRecord:
             "names": self._list_names(),
             "activities": dict(self.activities),
             "portals": dict(self.portals),
+            "reused": list(self.reused),
         }
         known = {name: part for name, part in parts.items() if part or part == 0}
         return merged.to_json() | known
@@ -89,6 +92,7 @@ class PublishedRecord:
             dict(data.get("names", {})),
             dict(data.get("activities", {})),
             dict(data.get("portals", {})),
+            tuple(data.get("reused", ())),
         )
 
     def _list_names(self) -> dict[str, str]:

@@ -76,6 +76,7 @@ class _RunGraph:
             for ref in one.record.stored_entities
             if ref.id in one.activities
         }
+        self.task_urls = self._map_tasks()
         self.shown = self._select_tasks()
         self.nodes: list[Node] = []
         self.edges: list[Edge] = []
@@ -109,6 +110,17 @@ class _RunGraph:
                 selected[key] = None
         return selected
 
+    def _map_tasks(self) -> dict[Ref, str]:
+        """Return the URL of the task that stored each object; otherwise of the first reader."""
+        urls: dict[Ref, str] = {}
+        for key, published in self.published.items():
+            url = self._get_task_url(self.tasks[key])
+            for entry in published.record.entries():
+                urls.setdefault(entry.ref, url)
+        for key, published in self.published.items():
+            urls |= dict.fromkeys(published.record.wrote, self._get_task_url(self.tasks[key]))
+        return urls
+
     def _has_succeeded(self, key: TaskKey) -> bool:
         return self.tasks[key].state == "success"
 
@@ -123,7 +135,9 @@ class _RunGraph:
         self.nodes.append(self._create_task_node(task, published))
         for ref in self._shorten(record.wrote, node_id, "output"):
             self.nodes.append(self._create_node(ref))
-            self.edges.append(Edge(node_id, self.nodes[-1].id, "generated"))
+            is_kept = isinstance(ref, EntityRef) and ref.id in published.reused
+            label = "kept an earlier version" if is_kept else ""
+            self.edges.append(Edge(node_id, self.nodes[-1].id, "generated", label))
 
     def _create_task_node(self, task: TaskRun, published: PublishedRecord) -> Node:
         ids = list(dict.fromkeys(published.activities.values()))
@@ -137,13 +151,16 @@ class _RunGraph:
             "Map index": str(task.map_index) if task.map_index >= 0 else "",
             "Activity": ", ".join(ids[:SHORT_LENGTH]),
         }
-        activity = f"Activity {ids[0]}" if len(ids) == 1 else f"{len(ids)} Activities"
+        activity = ids[0] if len(ids) == 1 else f"{len(ids)} Activities"
+        details = [activity] if ids else []
+        url = self._get_task_url(task)
         return Node(
             id=_get_task_id(task),
             kind="activity" if ids else "task",
             label=task.label,
-            detail=f"{activity}, {state}" if ids else state,
-            task_url=self._get_task_url(task),
+            detail=", ".join([*details, *([] if ids and state == "success" else [state])]),
+            url=url,
+            task_url=url,
             gaps=gaps,
             attributes={name: text for name, text in facts.items() if text},
             is_focus=(task.task_id, task.map_index) in self.focus,
@@ -162,8 +179,8 @@ class _RunGraph:
             self.nodes.append(
                 Node(more, "entity", f"{hidden} more {noun}s", "not shown in this drawing")
             )
-            is_input = noun == "input"
-            edge = Edge(more, node_id, "used") if is_input else Edge(node_id, more, "generated")
+            is_output = noun == "output"
+            edge = Edge(node_id, more, "generated") if is_output else Edge(more, node_id, "used")
             self.edges.append(edge)
 
     def _add_input(self, ref: Ref, node_id: str) -> None:
@@ -187,22 +204,17 @@ class _RunGraph:
     def _create_node(self, ref: Ref) -> Node:
         if isinstance(ref, UrlRef):
             label = ref.name or _shorten_url(ref.url)
-            return Node(ref.url, "url", label, ref.url, ref.url)
+            return Node(ref.url, "url", label, ref.url, ref.url, self.task_urls.get(ref))
         portal = self.portals.get(ref.site or "")
-        url = f"{portal.rstrip('/')}/Synapse:{ref}" if portal else None
-        sites = {one for one in self.portals if one != ref.site}
-        node_id = f"{ref} {ref.site}" if sites else str(ref)
-        facts = {
-            "Activity": self.activities.get(ref, ""),
-            "Synapse": urlsplit(ref.site or "").netloc if sites else "",
-        }
-        label = self.names.get(ref.id, ref.id)
+        host = urlsplit(ref.site or "").netloc if len(self.portals) > 1 else ""
+        facts = {"Activity": self.activities.get(ref, ""), "Synapse": host}
         return Node(
-            node_id,
-            "entity",
-            label,
-            str(ref),
-            url,
+            id=f"{ref} {host}".rstrip(),
+            kind="entity",
+            label=self.names.get(ref.id, ref.id),
+            detail=str(ref),
+            url=f"{portal.rstrip('/')}/Synapse:{ref}" if portal else None,
+            task_url=self.task_urls.get(ref),
             version=ref.version,
             attributes={name: text for name, text in facts.items() if text},
         )
@@ -217,7 +229,7 @@ class _RunGraph:
                     self._connect(source, target)
         node_id = _get_task_id(self.tasks[key])
         direct = tuple(ref for ref in published.upstream.inputs() if ref not in passed)
-        for ref in self._shorten(direct, node_id, "input"):
+        for ref in self._shorten(direct, node_id, "inherited input"):
             self._add_input(ref, node_id)
 
     def _list_passed(self, key: TaskKey) -> Iterator[Ref]:

@@ -26,6 +26,7 @@ def test_a_record_keeps_its_parts_in_json():
         {"syn1": "one"},
         {"syn3": "9"},
         {"https://repo": "https://portal"},
+        ("syn3",),
     )
     value = json.loads(json.dumps(published.to_json()))
     assert PublishedRecord.from_json(value) == published

@@ -23,8 +23,9 @@
       return [[middle, previousY], [middle, y]];
     });
     const relative = controls.map(([x, y]) => [x - first[0], y - first[1]]);
+    const isStraight = controls.every(([, y]) => y === first[1]);
     return {
-      group: "edges", classes: route.role,
+      group: "edges", classes: isStraight ? `${route.role} straight` : route.role,
       data: {
         id: `route-${number}`, source: `node-${route.sources[0]}`, target: `node-${route.targets[0]}`,
         start: `${first[0] - source[0]}px ${first[1] - source[1]}px`, end: `${last[0] - target[0]}px ${last[1] - target[1]}px`,
@@ -69,6 +70,7 @@
         "curve-style": "unbundled-bezier", "edge-distances": "endpoints", "source-endpoint": "data(start)", "target-endpoint": "data(end)",
         "control-point-weights": "data(weights)", "control-point-distances": "data(distances)", "z-index": 1, "z-index-compare": "manual", events: "no",
       }},
+      {selector: "edge.straight", style: {"curve-style": "straight"}},
       {selector: "node[shape]", style: {"z-index": 2, "z-index-compare": "manual"}},
       {selector: "edge.executed", style: {"line-style": "dashed"}},
       {selector: "edge.gap", style: {"line-style": "dotted", "line-color": color("gap"), "target-arrow-color": color("gap")}},

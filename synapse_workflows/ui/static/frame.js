@@ -3,7 +3,7 @@
  *
  * The frame is sandboxed: it cannot open windows, and cannot navigate the page around it. It has the
  * same origin as that page, however, so links are followed by the page around the frame: Synapse in
- * a new window, Airflow in the same one. The colours are those that the user has chosen in Airflow.
+ * a new window, Airflow in the same one. Colours and background are those of Airflow.
  */
 "use strict";
 (() => {
@@ -16,10 +16,17 @@
     return; // the frame of another site
   }
 
-  const applyTheme = () => {
+  const style = document.createElement("link");
+  style.rel = "stylesheet";
+  style.href = new URL("frame.css", document.currentScript.src).href;
+  document.head.append(style);
+
+  function applyTheme() {
+    const page = document.documentElement;
     const isDark = outer.documentElement.classList.contains("dark");
-    document.documentElement.dataset.theme = isDark ? "dark" : "light";
-  };
+    page.style.setProperty("--graph-background", window.parent.getComputedStyle(outer.body).backgroundColor);
+    page.dataset.theme = isDark ? "dark" : "light";
+  }
   applyTheme();
   new MutationObserver(applyTheme).observe(outer.documentElement, {attributeFilter: ["class"]});
 
