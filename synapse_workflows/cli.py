@@ -2,9 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final
 
 import typer
+
+from synapse_workflows import cli_provenance
+from synapse_workflows.cli_errors import fail
 
 app = typer.Typer(
     help="Apache Airflow provider for Synapse, with a local Synapse for development and tests.",
@@ -12,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(cli_provenance.app, name="provenance")
 
 DataDir = Annotated[
     Path, typer.Option(help="Directory in which the local Synapse stores its data.")
@@ -126,7 +130,7 @@ def serve(
             announce=print_usage,
         )
     except (*failures, OSError) as error:
-        _fail(error)
+        fail(error)
 
 
 @app.command()
@@ -148,7 +152,7 @@ def seed(
     try:
         ids = seed_data_dir(data.resolve(), *(names or ("demo",)))
     except (ValueError, SeedError, DataDirError, OSError) as error:
-        _fail(error)
+        fail(error)
     typer.echo(json.dumps(ids, indent=2))
 
 
@@ -171,7 +175,7 @@ def inbox(
     try:
         messages = read_inbox(data.resolve(), user)
     except (InboxError, DataDirError, OSError) as error:
-        _fail(error)
+        fail(error)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in messages], indent=2, ensure_ascii=False))
     else:
@@ -207,7 +211,7 @@ def demo(
                 param_hint="--dag",
             )
     except ProcessError as error:
-        _fail(error)
+        fail(error)
 
 
 @app.command()
@@ -239,35 +243,7 @@ def airflow(
     try:
         run_airflow(folder, port, dags)
     except ProcessError as error:
-        _fail(error)
-
-
-@app.command()
-def provenance(
-    entity: Annotated[str, typer.Argument(help="Synapse ID: syn123, or syn123.4 for a version.")],
-    depth: Annotated[
-        int, typer.Option(min=1, help="Maximum number of activities in a chain.")
-    ] = 8,
-) -> None:
-    """Print the provenance of an entity.
-
-    The token is looked up as in `Synapse.login`; endpoints are read from ~/.synapseConfig.
-    """
-    from synapse_workflows.client.errors import SynapseError
-    from synapse_workflows.client.synapse import Synapse
-    from synapse_workflows.provenance.tree import render_tree
-
-    try:
-        syn = Synapse(silent=True)
-        syn.login(silent=True)
-        typer.echo(render_tree(syn, entity, depth=depth))
-    except (SynapseError, ValueError) as error:
-        _fail(error)
-
-
-def _fail(error: Exception) -> NoReturn:
-    typer.echo(f"Error: {error}", err=True)
-    raise typer.Exit(1) from None
+        fail(error)
 
 
 _USAGE: Final = """\

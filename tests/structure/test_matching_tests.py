@@ -67,6 +67,7 @@ TESTED_BY = {
     "client/model/status_annotations": "unit/client/model/test_submissions_annotations.py",
     "client/model/table_factory": "unit/client/model/test_csv_tables.py",
     "client/transfer": "contract/test_transfers.py",
+    "cli_errors": "contract/test_cli_provenance.py",
     "csv_blocks": "service/test_csv_batches.py",
     "demo/challenge_round": "examples/test_runner.py",
     "demo/run_dags": "examples/test_runner.py",

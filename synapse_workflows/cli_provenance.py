@@ -1,0 +1,274 @@
+"""Command line of provenance: tree, check, diff, repair, export."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from synapse_workflows.cli_errors import fail
+
+if TYPE_CHECKING:
+    from synapse_workflows.client.synapse import Synapse
+    from synapse_workflows.provenance.provenance_reader import Progress
+
+#: Exit status of an error in commands whose status 1 has a meaning.
+_TROUBLE = 2
+
+
+class _TreeByDefault(TyperGroup):
+    """Group that runs `tree` if the arguments are those of `tree` without its name."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Insert the name of the command if it is missing."""
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            is_option = args[0].startswith("-")
+            if is_option or len(args) == 1 or re.match(r"(syn)?\d", args[0], re.IGNORECASE):
+                args = ["tree", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_TreeByDefault,
+    no_args_is_help=True,
+    help="Show, check, compare, repair and export the provenance of entities. `provenance syn123` "
+    "is short for `provenance tree syn123`. The token is looked up as in `Synapse.login`; "
+    "endpoints are read from ~/.synapseConfig.",
+)
+
+Entity = Annotated[
+    str, typer.Argument(help="Synapse ID: syn123, or syn123.4 for a version.", metavar="ENTITY")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+@app.command()
+def tree(
+    entity: Entity,
+    *,
+    depth: Annotated[
+        int, typer.Option(min=1, help="Maximum number of Activities in a chain.")
+    ] = 8,
+    downstream: Annotated[
+        bool, typer.Option("--downstream", help="Show also what was made from the version.")
+    ] = False,
+    within: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CONTAINER",
+            help="Project or folder to search for what was made from the version. Default: the "
+            "project of the entity.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the sources of an entity version, their sources and so on.
+
+    Synapse has no request for what was made from a version. `--downstream` reads the Activities
+    of all versions in a project, one request for each.
+    """
+    from synapse_workflows.provenance.tree import format_results, format_sources
+    from synapse_workflows.provenance.walk import walk_provenance
+
+    if within is not None and not downstream:
+        raise typer.BadParameter("Only --downstream searches a container.", param_hint="--within")
+    with _errors(), _login(entity) as syn, _show_progress("tree") as progress:
+        graph = walk_provenance(
+            syn,
+            entity,
+            direction="both" if downstream else "upstream",
+            depth=depth,
+            within=within,
+            progress=progress,
+        )
+    if as_json:
+        _print_json(graph.to_json())
+        return
+    parts = [format_sources(graph)]
+    if downstream:
+        parts.append(f"Made from it:\n\n{format_results(graph)}")
+    typer.echo("\n\n".join([*parts, *(f"Note: {note}" for note in graph.notes)]))
+
+
+@app.command()
+def check(
+    container: Annotated[
+        str, typer.Argument(help="Synapse ID of a project, folder, file or table.")
+    ],
+    *,
+    all_versions: Annotated[
+        bool, typer.Option("--all-versions", help="Check older versions, too.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with status 1 if there is a problem.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check the lineage coverage of a project.
+
+    Problems are versions without an Activity, sources without a fixed version, URLs that follow a
+    branch or tag, sources that are gone, and gaps that an Activity states.
+
+    Exit status: 0; 1 if there is a problem, with `--strict`; 2 for an error.
+    """
+    from synapse_workflows.provenance.coverage import check_coverage, format_report
+
+    with _errors(_TROUBLE), _login(container) as syn, _show_progress("check") as progress:
+        report = check_coverage(syn, container, all_versions=all_versions, progress=progress)
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        typer.echo(format_report(report))
+    if strict and report.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(help="Synapse ID: syn123.4, or syn123.")],
+    second: Annotated[str, typer.Argument(help="Another version, or another entity.")],
+    *,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with status 1 if there are differences.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs in the content and in the making of two versions.
+
+    Lines start with + (added), - (removed) or ~ (changed). Compared are the MD5, the inputs and
+    the code with their versions, and the parameters and gaps in the description.
+
+    Exit status: 0; 1 if there are differences, with `--exit-code`; 2 for an error.
+    """
+    from synapse_workflows.provenance.comparison import compare_provenance, format_comparison
+
+    with _errors(_TROUBLE), _login(first, second) as syn:
+        comparison = compare_provenance(syn, first, second)
+    if as_json:
+        _print_json(comparison.to_json())
+    else:
+        typer.echo(format_comparison(comparison))
+    if exit_code and comparison.has_differences:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    entity: Entity,
+    *,
+    format: Annotated[  # noqa: A002 - the name of the option
+        str | None,
+        typer.Option(
+            help="prov-json, prov-n, ro-crate, mermaid, svg or html. Default: the format of the "
+            "suffix of the output."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File to write, or directory of an RO-Crate. Default without --parent: a file in "
+            "the working directory.",
+        ),
+    ] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option(help="Project or folder in which to store the export as a File."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of this File.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing output.")
+    ] = False,
+    depth: Annotated[
+        int | None,
+        typer.Option(min=1, help="Maximum number of Activities in a chain. Default: all."),
+    ] = None,
+    include_files: Annotated[
+        bool, typer.Option("--include-files", help="Include the files in an RO-Crate.")
+    ] = False,
+    license: Annotated[  # noqa: A002 - the name of the option
+        str | None, typer.Option(help="License of an RO-Crate: a URL, or a text.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Export the provenance of an entity version to a file, or to a File in Synapse."""
+    from dataclasses import asdict
+
+    from synapse_workflows.provenance.export import export_provenance
+    from synapse_workflows.provenance.export_format import create_file_name, parse_export_format
+
+    with _errors():
+        known = parse_export_format(format, output)
+    with _errors(), _login(entity) as syn:
+        if output is None and parent is None:
+            output = Path(create_file_name(entity.partition(".")[0], known))
+        result = export_provenance(
+            syn,
+            entity,
+            known,
+            output,
+            parent=parent,
+            name=name,
+            overwrite=overwrite,
+            depth=depth,
+            include_files=include_files,
+            license=license,
+        )
+    if as_json:
+        _print_json(asdict(result))
+        return
+    if result.path is not None:
+        typer.echo(result.path)
+    if result.file_id is not None:
+        typer.echo(f"{result.file_id}.{result.file_version}")
+
+
+@contextmanager
+def _login(*entities: str) -> "Iterator[Synapse]":
+    """Check IDs, and then return a client that is logged in."""
+    from synapse_workflows.client.model.ids import parse_entity_id
+    from synapse_workflows.client.synapse import Synapse
+
+    for entity in entities:
+        parse_entity_id(entity)
+    with Synapse(silent=True) as syn:
+        syn.login(silent=True)
+        yield syn
+
+
+@contextmanager
+def _errors(status: int = 1) -> Iterator[None]:
+    """Print an expected error of the block without a traceback, and exit with a status."""
+    from synapse_workflows.client.errors import SynapseError
+
+    try:
+        yield
+    except (SynapseError, ValueError, OSError, ImportError) as error:
+        fail(error, status)
+
+
+@contextmanager
+def _show_progress(label: str) -> "Iterator[Progress | None]":
+    """Show the number of requests on a terminal, after one second."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=label, unit=" requests", delay=1, leave=False, file=sys.stderr) as bar:
+
+        def update(completed: int, known: int) -> None:
+            bar.total = known
+            bar.update(completed - bar.n)
+
+        yield update
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
