@@ -99,6 +99,9 @@ if TYPE_CHECKING:
     from synapse_workflows.operators.messages import (
         SynapseMessageOperator as SynapseMessageOperator,
     )
+    from synapse_workflows.operators.provenance import (
+        SynapseExportProvenanceOperator as SynapseExportProvenanceOperator,
+    )
     from synapse_workflows.operators.scores import (
         SynapseScoreSubmissionOperator as SynapseScoreSubmissionOperator,
     )
@@ -173,6 +176,7 @@ _MODULES = {
     "SynapseEntityLink": "synapse_workflows.links",
     "SynapseClaimSubmissionsOperator": "synapse_workflows.operators.submissions",
     "SynapseError": "synapse_workflows.client.errors",
+    "SynapseExportProvenanceOperator": "synapse_workflows.operators.provenance",
     "SynapseGetOperator": "synapse_workflows.operators.files",
     "SynapseHook": "synapse_workflows.hooks.synapse",
     "SynapseIndexS3PrefixOperator": "synapse_workflows.operators.storage",

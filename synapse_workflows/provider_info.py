@@ -218,6 +218,7 @@ def get_provider_info() -> dict[str, Any]:
                     "synapse_workflows.operators.files",
                     "synapse_workflows.operators.leaderboards",
                     "synapse_workflows.operators.messages",
+                    "synapse_workflows.operators.provenance",
                     "synapse_workflows.operators.scores",
                     "synapse_workflows.operators.snapshots",
                     "synapse_workflows.operators.sts",

@@ -86,6 +86,31 @@ class ObjectTarget:
         target._stream(source)
         return target.url
 
+    def write_once(self, source: Path, *, overwrite: bool) -> str:
+        """Stream a local file to the object, unless the object has its content already.
+
+        Args:
+            source: The file.
+            overwrite: Whether to replace an existing object.
+
+        Returns:
+            The URL of the object.
+
+        Raises:
+            FileExistsError: The object exists with other content, and `overwrite` is False.
+            SynapseTransferError: The object storage did not store the whole file.
+        """
+        if self._exists():
+            if self._has_content_of(source):
+                return self.url
+            if not overwrite:
+                raise FileExistsError(
+                    f"{redact_url(self.url)!r} exists, with other content. Use another path, or "
+                    "set overwrite=True"
+                )
+        self._stream(source)
+        return self.url
+
     def _exists(self) -> bool:
         file_system, path = get_file_system(self.url)
         file_system.invalidate_cache()

@@ -69,7 +69,7 @@ class CrateEntities:
         executed = (provenance.get_executed(str(one["id"])) for one in provenance.activities)
         self._code = {_key(ref) for refs in executed for ref in refs}
 
-    def add(self, identifier: str, types: Any, **properties: Any) -> "Entity":
+    def add(self, identifier: str, types: Any, /, **properties: Any) -> "Entity":
         """Add a contextual entity, unless the crate has an entity with this ID."""
         from rocrate.model.contextentity import ContextEntity
 

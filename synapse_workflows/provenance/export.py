@@ -38,7 +38,7 @@ class ExportOptions:
         license: License of an RO-Crate: a URL, or a text; None if it is not known.
 
     Raises:
-        ValueError: A number is too small.
+        ValueError: A number is invalid.
     """
 
     depth: int | None = None
@@ -47,25 +47,14 @@ class ExportOptions:
     license: str | None = None
 
     def __post_init__(self) -> None:
-        if self.depth is not None and self.depth < 1:
-            raise ValueError(f"Invalid depth {self.depth!r}: expected an integer of at least 1.")
-        if self.max_total_size < 0:
+        if self.depth is not None and not _is_number(self.depth, 1):
+            raise ValueError(
+                f"Invalid depth {self.depth!r}: expected an integer of at least 1, or None."
+            )
+        if not _is_number(self.max_total_size, 0):
             raise ValueError(
                 f"Invalid max_total_size {self.max_total_size!r}: expected a number of bytes."
             )
-
-    def check_format(self, format: ExportFormat) -> None:  # noqa: A002 - as in `export_provenance`
-        """Check that the format has the options.
-
-        Raises:
-            ValueError: The format cannot include files, or has no license.
-        """
-        given = {"include_files": self.include_files, "license": self.license is not None}
-        for name in (name for name, is_given in given.items() if is_given):
-            if format != "ro-crate":
-                raise ValueError(
-                    f"{name} is an option of the format 'ro-crate', not of {format!r}: remove it."
-                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +133,8 @@ def export_provenance(
     Source:
         See `read_provenance` and `Synapse.store`.
     """
-    known = parse_export_format(format, path)
-    options = ExportOptions(depth, include_files, max_total_size, license)
-    options.check_format(known)
+    given = ExportOptions(depth, include_files, max_total_size, license)
+    known, options = parse_export_options(format, path, given)
     if path is None and parent is None:
         raise ValueError("path and parent are missing: pass one of them, or both.")
     if path is None and overwrite:
@@ -163,8 +151,8 @@ def export_provenance(
             file = Path(directory, name or create_file_name(provenance.root.ref.id, known))
             write_export(syn, provenance, known, file, options, is_archive=True)
             stored = _store(syn, provenance, known, file, parent)
+    announce_export(syn, provenance)
     root = provenance.root
-    syn.emit(Read(root.ref.id, root.ref.version, root.name, root.concrete_type, how="export"))
     return ProvenanceExport(
         root.ref.id,
         root.ref.version,
@@ -172,6 +160,41 @@ def export_provenance(
         None if target is None else str(target),
         stored.get("id"),
         stored.get("versionNumber"),
+    )
+
+
+def parse_export_options(
+    format: str | None,  # noqa: A002 - as in `export_provenance`
+    path: str | PathLike[str] | None,
+    options: ExportOptions,
+) -> tuple[ExportFormat, ExportOptions]:
+    """Return the format, and the options if the format has them.
+
+    Raises:
+        ValueError: The format is unknown, cannot include files, or has no license.
+    """
+    known = parse_export_format(format, path)
+    given = {"include_files": options.include_files, "license": options.license is not None}
+    for name, is_given in given.items():
+        if is_given and known != "ro-crate":
+            raise ValueError(
+                f"{name} is an option of the format 'ro-crate', not of {known!r}: remove it."
+            )
+    return known, options
+
+
+def announce_export(syn: Session, provenance: ExportedProvenance) -> None:
+    """Emit the event that the exported entity version was read, for lineage."""
+    root = provenance.root
+    syn.emit(
+        Read(
+            root.ref.id,
+            root.ref.version,
+            root.name,
+            root.concrete_type,
+            how="export",
+            is_open=root.is_open,
+        )
     )
 
 
@@ -210,6 +233,10 @@ def write_export(
         lambda target: _write_crate(syn, provenance, target, options, is_archive=archive),
         overwrite=overwrite,
     )
+
+
+def _is_number(value: object, minimum: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -91,10 +91,12 @@ def _render_mermaid(provenance: ExportedProvenance) -> str:
 
 
 def _render_svg(provenance: ExportedProvenance) -> str:
-    from synapse_workflows.drawing.svg import render_svg
+    from synapse_workflows.drawing.svg import describe_size, render_svg
     from synapse_workflows.provenance.graph_drawing import to_drawing
 
-    return render_svg(to_drawing(provenance.graph), title=_create_title(provenance))
+    drawing = to_drawing(provenance.graph)
+    description = " ".join((describe_size(drawing), *drawing.notes))
+    return render_svg(drawing, title=_create_title(provenance), description=description)
 
 
 def _render_html(provenance: ExportedProvenance) -> str:

@@ -43,6 +43,13 @@ _COMPUTATIONAL_WORKFLOW: Final = (
 _WORKFLOW_FILE: Final = "workflow.cwl"
 _AIRFLOW: Final = "https://airflow.apache.org/"
 _COMPLETED: Final = "http://schema.org/CompletedActionStatus"
+_README: Final = """\
+This is a [Workflow Run RO-Crate](https://w3id.org/ro/wfrun/workflow/0.5).
+
+- `ro-crate-metadata.json`: Activities, entity versions, code and users.
+- `workflow.cwl`: one step for each Activity.
+- `data/`: the files, if they are included. Their directories are the entity versions.
+"""
 #: Text in place of a license: the profile requires one, and Synapse does not record any.
 _UNKNOWN_LICENSE: Final = (
     "Not known. Synapse records no license: see the conditions for use of each entity."
@@ -104,6 +111,7 @@ class _CrateBuilder:
         """Add all entities; return the crate."""
         workflow = self._add_workflow()
         self._describe_root(workflow, license_text)
+        self._add_readme()
         for user in self.provenance.users.values():
             self.entities.add_user(user)
         for entity in self.provenance.entities:
@@ -130,6 +138,15 @@ class _CrateBuilder:
         # the time of the last known change: the current time would make each export another one
         root["datePublished"] = provenance.last_time
         self._set_user(root, "author", provenance.root.modified_by)
+
+    def _add_readme(self) -> None:
+        """Add a text for readers who do not know RO-Crates."""
+        root = self.crate.root_dataset
+        text = f"# {root['name']}\n\n{root['description']}\n\n{_README}"
+        properties = {"name": "Description of this crate", "encodingFormat": "text/markdown"}
+        self.crate.add_file(
+            StringIO(text), dest_path="README.md", properties={**properties, "about": root}
+        )
 
     def _add_profile(self, uri: str, name: str, version: str) -> "Entity":
         return self.entities.add(uri, "CreativeWork", name=name, version=version)
