@@ -21,6 +21,8 @@ _MAX_TOTAL: Final = 8_000
 _OMITTED: Final = "..."
 #: Maximum depth of nested values.
 _MAX_DEPTH: Final = 20
+#: Line breaks that JSON does not escape.
+_LINE_BREAKS: Final = str.maketrans({char: f"\\u{ord(char):04x}" for char in "\x85\u2028\u2029"})
 
 
 def format_parameters(prefix: str, values: Mapping[str, Any]) -> str | None:
@@ -108,4 +110,5 @@ def _limit(value: Any) -> Any:
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    """Return JSON on one line, also for `str.splitlines`."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True).translate(_LINE_BREAKS)
