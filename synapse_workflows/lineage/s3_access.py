@@ -11,6 +11,7 @@ from airflow.sdk.lineage import get_hook_lineage_collector
 
 from synapse_workflows.lineage.hook_lineage import discard_output, replace_asset
 from synapse_workflows.lineage.lineage_mode import is_suspended
+from synapse_workflows.provenance.object_versions import add_s3_version, strip_version
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 _log: Final = logging.getLogger(__name__)
@@ -38,8 +39,9 @@ class S3AccessRecorder:
     def __init__(self, hook: Any = None) -> None:
         self._hook = hook
         self._lock = threading.Lock()
-        self._read: dict[str, None] = {}
-        self._written: dict[str, None] = {}
+        #: URL with the version -> URL without it.
+        self._read: dict[str, str] = {}
+        self._written: dict[str, str] = {}
 
     def register(self, events: Any) -> None:
         """Receive the events of a session of botocore or aiobotocore."""
@@ -61,29 +63,41 @@ class S3AccessRecorder:
         gaps = read_gaps + written_gaps
         return Record.from_refs(Origin.READ, used=used, gaps=gaps) | Record.from_stored(*wrote)
 
-    def add_read(self, url: str) -> None:
-        """Record an object that was read, unless the task has written it before."""
-        if url not in self._written:
-            self._add(self._read, url, "used")
+    def add_read(self, url: str, version_id: str | None = None, etag: str | None = None) -> None:
+        """Record an object that was read, unless the task has written this version before.
 
-    def add_written(self, url: str) -> None:
-        """Record an object that was written."""
-        self._add(self._written, url, "written")
+        Args:
+            url: URL of the object without a version.
+            version_id: Version ID of the object; None if it is not known.
+            etag: Etag of the object; None if it is not known.
+        """
+        exact = add_s3_version(url, version_id, etag)
+        is_own = exact in self._written or (exact == url and url in self._written.values())
+        if not is_own:
+            self._add(self._read, url, exact, "used")
+
+    def add_written(
+        self, url: str, version_id: str | None = None, etag: str | None = None
+    ) -> None:
+        """Record an object that was written; see `add_read`."""
+        self._add(self._written, url, add_s3_version(url, version_id, etag), "written")
 
     def discard(self, url: str) -> None:
         """Remove an object that the task wrote and has deleted again."""
         with self._lock:
-            self._written.pop(url, None)
+            for exact in [exact for exact, place in self._written.items() if place == url]:
+                del self._written[exact]
         discard_output(url)
 
-    def _add(self, urls: dict[str, None], url: str, verb: str) -> None:
+    def _add(self, urls: dict[str, str], url: str, exact: str, verb: str) -> None:
+        replace_asset(url, exact)
         with self._lock:
-            if url in urls:
+            if exact in urls:
                 return
-            urls[url] = None
+            urls[exact] = url
             count = len(urls)
         if count <= _MAX_LOGGED:
-            _log.info("Recorded as %s: %s", verb, url)
+            _log.info("Recorded as %s: %s", verb, exact)
         elif count == _MAX_LOGGED + 1:
             _log.info("Further objects are recorded as %s, but not logged", verb)
         if self._hook is not None:
@@ -113,11 +127,11 @@ class S3AccessRecorder:
             return
         operation, bucket = str(model.name), params.get("Bucket")
         if operation in _READS:
-            self.add_read(_to_url(bucket, params["Key"]))
+            self.add_read(_to_url(bucket, params["Key"]), *_parse_version(parsed))
         if operation in _COPIES and (source := _parse_copy_source(params.get("CopySource"))):
-            self.add_read(source)
+            self.add_read(source, parsed.get("CopySourceVersionId"))
         if operation in _WRITES:
-            self.add_written(_to_url(bucket, params["Key"]))
+            self.add_written(_to_url(bucket, params["Key"]), *_parse_version(parsed))
         if operation == "DeleteObject":
             self.discard(_to_url(bucket, params["Key"]))
         if operation == "DeleteObjects":
@@ -136,6 +150,12 @@ def _to_url(bucket: Any, key: str) -> str:
     return url
 
 
+def _parse_version(parsed: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the version ID and the etag in a response of S3; None if it has none."""
+    etag = parsed.get("ETag") or (parsed.get("CopyObjectResult") or {}).get("ETag")
+    return parsed.get("VersionId"), etag
+
+
 def _parse_copy_source(source: Any) -> str | None:
     """Return the URL of the source of a copy, given as a dictionary or as `bucket/key`."""
     if isinstance(source, Mapping):
@@ -150,7 +170,8 @@ def _limit(urls: list[str], verb: str) -> tuple[list[UrlRef], list[str]]:
     """Return references to objects, or to their common prefix if there are too many."""
     if len(urls) <= _MAX_OBJECTS:
         return [UrlRef(url) for url in urls], []
-    first, last = min(urls), max(urls)
+    places = [strip_version(url) for url in urls]
+    first, last = min(places), max(places)
     length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
     prefix = first[:length].rpartition("/")[0] + "/"
     return [UrlRef(prefix)], [f"{len(urls)} objects below {prefix} were {verb}, too many to list"]

@@ -6,19 +6,19 @@ therefore associative and idempotent, and independent of the order in which task
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from synapse_workflows.client.core.redaction import redact_name, redact_url
 from synapse_workflows.client.model.ids import split_version
+from synapse_workflows.provenance.gaps import describe_open, describe_url, limit_gaps
+from synapse_workflows.provenance.object_versions import strip_version
+from synapse_workflows.provenance.url_versions import parse_url_version
 
 T = TypeVar("T")
-_OPEN: Final = "is an open version, not a snapshot"
-#: Maximum number of listed reads of an open version.
-_MAX_OPEN_READS: Final = 5
 
 
 class Origin(StrEnum):
@@ -97,9 +97,21 @@ class UrlRef:
         if self.name is not None:
             object.__setattr__(self, "name", redact_name(self.name))
 
+    @property
+    def place(self) -> str:
+        """The URL without the version of the object."""
+        return strip_version(self.url)
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the URL identifies a version of its object, which cannot change."""
+        return parse_url_version(self.url).pinning == "pinned"
+
     def covers(self, other: "UrlRef") -> bool:
         """Return whether this reference contains all information of another reference."""
-        return self.url == other.url and (self.name is not None or other.name is None)
+        if self.url != other.url:
+            return self.place == other.url
+        return self.name is not None or other.name is None
 
     def __str__(self) -> str:
         return self.name or self.url
@@ -253,7 +265,11 @@ class Record:
         return replace(self, used=_unique((*inputs, *outputs.used)), wrote=())
 
     def list_gaps(self) -> tuple[str, ...]:
-        """Return the gaps, including the inputs that are open versions of tables and views."""
+        """Return the gaps, including the inputs that are no immutable versions.
+
+        These are open versions of tables and views, and URLs that were read and do not identify a
+        version.
+        """
         inputs = [ref for ref in self.inputs() if isinstance(ref, EntityRef)]
         open_refs = (
             entry.ref
@@ -262,7 +278,15 @@ class Record:
             and entry.ref.is_open
             and any(ref.covers(entry.ref) for ref in inputs)
         )
-        return _limit_open_reads((*self.gaps, *map(_describe_open, open_refs)))
+        opened = (describe_open(str(ref), ref.read_at, ref.etag) for ref in open_refs)
+        return limit_gaps((*self.gaps, *opened, *self._iter_unpinned_urls()))
+
+    def _iter_unpinned_urls(self) -> Iterator[str]:
+        """Yield the gaps of URLs that were read and do not identify a version."""
+        read = {entry.ref for entry in self.used if entry.origin is Origin.READ}
+        for ref in self.inputs():
+            if isinstance(ref, UrlRef) and ref in read and not ref.is_pinned:
+                yield describe_url(ref.url)
 
     def with_origins(self, *origins: Origin) -> "Record":
         """Return a copy with the inputs and code of these origins, and all outputs."""
@@ -312,34 +336,8 @@ def _unique(items: Iterable[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(items))
 
 
-def _describe_open(ref: EntityRef) -> str:
-    """Return the gap of an open version; texts about the same version have the same start."""
-    details = [f"read at {ref.read_at}"] if ref.read_at else []
-    details += [f"etag {ref.etag}"] if ref.etag else []
-    return f"{ref} {_OPEN}" + (": " if details else "") + ", ".join(details)
-
-
-def _limit_open_reads(gaps: Iterable[str]) -> tuple[str, ...]:
-    """Return unique gaps with the latest reads of each open version.
-
-    Of a table that is read by each run and never becomes a snapshot, the reads would accumulate.
-    A gap without time and etag is left out if there is one with them.
-    """
-    groups: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for gap in gaps:
-        start, found, _ = gap.partition(f" {_OPEN}")
-        groups[f"{start} {_OPEN}" if found else gap][gap] = None
-    limited: list[str] = []
-    for start, group in groups.items():
-        reads = [gap for gap in group if gap != start] or [start]
-        latest = reads[-_MAX_OPEN_READS:]
-        earlier = [f"{start}; earlier reads are not listed"] if len(reads) > len(latest) else []
-        limited += [*earlier, *latest]
-    return tuple(limited)
-
-
 def _get_key(ref: Ref) -> str:
-    return ref.url if isinstance(ref, UrlRef) else ref.id
+    return ref.place if isinstance(ref, UrlRef) else ref.id
 
 
 def _covers(one: Ref, other: Ref) -> bool:

@@ -59,6 +59,8 @@ _RAW_HOSTS: Final = frozenset(
 _IMAGE_SCHEMES: Final = frozenset(
     {"docker", "docker-image", "docker-pullable", "oci", "container"}
 )
+#: Manifest of an image in a registry.
+_MANIFEST_PATH = re.compile(r"(?P<base>/v2/.+)/manifests/(?P<ref>[^/]+)")
 _DIGEST = re.compile(r"(?P<base>.+?)(?::(?P<tag>[^:/@]+))?@(?P<digest>\w+:[0-9a-f]{32,})")
 _TAGGED_IMAGE = re.compile(r"(?P<base>.+?):(?P<tag>[^:/@]+)")
 
@@ -127,7 +129,7 @@ def _iter_patterns(scheme: str, host: str) -> Iterator[re.Pattern[str]]:
         yield from _REPOSITORY_PATHS
         yield _WHOLE_REPOSITORY
     elif scheme in {"http", "https"}:
-        yield from _ANY_HOST_PATHS
+        yield from (*_ANY_HOST_PATHS, _MANIFEST_PATH)
 
 
 def _build(found: re.Match[str], host: str, fragment: str) -> UrlVersion:
@@ -147,7 +149,8 @@ def _classify(ref: str, kind: str | None) -> Pinning:
         return "moving"
     name = ref.removeprefix("refs/tags/")
     is_commit = _FULL_COMMIT.fullmatch(name) or _SHORT_COMMIT.fullmatch(name)
-    is_pinned = is_commit or _RELEASE.fullmatch(name) or kind == "commit"
+    is_hash = is_commit or _CONTENT_HASH.fullmatch(name)
+    is_pinned = is_hash or _RELEASE.fullmatch(name) or kind == "commit"
     return "pinned" if is_pinned else "moving"
 
 

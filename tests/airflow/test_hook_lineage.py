@@ -1,5 +1,8 @@
 """What hooks, `ObjectStoragePath` and botocore report becomes part of the record of a task."""
 
+import hashlib
+import re
+
 import boto3
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath, task
@@ -103,7 +106,7 @@ def test_operations_of_s3(client, tmp_path):
     for key in ("a", "b?c#d", "tmp", "kept"):
         s3.put_object(Bucket="recorded", Key=key, Body=b"1")
     s3.get_object(Bucket="recorded", Key="b?c#d")
-    s3.head_object(Bucket="recorded", Key="kept")
+    s3.head_object(Bucket="recorded", Key="kept")  # reads no content
     s3.list_objects_v2(Bucket="recorded")
     s3.copy({"Bucket": "recorded", "Key": "a"}, "recorded", "copy")
     s3.copy_object(Bucket="recorded", Key="copy2", CopySource="recorded/a")
@@ -113,12 +116,32 @@ def test_operations_of_s3(client, tmp_path):
         s3.get_object(Bucket="recorded", Key="missing")
     record = recorder.to_record()
     assert [str(ref) for ref in record.wrote] == [
-        "s3://recorded/a",
-        "s3://recorded/b%3Fc%23d",
-        "s3://recorded/kept",
-        "s3://recorded/copy",
+        f"s3://recorded/{key}#etag={hashlib.md5(b'1').hexdigest()}"
+        for key in ("a", "b%3Fc%23d", "kept", "copy")
     ]
     assert record.used == ()  # the task has written all that it has read
+
+
+def test_versions_of_objects_are_recorded(client):
+    s3, recorder = client
+    s3.create_bucket(Bucket="versioned")
+    s3.put_bucket_versioning(Bucket="versioned", VersioningConfiguration={"Status": "Enabled"})
+    first, second = (
+        s3.put_object(Bucket="versioned", Key="x", Body=body)["VersionId"] for body in (b"1", b"2")
+    )
+    recorder.clear()
+    s3.get_object(Bucket="versioned", Key="x", VersionId=first)
+    s3.get_object(Bucket="versioned", Key="x")
+    s3.get_object(Bucket="versioned", Key="x", Range="bytes=0-0")
+    record = recorder.to_record()
+    urls = [f"s3://versioned/x?versionId={version}" for version in (first, second)]
+    assert [ref.url for ref in record.inputs()] == urls
+    assert record.list_gaps() == ()
+    written = s3.put_object(Bucket="versioned", Key="x", Body=b"3")["VersionId"]
+    s3.get_object(Bucket="versioned", Key="x")  # what the task has written is no input
+    record = recorder.to_record()
+    assert [ref.url for ref in record.inputs()] == urls
+    assert record.wrote == (UrlRef(f"s3://versioned/x?versionId={written}"),)
 
 
 def test_an_object_that_is_read_and_then_replaced_is_an_input(client):
@@ -137,7 +160,8 @@ def test_multipart_uploads_are_recorded(client, tmp_path):
     path = tmp_path / "large"
     path.write_bytes(b"x" * 9 * 1024 * 1024)
     s3.upload_file(str(path), "recorded", "large")
-    assert recorder.to_record().wrote == (UrlRef("s3://recorded/large"),)
+    (written,) = recorder.to_record().wrote
+    assert re.fullmatch(r"s3://recorded/large#etag=[0-9a-f]{32}-2", written.url)
 
 
 def test_many_objects_are_recorded_as_their_prefix(caplog):

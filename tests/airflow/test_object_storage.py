@@ -2,6 +2,7 @@
 
 import gc
 import gzip
+import hashlib
 from pathlib import Path
 from uuid import uuid4
 
@@ -39,7 +40,8 @@ def test_s3_object_is_uploaded_to_synapse(api, project, bucket, alice, sources_o
     stored = Run(api, dag).all().value("store")
     assert (stored["name"], stored["size"]) == ("reads.bin", len(content))
     assert Path(alice.get(stored["id"]).path).read_bytes() == content
-    assert sources_of(stored["id"])[0] == ["s3://results/run 1/reads.bin"]
+    etag = hashlib.md5(content).hexdigest()
+    assert sources_of(stored["id"])[0] == [f"s3://results/run 1/reads.bin#etag={etag}"]
     assert s3_service.endpoint.secret_access_key not in repr(api.requests)
 
 
@@ -150,4 +152,7 @@ def test_rows_of_s3_objects_are_stored_together(api, table, rows_of, sources_of,
         SynapseTableStoreOperator(task_id="store", table_id=table, rows=urls)
     Run(api, dag).all()
     assert rows_of(table) == [["a", 1], ["b", 2], [None, 3]]
-    assert sources_of(table)[0] == urls
+    etags = [hashlib.md5(content).hexdigest() for content in contents.values()]
+    assert sources_of(table)[0] == [
+        f"{url}#etag={etag}" for url, etag in zip(urls, etags, strict=True)
+    ]

@@ -9,6 +9,8 @@ from botocore.hooks import HierarchicalEmitter
 from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
 from synapse_workflows.lineage.s3_access import S3AccessRecorder
 
+ETAG = "0123456789abcdef" * 2
+
 
 @pytest.mark.parametrize(
     ("key", "url"),
@@ -47,7 +49,29 @@ def test_objects_that_s3_hooks_report_as_well_are_recorded_once(key, url):
     assert [ref.url for ref in record.inputs()] == [url]
 
 
-def read_object(recorder, key):
+@pytest.mark.parametrize(
+    ("reply", "end"),
+    [
+        ({"VersionId": "aB._-1", "ETag": f'"{ETAG}"'}, "?versionId=aB._-1"),
+        ({"VersionId": "3/L4kq+0"}, "?versionId=3%2FL4kq%2B0"),
+        ({"VersionId": "null", "ETag": f'"{ETAG}-2"'}, f"#etag={ETAG}-2"),
+        ({"ETag": f'"{ETAG}"'}, f"#etag={ETAG}"),
+        ({"ETag": '"unusual"'}, None),
+        ({}, None),
+    ],
+)
+def test_read_version_is_recorded_or_a_gap(reply, end):
+    get_hook_lineage_collector.cache_clear()
+    recorder = S3AccessRecorder()
+    read_object(recorder, "k.csv", reply)
+    get_hook_lineage_collector().add_input_asset(object(), uri="s3://unusual/k.csv")
+    record = recorder.to_record() | collect_hook_lineage()
+    assert [ref.url for ref in record.inputs()] == [f"s3://unusual/k.csv{end or ''}"]
+    gap = ("s3://unusual/k.csv has no version",)
+    assert record.list_gaps() == (gap if end is None else ())
+
+
+def read_object(recorder, key, reply=None):
     """Emit the events of botocore for a read object."""
     events, context = HierarchicalEmitter(), {}
     recorder.register(events)
@@ -56,7 +80,7 @@ def read_object(recorder, key):
     events.emit(
         "after-call.s3.GetObject",
         http_response=SimpleNamespace(status_code=200),
-        parsed={},
+        parsed=reply or {},
         model=SimpleNamespace(name="GetObject"),
         context=context,
     )

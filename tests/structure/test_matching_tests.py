@@ -175,6 +175,7 @@ TESTED_BY = {
     "local/s3": "service/test_s3_server.py",
     "local/seeder": "service/test_seed.py",
     "local/storage": "service/test_server.py",
+    "provenance/gaps": "unit/provenance/test_record.py",
     "operators/base": "airflow/test_file_operators.py",
     "operators/files": "airflow/test_file_operators.py",
     "provenance/abstract_workflow": "peer/test_run_crate.py",
