@@ -3,7 +3,7 @@
 Airflow imports this module in every process that runs tasks.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from airflow.sdk._shared.secrets_masker import redact as mask_secrets
 from airflow.sdk.lineage import HookLineageReader
@@ -19,11 +19,24 @@ from synapse_workflows.lineage.hook_instrumentation import instrument_hooks
 from synapse_workflows.links import SynapseEntityLink
 from synapse_workflows.ui.views import EXTERNAL_VIEWS, FASTAPI_APPS
 
+if TYPE_CHECKING:
+    from synapse_workflows.lineage.lineage_client import LineageClient
+
 #: Classes whose objects tasks may return.
 _RETURNED: Final[tuple[type, ...]] = (*list_entity_classes(), CsvFileTable, RowSetTable)
+
+
+def _create_client() -> "LineageClient":
+    """Return a client of the default connection."""
+    from synapse_workflows.hooks.synapse import SynapseHook
+
+    return SynapseHook().client
+
+
 for returned_class in _RETURNED:
     allow_class(returned_class)
 instrument_hooks()
+task_listener.set_client_factory(_create_client)
 # what Airflow masks in logs, such as passwords of connections, is masked in lineage, too
 register_masker(lambda text: str(mask_secrets(text)))
 

@@ -30,8 +30,12 @@ def call_after_execute(task: Any, callback: Callable[[], object]) -> None:
         task.post_execute = _Replacement(task, "post_execute", post_execute)
 
 
-def call_on_exception(task: Any, callback: Callable[[BaseException], object]) -> None:
-    """Call a function with the exception that ends the task's code, before Airflow handles it.
+def call_with_outcome(
+    task: Any,
+    on_result: Callable[[Any], object],
+    on_exception: Callable[[BaseException], object],
+) -> None:
+    """Call a function with the result of the task's code, or with the exception that ends it.
 
     Some of these exceptions are no errors: deferred tasks and branches end with one.
     """
@@ -39,10 +43,12 @@ def call_on_exception(task: Any, callback: Callable[[BaseException], object]) ->
     def guard(method: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             try:
-                return method(*args, **kwargs)
+                result = method(*args, **kwargs)
             except BaseException as error:
-                callback(error)
+                on_exception(error)
                 raise
+            on_result(result)
+            return result
 
         return call
 

@@ -17,6 +17,7 @@ from airflow.sdk.lineage import (
     get_hook_lineage_collector,
 )
 
+from synapse_workflows.lineage.reported_lineage import REPORTED
 from synapse_workflows.lineage.sql_lineage import SQL_KEY, collect_sql
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
@@ -42,7 +43,7 @@ _ignored: Counter[_Key] = Counter()
 #: URLs of assets that stand for objects with another URL.
 _inexact: set[str] = set()
 #: Recorders of libraries that do not report to Airflow's collector.
-_recorders: list[AccessRecorder] = []
+_recorders: list[AccessRecorder] = [REPORTED]
 
 
 def collect_hook_lineage() -> Record:
@@ -71,11 +72,12 @@ def add_recorder(recorder: AccessRecorder) -> None:
 @contextmanager
 def ignore_hook_lineage() -> Iterator[None]:
     """Ignore what hooks read and write inside this block."""
-    before = _count_reports()
+    before, size = _count_reports(), REPORTED.get_size()
     try:
         yield
     finally:
         _ignored.update(_count_reports() - before)
+        REPORTED.skip(size, REPORTED.get_size())
 
 
 def discard_output(uri: str) -> None:

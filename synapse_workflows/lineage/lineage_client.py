@@ -371,6 +371,11 @@ class LineageClient(StsClient):
         collector = current_collector()
         if collector is not None:
             collector.record_event(event, self)
+        else:
+            super()._report_event(event)
+
+    def _report_event(self, event: Event) -> None:
+        """Do nothing: `_record_event` reports events of processes that the task started."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

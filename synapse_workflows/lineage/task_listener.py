@@ -16,24 +16,36 @@ from airflow.sdk.exceptions import (
 from synapse_workflows.lineage.execution_callbacks import (
     call_after_execute,
     call_before_resume,
-    call_on_exception,
+    call_with_outcome,
 )
 from synapse_workflows.lineage.hook_lineage import (
     collect_hook_lineage,
     has_hook_lineage,
     start_hook_lineage,
 )
+from synapse_workflows.lineage.reported_lineage import REPORTED
 
 if TYPE_CHECKING:
     from synapse_workflows.lineage.collector import LineageCollector
+    from synapse_workflows.lineage.lineage_client import LineageClient
 
 _log: Final = logging.getLogger(__name__)
 #: Key in the task state store of the try that was deferred with a record.
 _DEFERRED_KEY: Final = "synapse_lineage_deferred"
+_client_factories: "list[Callable[[], LineageClient]]" = []
 #: Exceptions with which a task succeeds.
 _SUCCESSES: Final = (DownstreamTasksSkipped, DagRunTriggerException)
 #: Exceptions after which a task is resumed in another process.
 _PAUSES: Final = (TaskDeferred, TaskAwaitingInput)
+
+
+def set_client_factory(factory: "Callable[[], LineageClient]") -> None:
+    """Set the function that returns a client of the default connection: hooks are a layer above.
+
+    Args:
+        factory: Called when a program of a task has stored an entity without an Activity.
+    """
+    _client_factories[:] = [factory]
 
 
 @hookimpl
@@ -43,9 +55,16 @@ def on_task_instance_running(previous_state: Any, task_instance: Any) -> None:  
     if not hasattr(task, "resume_execution"):
         return
     start_hook_lineage()
+    REPORTED.start(task)
     call_after_execute(task, _publish_hook_lineage)
     call_before_resume(task, _restore_record)
-    call_on_exception(task, _handle_end)
+    call_with_outcome(task, REPORTED.add_result, _handle_exception)
+
+
+@hookimpl
+def before_stopping(component: Any) -> None:  # noqa: ARG001
+    """Delete the file in which programs reported their lineage. Called after the task ended."""
+    REPORTED.clear()
 
 
 def _keep_task_alive(function: Callable[[], None]) -> Callable[[], None]:
@@ -62,13 +81,15 @@ def _keep_task_alive(function: Callable[[], None]) -> Callable[[], None]:
     return call
 
 
-def _handle_end(error: BaseException) -> None:
+def _handle_exception(error: BaseException) -> None:
     """Publish the record of a task whose code ends with an exception that is no error."""
     if isinstance(error, _SUCCESSES):
         _publish_hook_lineage()
         _finish_collector()
     elif isinstance(error, _PAUSES):
         _save_record()
+    elif isinstance(error, Exception):
+        _write_reported_activities()
 
 
 @_keep_task_alive
@@ -77,9 +98,22 @@ def _publish_hook_lineage() -> None:
     from synapse_workflows.lineage.collector import find_collector
 
     is_new = find_collector() is None
+    _write_reported_activities()
     collector = _get_collector()
     if collector is not None and is_new:
         collector.finish()
+
+
+@_keep_task_alive
+def _write_reported_activities() -> None:
+    """Write the Activities of what programs of the task have stored."""
+    if not REPORTED.to_record().stored_entities:
+        return
+    from synapse_workflows.lineage.reported_stores import write_activities
+
+    collector = _get_collector()
+    if collector is not None and not collector.has_manual_lineage and _client_factories:
+        write_activities(collector, _client_factories[-1])
 
 
 @_keep_task_alive
@@ -94,6 +128,7 @@ def _finish_collector() -> None:
 @_keep_task_alive
 def _save_record() -> None:
     """Publish the record of a task that will be resumed in another process."""
+    _write_reported_activities()
     collector = _get_collector()
     if collector is not None and collector.observed:
         collector.publish()

@@ -6,7 +6,7 @@ import pytest
 from airflow.sdk.lineage import get_hook_lineage_collector
 from botocore.hooks import HierarchicalEmitter
 
-from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
+from synapse_workflows.lineage.hook_lineage import collect_hook_lineage, start_hook_lineage
 from synapse_workflows.lineage.s3_access import S3AccessRecorder
 
 ETAG = "0123456789abcdef" * 2
@@ -21,7 +21,7 @@ ETAG = "0123456789abcdef" * 2
     ids=["escaped", "long"],
 )
 def test_unusual_keys_are_recorded_once_and_are_no_errors(key, url):
-    get_hook_lineage_collector.cache_clear()
+    start_hook_lineage()
     recorder = S3AccessRecorder(hook=object())
     read_object(recorder, key)
     record = recorder.to_record() | collect_hook_lineage()
@@ -39,7 +39,7 @@ def test_unusual_keys_are_recorded_once_and_are_no_errors(key, url):
 )
 def test_objects_that_s3_hooks_report_as_well_are_recorded_once(key, url):
     """Airflow would name another object: it removes parts of such URLs."""
-    get_hook_lineage_collector.cache_clear()
+    start_hook_lineage()
     recorder = S3AccessRecorder()
     read_object(recorder, key)
     get_hook_lineage_collector().add_input_asset(

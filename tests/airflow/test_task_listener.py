@@ -28,7 +28,7 @@ from synapse_workflows import SynapseStoreOperator
 from synapse_workflows.lineage.execution_callbacks import (
     call_after_execute,
     call_before_resume,
-    call_on_exception,
+    call_with_outcome,
 )
 from synapse_workflows.lineage.lineage_mode import without_lineage
 
@@ -299,7 +299,7 @@ def test_files_of_object_storage_are_recorded_however_they_are_read(api):
 
 def test_a_task_that_is_pickled_while_it_runs_keeps_its_own_methods():
     first = BranchPythonOperator(task_id="first", python_callable=read)
-    call_on_exception(first, print)
+    call_with_outcome(first, print, print)
     call_before_resume(first, print)
     call_after_execute(first, print)
     for copied in (pickle.loads(pickle.dumps(first)), copy.copy(first)):  # noqa: S301

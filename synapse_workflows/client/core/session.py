@@ -21,6 +21,11 @@ from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.events import Event, Listener
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
 from synapse_workflows.client.core.http_request import SESSION_AUTH, Endpoints, HttpRequest
+from synapse_workflows.client.core.lineage_file import (
+    LINEAGE_FILE,
+    get_lineage_file,
+    report_event,
+)
 from synapse_workflows.client.core.redaction import redact, redact_url
 from synapse_workflows.client.core.retry import Outcome, RetryPolicy, RetryState
 from synapse_workflows.constants import PRODUCTION_ENDPOINTS
@@ -103,7 +108,9 @@ class Session:
     def _create_process_state(self) -> None:
         """Create the attributes that cannot be pickled because they belong to one process."""
         self._requests = self._given_session or transport.new_session()
-        self._listeners: tuple[Listener, ...] = ()
+        self._listeners: tuple[Listener, ...] = (
+            (self._report_event,) if get_lineage_file() is not None else ()
+        )
         self._resources: dict[str, Any] = {}
         self._lock = threading.RLock()
         self.logger = log.create_client_logger(self)
@@ -163,6 +170,13 @@ class Session:
         """Call all listeners in the order of their subscription; raise an error of a listener."""
         for listener in self._listeners:
             listener(event)
+
+    def _report_event(self, event: Event) -> None:
+        """Report an event to the Airflow task that started this process."""
+        try:
+            report_event(event, self.repoEndpoint)
+        except OSError as error:
+            self.logger.warning("Lineage cannot be reported in %s: %s", LINEAGE_FILE, error)
 
     def call(
         self,
