@@ -252,6 +252,10 @@ The local Synapse runs at {base}. Its data is in {data}; Ctrl-C stops it.
 Users and their tokens (valid for this service only):
 {users}
 
+In a web browser, signed in as {user} (links for the other users are in service.json):
+
+    {signInUrl}
+
 From Python:
 
     from synapse_workflows import Synapse

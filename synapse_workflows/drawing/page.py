@@ -82,10 +82,14 @@ def render_head(static_url: str | None) -> Markup:
     return Markup(html)  # noqa: S704 - escaped by the template
 
 
-def render_drawing(graph: Graph, *, title: str = "Provenance") -> Markup:
+def render_drawing(graph: Graph, *, title: str = "Drawing") -> Markup:
     """Render the part of a page that shows a graph, for pages with other content.
 
     A page contains one drawing, and `render_head` in its head.
+
+    Args:
+        graph: Graph to draw.
+        title: Heading of the drawing, as plain text.
     """
     layout = compute_layout(graph)
     html = (
@@ -93,6 +97,7 @@ def render_drawing(graph: Graph, *, title: str = "Provenance") -> Markup:
         .get_template("drawing.html")
         .render(
             graph=graph,
+            title=title,
             svg=render_svg_element(graph, layout, title=title),
             data=_create_drawing_data(graph, layout),
             **_describe_connections(graph),

@@ -26,6 +26,7 @@ from synapse_workflows.local.routers import (
     files,
     messages,
     permissions,
+    portal,
     presigned_urls,
     project_settings,
     provenance,
@@ -77,6 +78,7 @@ ROUTERS = (
     submissions,
     messages,
     presigned_urls,
+    portal,
 )
 
 
@@ -162,5 +164,6 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_exception_handler(error_type, _handle_error)
     for module in ROUTERS:
         app.include_router(module.router)
+    app.mount(portal.STATIC_PATH, portal.create_static_files())
     app.add_middleware(RequestLog)
     return app

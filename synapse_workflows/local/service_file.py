@@ -4,6 +4,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from synapse_workflows.local.domain.portal import sessions
 from synapse_workflows.local.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -44,15 +45,17 @@ def describe_service(
 
     Returns:
         A dictionary with the endpoints; `users` with their tokens, and the `password` and `apiKey`
-        of users who have them in the settings; `airflow_connection`, an
-        Airflow connection as JSON text; `pid`; if data was seeded, `seed` with the entity IDs;
+        of users who have them in the settings; `signInUrl` of each user and of the default user,
+        a link that signs in to the portal; `airflow_connection`, an Airflow connection as JSON
+        text; `pid`; if data was seeded, `seed` with the entity IDs;
         and, if the service has an S3 server, `s3Url`.
     """
     endpoints = get_endpoints(service.settings.base_url)
+    default_user = select_default_user(service.users)
     connection = {
         "conn_type": "synapse",
         "host": endpoints["repoEndpoint"],
-        "password": select_default_user(service.users).token,
+        "password": default_user.token,
         "extra": {
             "auth_endpoint": endpoints["authEndpoint"],
             "file_endpoint": endpoints["fileHandleEndpoint"],
@@ -65,14 +68,17 @@ def describe_service(
             "ownerId": str(user.owner_id),
             "token": user.token,
             "certified": user.certified,
+            "signInUrl": sessions.create_sign_in_url(service, user.owner_id),
             **({"password": user.password} if user.password else {}),
             **({"apiKey": user.api_key} if user.api_key else {}),
         }
         for user in service.users
     ]
-    service_info = {**endpoints, "users": users, "airflow_connection": json.dumps(connection)}
     return {
-        **service_info,
+        **endpoints,
+        "signInUrl": sessions.create_sign_in_url(service, default_user.owner_id),
+        "users": users,
+        "airflow_connection": json.dumps(connection),
         "pid": os.getpid(),
         **({"seed": seeded_ids} if seeded_ids else {}),
         **_describe_s3(service),

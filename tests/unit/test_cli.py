@@ -13,6 +13,7 @@ FACTS = {
     "authEndpoint": "http://127.0.0.1:8610/auth/v1",
     "fileHandleEndpoint": "http://127.0.0.1:8610/file/v1",
     "portalEndpoint": "http://127.0.0.1:8610/",
+    "signInUrl": "http://127.0.0.1:8610/sign-in?token=3300001.secret",
     "airflow_connection": json.dumps({"conn_type": "synapse", "password": "token-2"}),
     "users": [
         {"userName": "admin", "ownerId": "1", "token": "token-1", "certified": True},
@@ -46,6 +47,8 @@ def test_usage_has_the_endpoints_and_the_user_of_the_airflow_connection(tmp_path
     assert "    username = alice\n    authtoken = token-2\n" in text
     assert 'syn.login(authToken="token-2")' in text
     assert re.search(r"alice +3300001 +not certified +token-2", text)
+    assert "signed in as alice" in text
+    assert "\n    http://127.0.0.1:8610/sign-in?token=3300001.secret\n" in text
     assert "Seeded" not in text
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -19,11 +20,26 @@ from synapse_workflows.local.errors import InsufficientScope, Unauthorized
 from synapse_workflows.local.storage.credential_models import LoginSession
 from synapse_workflows.local.storage.models import AccessToken
 
-#: Credentials of a request: an access token or session token, a signature, or none.
-RequestCredentials = str | SignedRequest | None
+
+@dataclass(frozen=True)
+class PortalUser:
+    """User of a verified session of the portal, who can only read.
+
+    Args:
+        id: Principal ID.
+    """
+
+    id: int
+
+
+#: Credentials of a request: an access token or session token, a signature, a session of the
+#: portal, or none.
+RequestCredentials = str | SignedRequest | PortalUser | None
 
 #: Scopes of the tokens that the service creates at its first start, of sessions and signatures.
 ALL_SCOPES = (*TOKEN_SCOPES, "authorize")
+#: Scopes of sessions of the portal.
+_PORTAL_SCOPES = ("view", "download")
 
 HOUR_MS = 60 * 60 * 1000
 #: A token expires if it is not used for this time, in milliseconds.
@@ -111,6 +127,8 @@ def authenticate(session: Session, credentials: RequestCredentials, now: int) ->
     """
     if credentials is None:
         return create_anonymous(now)
+    if isinstance(credentials, PortalUser):
+        return _build_caller(session, credentials.id, _PORTAL_SCOPES, now)
     if isinstance(credentials, SignedRequest):
         user_id = api_keys.authenticate(session, credentials, now)
         return _build_caller(session, user_id, ALL_SCOPES, now)

@@ -1,5 +1,6 @@
 """Components of a running service."""
 
+import secrets
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -59,6 +60,7 @@ class Service:
         users: Users from the settings, in the order of the settings.
         object_store: Objects in buckets; None if the service has no S3 server.
         credential_issuer: Issuer of temporary credentials; None if the service has no S3 server.
+        run_id: Random text that differs at each start of the service.
     """
 
     settings: Settings
@@ -72,6 +74,7 @@ class Service:
     users: tuple[KnownUser, ...]
     object_store: ObjectStore | None = None
     credential_issuer: CredentialIssuer | None = None
+    run_id: str = field(repr=False, default_factory=lambda: secrets.token_hex(16))
 
     def require_object_store(self) -> ObjectStore:
         """Return the objects in buckets.

@@ -1,0 +1,1 @@
+"""Contents of the web portal: what its pages show, and who may see it."""
