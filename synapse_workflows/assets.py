@@ -9,9 +9,9 @@ the MD5 and the id of the Activity.
 from typing import Any, Final
 from urllib.parse import SplitResult, quote, urlsplit
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, ObjectStoragePath
 
-from synapse_workflows.client.model.ids import parse_entity_id
+from synapse_workflows.client.model.ids import parse_entity_id, split_version
 
 SCHEME: Final = "syn"
 #: Host of the URIs of evaluation queues.
@@ -85,10 +85,24 @@ def entity_id_from_uri(uri: str) -> str | None:
     return parts.netloc.rpartition("@")[2].lower()
 
 
-def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:  # noqa: ARG001
-    """Return the OpenLineage dataset of an asset."""
-    from airflow.providers.common.compat.openlineage.facet import Dataset
+def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:
+    """Return the OpenLineage dataset of the asset of an entity.
 
-    return Dataset(
-        namespace="syn://www.synapse.org", name=entity_id_from_uri(asset.uri) or asset.uri
-    )
+    Args:
+        asset: The asset. Its `extra` may have properties of a version, as asset events have.
+        lineage_context: The hook or path that reported the asset.
+
+    Returns:
+        The dataset; None for the URL of an object storage path, because the client reports the
+        entity that was read or written, with its version.
+    """
+    from synapse_workflows.openlineage_datasets import build_entity_dataset
+
+    entity_id = entity_id_from_uri(asset.uri)
+    if entity_id is None or isinstance(lineage_context, ObjectStoragePath):
+        return None
+    found = split_version(entity_id)
+    properties = dict(asset.extra)
+    if found.version is not None:
+        properties["version"] = found.version
+    return build_entity_dataset(found.id, properties)

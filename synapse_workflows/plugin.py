@@ -14,7 +14,7 @@ from synapse_workflows.client.core.redaction import register_masker
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import list_entity_classes
 from synapse_workflows.client.model.tables import RowSetTable
-from synapse_workflows.lineage import task_listener
+from synapse_workflows.lineage import task_datasets, task_listener
 from synapse_workflows.lineage.hook_instrumentation import instrument_hooks
 from synapse_workflows.links import SynapseEntityLink
 from synapse_workflows.ui.views import EXTERNAL_VIEWS, FASTAPI_APPS
@@ -52,4 +52,4 @@ class SynapsePlugin(AirflowPlugin):
     external_views = EXTERNAL_VIEWS
     fastapi_apps = FASTAPI_APPS
     hook_lineage_readers = [HookLineageReader]  # noqa: RUF012 - defined by Airflow
-    listeners = [task_listener]  # noqa: RUF012 - defined by Airflow
+    listeners = [task_listener, task_datasets]  # noqa: RUF012 - defined by Airflow

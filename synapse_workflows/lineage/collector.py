@@ -35,7 +35,8 @@ from synapse_workflows.lineage.upstream import (
 from synapse_workflows.provenance.record import EntityRef, Origin, Record
 
 T = TypeVar("T")
-_CONTEXT_KEY: Final = "synapse_lineage"
+#: Key of the collector in the context of a task.
+CONTEXT_KEY: Final = "synapse_lineage"
 #: Factor by which the number of stored entities must grow before the record is published again.
 #: The factor limits the number of XComs of a task that stores thousands of files.
 _PUBLISH_GROWTH: Final = 1.1
@@ -62,15 +63,15 @@ def current_collector() -> "LineageCollector | None":
     if context is None:
         return None
     with AIRFLOW_LOCK:
-        if _CONTEXT_KEY not in context:
-            context[_CONTEXT_KEY] = LineageCollector(context)
-    collector: LineageCollector = context[_CONTEXT_KEY]
+        if CONTEXT_KEY not in context:
+            context[CONTEXT_KEY] = LineageCollector(context)
+    collector: LineageCollector = context[CONTEXT_KEY]
     return collector
 
 
 def find_collector() -> "LineageCollector | None":
     """Return the collector of the running task, or None if the task has none yet."""
-    return (_get_task_context() or {}).get(_CONTEXT_KEY)
+    return (_get_task_context() or {}).get(CONTEXT_KEY)
 
 
 def _get_task_context() -> dict[str, Any] | None:
@@ -109,7 +110,7 @@ class LineageCollector:
         self._observers: list[Callable[[], Record]] = []
         #: Gaps that were logged.
         self._logged_gaps: set[str] = set()
-        self._details = EntityDetails()
+        self.details = EntityDetails()
         self._published: PublishedRecord | None = None
         self._published_count = 0
         self._lock = AIRFLOW_LOCK
@@ -134,7 +135,7 @@ class LineageCollector:
         """Record an event of a client, and write the Activity of a stored entity."""
         mode = client.lineage_mode
         with self._lock:
-            self._details.add(event, client.repoEndpoint, client.portalEndpoint)
+            self.details.add(event, client.repoEndpoint, client.portalEndpoint)
             if isinstance(event, Wrote):
                 if mode is not LineageMode.OFF and event.concrete_type not in CONTAINERS:
                     self._record_write(event, client)
@@ -261,10 +262,10 @@ class LineageCollector:
             index if index is not None and index >= 0 else None,
             upstream.record,
             upstream.flows,
-            dict(self._details.names),
+            dict(self.details.names),
             dict(self.activity_ids),
-            dict(self._details.portals),
-            tuple(self._details.reused),
+            dict(self.details.portals),
+            tuple(self.details.reused),
         )
         if published != self._published:
             self.ti.xcom_push(XCOM_KEY, published.to_json())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from synapse_workflows.client.core.events import Event, Ran, Read, Wrote
 from synapse_workflows.constants import CONTAINERS
@@ -10,17 +11,20 @@ from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRe
 
 @dataclass
 class EntityDetails:
-    """Names and portals of entities, for web pages.
+    """Names, portals and properties of entities, for web pages and OpenLineage.
 
     Args:
         names: Name of each entity, by ID.
         portals: Base URL of the web portal, by repository endpoint.
         reused: IDs of the stored entities of which an existing version was kept.
+        properties: `concrete_type` of each entity, and `md5`, `etag` or `columns` of a version,
+            by ID and version.
     """
 
     names: dict[str, str] = field(default_factory=dict)
     portals: dict[str, str] = field(default_factory=dict)
     reused: dict[str, None] = field(default_factory=dict)
+    properties: dict[tuple[str, int | None], dict[str, Any]] = field(default_factory=dict)
 
     def add(self, event: Event, site: str, portal: str) -> None:
         """Add what an event says about an entity.
@@ -38,6 +42,17 @@ class EntityDetails:
                 self.reused[event.entity_id] = None
             elif isinstance(event, Wrote):
                 self.reused.pop(event.entity_id, None)
+            if not isinstance(event, Ran):
+                self._add_properties(event)
+
+    def _add_properties(self, event: Read | Wrote) -> None:
+        known: dict[str, Any] = {"concrete_type": event.concrete_type}
+        if isinstance(event, Wrote):
+            known["md5"] = event.md5
+        else:
+            known |= {"etag": event.etag, "columns": event.columns or None}
+        properties = self.properties.setdefault((str(event.entity_id), event.version), {})
+        properties |= {name: value for name, value in known.items() if value is not None}
 
 
 def create_record(event: Event, site: str) -> Record:

@@ -16,13 +16,14 @@ from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
 from synapse_workflows.lineage.lineage_settings import LineageSettings, RecordParams
 from synapse_workflows.links import SynapseEntityLink
+from synapse_workflows.openlineage_methods import OpenLineageMethods
 from synapse_workflows.operator_arguments import TemplateValues
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class SynapseOperator(TemplateValues, BaseOperator):
+class SynapseOperator(OpenLineageMethods, TemplateValues, BaseOperator):
     """Base class of operators that use a Synapse connection.
 
     Permanent errors fail the task without a retry, unless another `retry_policy` is given. Each

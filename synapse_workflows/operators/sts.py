@@ -13,6 +13,7 @@ from synapse_workflows.hooks.sts_environment import DEFAULT_REGION, StsEnvironme
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
+from synapse_workflows.openlineage_methods import OpenLineageMethods
 from synapse_workflows.operator_arguments import check_choice
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _FIELDS: Final = ("folder_id", "permission", "synapse_conn_id")
 
 
-class SynapseStsMixin(BaseOperator):
+class SynapseStsMixin(OpenLineageMethods, BaseOperator):
     """Mixin for operators that start a process with STS credentials of a Synapse folder.
 
     The scope is checked before the work. The credentials are only in the environment of the

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from synapse_workflows.client.api.queries import QueryJob, parse_table_id
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.events import Event, Read
+from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.model import parquet
 from synapse_workflows.client.model.file_conversion import ConversionError
 from synapse_workflows.client.model.ids import VersionedId
@@ -226,6 +227,16 @@ class SynapseTableQueryOperator(DeferrableSynapseOperator):
             return parse_file_format(str(self.output_path or ""), self.output_format)
         except ValueError as error:
             raise AirflowFailException(str(error)) from error
+
+    def list_file_datasets(self, inputs: Sequence[Any]) -> list[Any]:
+        """Return the dataset of the written file, with the columns from which it was computed."""
+        target = self._target()
+        if target is None or self.output_path is None or not inputs:
+            return []
+        from synapse_workflows.openlineage_columns import build_result_dataset
+
+        url = target.as_uri() if isinstance(target, Path) else redact_url(target.url)
+        return [build_result_dataset(url, check_query(self.sql), inputs[0])]
 
     def _query(self, table: VersionedId, snapshot: int | None) -> TableQuery:
         sql = check_query(self.sql)

@@ -20,6 +20,7 @@ from synapse_workflows.client.errors import SynapseError, SynapseMalformedEntity
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.openlineage_methods import OpenLineageMethods
 from synapse_workflows.operator_arguments import TemplateValues
 from synapse_workflows.triggers.base import is_temporary
 from synapse_workflows.triggers.execution_deadline import (
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class SynapseSensor(TemplateValues, BaseSensorOperator):
+class SynapseSensor(OpenLineageMethods, TemplateValues, BaseSensorOperator):
     """Base class of sensors that poll Synapse, in a worker or in the triggerer.
 
     While Synapse is unavailable, the sensor keeps polling until its timeout. Permanent errors fail

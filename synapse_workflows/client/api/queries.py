@@ -2,16 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args, overload
 
-from synapse_workflows.client.api import async_jobs
-from synapse_workflows.client.core.events import Read
+from synapse_workflows.client.api import async_jobs, query_events
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.core.table_state import fetch_fingerprint
-from synapse_workflows.client.errors import SynapseHTTPError
 from synapse_workflows.client.model.argument_types import ResultFormat
 from synapse_workflows.client.model.columns import SelectColumn
 from synapse_workflows.client.model.csv_dialect import CsvDialect
@@ -19,7 +15,7 @@ from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.ids import VersionedId, split_version
 from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.transfer import download
-from synapse_workflows.constants import MODEL, ROW_ID, TABLE
+from synapse_workflows.constants import MODEL, ROW_ID
 
 #: Matches the table in FROM. Quoted text is matched first, because a quoted column name can
 #: contain FROM and an ID, for example "from syn1".
@@ -157,14 +153,14 @@ def tableQuery(
             f"Expected one of {', '.join(get_args(ResultFormat))}."
         )
     table = parse_table_id(query)
-    open_version = _get_open_version(syn, table)
+    open_version = query_events.get_open_version(syn, table)
     result: CsvFileTable | TableQueryResult
     if result_format == "csv":
         _reject_paging(kwargs)
         result = _query_csv(syn, query, **kwargs)
     else:
         result = _query_rowset(syn, table, query, **kwargs)
-    _announce_read(syn, table, result.etag, open_version)
+    query_events.announce_read(syn, table, result, open_version)
     return result
 
 
@@ -178,7 +174,7 @@ def start_csv_query(syn: Session, query: CsvQuery) -> QueryJob:
         POST /entity/{id}/table/download/csv/async/start
         https://rest-docs.synapse.org/rest/POST/entity/id/table/download/csv/async/start.html
     """
-    open_version = _get_open_version(syn, query.table)
+    open_version = query_events.get_open_version(syn, query.table)
     token = async_jobs.start(syn, query.path, query.to_request(), repeatable=True)
     return QueryJob(token, open_version)
 
@@ -204,13 +200,13 @@ def fetch_csv_query(
         https://rest-docs.synapse.org/rest/GET/entity/id/table/download/csv/async/get/asyncToken.html
     """
     if job is None:
-        open_version = _get_open_version(syn, query.table)
+        open_version = query_events.get_open_version(syn, query.table)
         response = async_jobs.run(syn, query.path, query.to_request(), repeatable=True)
     else:
         open_version = job.open_version
         response = async_jobs.wait(syn, query.path, job.token)
     result = _download_result(syn, query, response, location)
-    _announce_read(syn, query.table, result.etag, open_version)
+    query_events.announce_read(syn, query.table, result, open_version)
     return result
 
 
@@ -328,73 +324,3 @@ def _download_result(
     names = [one.get("name") for one in result.headers or ()]
     result.includeRowIdAndRowVersion = ROW_ID in names
     return result
-
-
-def _get_open_version(syn: Session, table: VersionedId) -> int | None:
-    """Return the number of a table's current version before a query, for `_announce_read`.
-
-    Return None if the query reads a snapshot, or if there are no listeners.
-
-    Source:
-        GET /entity/{id}
-        https://rest-docs.synapse.org/rest/GET/entity/id.html
-    """
-    if table.version is not None or not syn.has_listeners:
-        return None
-    version = syn.call("GET", f"/entity/{table.id}").json.get("versionNumber")
-    return None if version is None else int(version)
-
-
-def _announce_read(
-    syn: Session, table: VersionedId, etag: str | None, open_version: int | None
-) -> None:
-    """Emit a `Read` event with the version of the table that was read.
-
-    If the query has no version, this is the current version; or a snapshot of a table that was
-    created since the query started, and has the rows that were read, as its etag tells.
-
-    Args:
-        syn: The session.
-        table: The table and the version in the query.
-        etag: Etag of the rows that were read.
-        open_version: Number of the current version before the query; None if it is not known.
-
-    Source:
-        GET /entity/{id}
-        https://rest-docs.synapse.org/rest/GET/entity/id.html
-    """
-    if not syn.has_listeners:
-        return
-    if table.version is not None:
-        syn.emit(Read(table.id, table.version, how="tableQuery"))
-        return
-    entity = syn.call("GET", f"/entity/{table.id}").json
-    version, concrete_type = entity.get("versionNumber"), entity["concreteType"]
-    snapshot = None
-    if open_version not in (None, version) and concrete_type == TABLE:
-        numbers = range(open_version or 0, int(version))
-        snapshot = _find_snapshot(syn, table.id, numbers, etag)
-    syn.emit(
-        Read(
-            table.id,
-            snapshot or version,
-            entity.get("name"),
-            concrete_type,
-            how="tableQuery",
-            is_open=snapshot is None,
-            etag=etag,
-        )
-    )
-
-
-def _find_snapshot(
-    syn: Session, table_id: str, numbers: Iterable[int], etag: str | None
-) -> int | None:
-    """Return the first of the snapshots of a table whose rows have an etag; None if none has."""
-    polling = async_jobs.polling_settings(syn)
-    for number in numbers:
-        with suppress(SynapseHTTPError):  # the snapshot was deleted
-            found = syn.run(fetch_fingerprint(table_id, number, polling, TABLE))
-            if etag is not None and found.etag == etag:
-                return number
-    return None

@@ -34,6 +34,7 @@ class Read:
         is_open: Whether the version is the open version of a table or view, whose content may
             change; see `has_open_version`.
         etag: Etag of the rows of a table or view that were read; None if it is not known.
+        columns: Name and type of each column of the table that a query returned.
     """
 
     entity_id: str | None
@@ -45,6 +46,7 @@ class Read:
     is_lookup: bool = False
     is_open: bool = False
     etag: str | None = None
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

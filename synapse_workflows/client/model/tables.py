@@ -62,6 +62,12 @@ class AbstractTable(ABC):
         return self.schema.columns()
 
     @property
+    def column_types(self) -> tuple[tuple[str, str], ...]:
+        """Name and type of each column of the table in the header, without expressions."""
+        columns = [one for one in self.headers or () if one.get("id")]
+        return tuple((one["name"], one["columnType"]) for one in columns)
+
+    @property
     @abstractmethod
     def has_row_etags(self) -> bool:
         """Whether each row has an etag, as in views."""

@@ -1,0 +1,183 @@
+"""OpenLineage events of tasks, as a file transport receives them from the real listener."""
+
+import json
+
+import pytest
+from airflow.sdk import DAG, Asset, ObjectStoragePath, task
+from airflow.sdk.io import store
+from support.execution_api import Run
+
+from synapse_workflows import (
+    SynapseGetOperator,
+    SynapseHook,
+    SynapseStoreOperator,
+    SynapseTableQueryOperator,
+    SynapseTableStoreOperator,
+    synapse_asset,
+)
+
+pytest.importorskip("airflow.providers.openlineage")
+
+
+@pytest.fixture(scope="module")
+def event_file(tmp_path_factory):
+    """File to which the listener of OpenLineage writes its events."""
+    from airflow.providers.openlineage.plugins.listener import OpenLineageListener
+    from airflow.sdk.listener import get_listener_manager
+
+    manager = get_listener_manager()  # has no listener of OpenLineage without a transport
+    path = tmp_path_factory.mktemp("openlineage") / "events.json"
+    transport = {"type": "file", "log_file_path": str(path), "append": True}
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AIRFLOW__OPENLINEAGE__TRANSPORT", json.dumps(transport))
+        environment.setenv("AIRFLOW__OPENLINEAGE__EXECUTE_IN_THREAD", "True")
+        forget_configuration()
+        listener = OpenLineageListener()
+        manager.add_listener(listener)
+        yield path
+        manager.pm.unregister(listener)
+    forget_configuration()
+
+
+@pytest.fixture
+def events(event_file):
+    """Function that returns the events of a task by type: START, COMPLETE and FAIL."""
+    event_file.write_text("")
+    store._STORE_CACHE.clear()
+
+    def read(task_id):
+        found = [json.loads(line) for line in event_file.read_text().splitlines()]
+        return {one["eventType"]: one for one in found if one["job"]["name"].endswith(task_id)}
+
+    return read
+
+
+def forget_configuration():
+    from airflow.providers.openlineage import conf
+
+    for function in vars(conf).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
+
+
+def names(datasets):
+    """Return the namespace, name and version of datasets."""
+    return [
+        (
+            one["namespace"],
+            one["name"],
+            one.get("facets", {}).get("version", {}).get("datasetVersion"),
+        )
+        for one in datasets
+    ]
+
+
+@pytest.fixture
+def namespace(socket_service):
+    return "syn://" + socket_service.service_info["portalEndpoint"].split("/")[2]
+
+
+def test_operators_report_inputs_and_outputs_with_versions(
+    api, events, put, project, alice, namespace, tmp_path
+):
+    raw = put(text="a\n1\n")
+    (tmp_path / "out.csv").write_text("a\n2\n")
+    with DAG("operators", schedule=None) as dag:
+        get = SynapseGetOperator(task_id="get", entity_id=raw)
+        SynapseStoreOperator(
+            task_id="store", path=str(tmp_path / "out.csv"), parent_id=project, used=get.output
+        )
+    Run(api, dag).all()
+    entity_id = raw.partition(".")[0]
+    assert names(events("get")["START"]["inputs"]) == [(namespace, entity_id, "1")]
+    (found,) = events("get")["COMPLETE"]["inputs"]
+    assert names([found]) == [(namespace, entity_id, "1")]
+    facets = found["facets"]
+    assert facets["documentation"]["description"] == "raw.csv"
+    assert facets["storage"]["fileFormat"] == "csv"
+    assert facets["datasetType"]["datasetType"] == "FILE"
+    assert facets["symlinks"]["identifiers"][0]["name"] == f"Synapse:{raw}"
+    stored = alice.findEntityId("out.csv", project)
+    complete = events("store")["COMPLETE"]
+    assert names(complete["inputs"]) == [(namespace, entity_id, "1")]
+    (written,) = complete["outputs"]
+    assert names([written]) == [(namespace, stored, "1")]
+    properties = written["facets"]["synapse_entity"]
+    assert properties["activityId"] == alice.getProvenance(stored)["id"]
+    assert properties["md5"] == alice.get(stored, downloadFile=False).md5
+    assert "token" not in json.dumps(complete).lower()
+
+
+def test_a_query_has_columns_and_column_lineage(api, events, filled, tmp_path, namespace):
+    sql = f'select "a name" as label, n from {filled}'
+    with DAG("query", schedule=None) as dag:
+        SynapseTableQueryOperator(task_id="query", sql=sql, output_path=str(tmp_path / "r.csv"))
+        SynapseTableStoreOperator(task_id="rows", table_id=filled, rows=[{"a name": "d", "n": 4}])
+    Run(api, dag).all()
+    assert names(events("query")["START"]["inputs"]) == [(namespace, filled, None)]
+    (table,) = events("query")["COMPLETE"]["inputs"]
+    assert names([table]) == [(namespace, filled, "1")]
+    assert table["facets"]["synapse_entity"]["isOpenVersion"] is True
+    columns = {one["name"]: one["type"] for one in table["facets"]["schema"]["fields"]}
+    assert columns["n"] == "INTEGER"
+    (file,) = events("query")["COMPLETE"]["outputs"]
+    assert (file["namespace"], file["name"]) == ("file", str(tmp_path / "r.csv"))
+    lineage = file["facets"]["columnLineage"]["fields"]
+    assert {name: one["inputFields"][0]["field"] for name, one in lineage.items()} == {
+        "label": "a name",
+        "n": "n",
+    }
+    assert names(events("rows")["COMPLETE"]["outputs"]) == [(namespace, filled, "1")]
+
+
+def test_failed_tasks_report_what_they_have_read(api, events, put, project, namespace):
+    raw = put()
+    with DAG("failed", schedule=None) as dag:
+        SynapseStoreOperator(task_id="operator", path="missing.csv", parent_id=project, used=[raw])
+
+        @task
+        def code():
+            SynapseHook().client.get(raw)
+            raise RuntimeError
+
+        code()
+    run = Run(api, dag)
+    for task_id in ("operator", "code"):
+        assert run.task(task_id).state == "failed"
+    read = (namespace, raw.partition(".")[0], "1")
+    assert names(events("operator")["START"]["inputs"]) == [read]
+    assert names(events("code")["FAIL"]["inputs"]) == [read]
+
+
+def test_paths_and_hooks_in_code_are_reported_once(api, events, put, project, alice, namespace):
+    raw = put(text="x")
+    with DAG("code", schedule=None) as dag:
+
+        @task
+        def code():
+            text = ObjectStoragePath(f"syn://synapse_default@{raw}").read_text()
+            ObjectStoragePath("memory://bucket/other.txt").write_text("x")
+            ObjectStoragePath(f"syn://synapse_default@{project}/out.txt").write_text(text * 2)
+
+        code()
+    result = Run(api, dag).task("code")
+    assert result.state == "success", result.error
+    complete = events("code")["COMPLETE"]
+    assert names(complete["inputs"]) == [(namespace, raw.partition(".")[0], "1")]
+    stored = alice.findEntityId("out.txt", project)
+    assert (namespace, stored, "1") in names(complete["outputs"])
+    assert len([one for one in complete["outputs"] if one["namespace"] == namespace]) == 1
+
+
+def test_declared_assets_are_reported_without_a_client(api, events):
+    with DAG("declared", schedule=None) as dag:
+
+        @task(inlets=[Asset("syn://syn12.3")], outlets=[synapse_asset("syn13")])
+        def nothing():
+            pass
+
+        nothing()
+    Run(api, dag).all()
+    complete = events("nothing")["COMPLETE"]
+    assert names(complete["inputs"]) == [("syn://www.synapse.org", "syn12", "3")]
+    assert names(complete["outputs"]) == [("syn://www.synapse.org", "syn13", None)]
