@@ -192,6 +192,9 @@ def export(
     include_files: Annotated[
         bool, typer.Option("--include-files", help="Include the files in an RO-Crate.")
     ] = False,
+    max_total_size: Annotated[
+        int, typer.Option(min=0, help="Maximum size of these files in bytes.")
+    ] = 1_000_000_000,
     license: Annotated[  # noqa: A002 - the name of the option
         str | None, typer.Option(help="License of an RO-Crate: a URL, or a text.")
     ] = None,
@@ -218,6 +221,7 @@ def export(
             overwrite=overwrite,
             depth=depth,
             include_files=include_files,
+            max_total_size=max_total_size,
             license=license,
         )
     if as_json:

@@ -142,7 +142,7 @@ class SynapseExportProvenanceOperator(SynapseOperator):
         with _permanent_errors():
             target = self._parse_target()
             export_format, options = self._parse_options(target)
-            self._check_destination(target, export_format)
+            _check_archive(target, export_format)
         with self.entity_link(entity.id, version):
             provenance = read_provenance(self.hook.client, entity.id, version, depth=self.depth)
         root = provenance.root
@@ -161,9 +161,16 @@ class SynapseExportProvenanceOperator(SynapseOperator):
         return result
 
     def _parse_target(self) -> Path | ObjectTarget | None:
-        if self.output_path is None:
-            return None
-        return parse_target(self.output_path, "output_path")
+        """Return where the export is written; None if it is only stored.
+
+        Raises:
+            ValueError: There is no destination, or `output_path` is invalid.
+        """
+        if self.output_path is not None:
+            return parse_target(self.output_path, "output_path")
+        if self.parent_id is None:
+            raise ValueError("output_path and parent_id are missing: set one of them, or both")
+        return None
 
     def _parse_options(
         self, target: Path | ObjectTarget | None
@@ -179,24 +186,6 @@ class SynapseExportProvenanceOperator(SynapseOperator):
                 optional_text(self.license, "license"),
             ),
         )
-
-    def _check_destination(
-        self, target: Path | ObjectTarget | None, export_format: ExportFormat
-    ) -> None:
-        """Check where the export is written and stored, before any request.
-
-        Raises:
-            ValueError: There is no destination, or it cannot have the export.
-        """
-        if target is None and self.parent_id is None:
-            raise ValueError("output_path and parent_id are missing: set one of them, or both")
-        if not isinstance(target, ObjectTarget) or export_format != "ro-crate":
-            return
-        if not target.name.lower().endswith(".zip"):
-            raise ValueError(
-                f"Invalid output_path {target.name!r}: in object storage, an RO-Crate is an "
-                "archive. Use a name that ends with '.zip'"
-            )
 
     def _write(
         self,
@@ -246,6 +235,21 @@ class SynapseExportProvenanceOperator(SynapseOperator):
         file["path"] = None  # the temporary file is deleted
         self.set_entity_url(file["id"], file["version"])
         return file
+
+
+def _check_archive(target: Path | ObjectTarget | None, export_format: ExportFormat) -> None:
+    """Check that an RO-Crate in object storage is an archive.
+
+    Raises:
+        ValueError: It is a directory.
+    """
+    if not isinstance(target, ObjectTarget) or export_format != "ro-crate":
+        return
+    if not target.name.lower().endswith(".zip"):
+        raise ValueError(
+            f"Invalid output_path {target.name!r}: in object storage, an RO-Crate is an archive. "
+            "Use a name that ends with '.zip'"
+        )
 
 
 @contextmanager
