@@ -1,0 +1,92 @@
+"""The two example DAGs whose provenance is one story: raw data, cleaned data, model, report."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+from support.execution_api import Run
+
+from synapse_workflows.demo.paths import examples_dir
+from synapse_workflows.provenance import check_coverage, render_tree, walk_provenance
+
+HEADER = "mean_radius,mean_texture,mean_concavity,diagnosis\n"
+PATIENTS = "1,2,3,benign\n2,2,2,benign\n8,9,9,malignant\n9,8,8,malignant\n"
+
+
+def load_dag(pattern, name):
+    """Import an example and return its DAG, with the file of the example as its code."""
+    path = next(examples_dir().glob(pattern))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    dag = getattr(module, name)()
+    dag.fileloc = str(path)
+    return dag
+
+
+@pytest.fixture
+def run(api, put, project, alice):
+    """Return a function that runs one of the DAGs, 07 or 08."""
+    clean = load_dag("07_*.py", "synapse_07_clean")
+    model = load_dag("08_*.py", "synapse_08_model")
+
+    def run(number, run_id, text=HEADER + PATIENTS, **options):
+        """Run a DAG; return the ID of its last result."""
+        conf = {"parent_id": project}
+        if number == 7:
+            conf["entity_id"] = put("raw.csv", text)
+        Run(api, clean if number == 7 else model, run_id, conf=conf, **options).all()
+        return alice.findEntityId("cleaned.csv" if number == 7 else "report.md", project)
+
+    yield run
+    for dag in (clean, model):
+        del sys.modules[Path(dag.fileloc).stem]
+
+
+def test_provenance_of_the_report_is_the_story_of_both_dags(api, run, alice, project):
+    cleaned = run(7, "clean_1")
+    (event,) = [event for event in api.events if "cleaned_measurements" in event["aliases"]]
+    assert event["asset"]["uri"] == f"syn://{cleaned}"
+    run(7, "clean_2", f"{HEADER}{PATIENTS}9,9,9,malignant\n")  # not the version of the event
+    report = run(8, "model_1", events=(event,))
+    graph = walk_provenance(alice, report)
+    names = {entity.name: entity.ref.version for entity in graph.entities.values()}
+    assert names == {"report.md": 1, "model.json": 1, "cleaned.csv": 1, "raw.csv": 1}
+    assert [one["name"] for one in graph.activities.values()] == [
+        "synapse_08_model.report",
+        "synapse_08_model.train",
+        "synapse_07_clean.clean",
+    ]
+    tree = render_tree(alice, report)
+    for line in (r"used      model.json", r"used      cleaned.csv", r"used      raw.csv"):
+        assert line in tree
+    assert "executed  07_clean_measurements.py" in tree
+    assert "executed  08_model_and_report.py" in tree
+    raw = next(ref for ref, entity in graph.entities.items() if entity.name == "raw.csv")
+    results = walk_provenance(alice, raw.id, 1, direction="downstream")
+    assert results.generated_by == graph.generated_by
+    kinds = [(one.kind, one.entities[0].name) for one in check_coverage(alice, project).findings]
+    assert kinds == [("no_activity", "raw.csv")]
+
+
+def test_run_by_hand_reads_the_newest_version(run, alice):
+    run(7, "clean_1")
+    run(7, "clean_2", f"{HEADER}{PATIENTS}9,9,9,malignant\n")
+    graph = walk_provenance(alice, run(8, "by_hand"), depth=1)
+    versions = {entity.name: entity.ref.version for entity in graph.entities.values()}
+    assert versions == {"report.md": 1, "model.json": 1, "cleaned.csv": 2}
+
+
+def test_report_counts_the_patients_that_were_not_used_for_training(run, alice):
+    run(7, "clean_1")
+    report = Path(alice.get(run(8, "by_hand")).path).read_text()
+    assert "2 of 2 patients have the right diagnosis." in report
+
+
+def test_second_run_stores_nothing_new(run, alice):
+    run(7, "clean_1")
+    report = run(8, "first")
+    assert run(8, "second") == report
+    assert alice.get(report, downloadFile=False).versionNumber == 1
