@@ -188,13 +188,14 @@ def demo(
     dag: Annotated[
         str | None,
         typer.Option(
-            help="Example to run: summarise, rank, snapshots, sts or challenge. "
+            help="Example to run: summarise, rank, snapshots, sts, challenge or lineage. "
             "Default: the first three."
         ),
     ] = None,
 ) -> None:
     """Run the example DAGs under Airflow against a local Synapse, and show the results."""
     from synapse_workflows.demo.challenge_round import run_challenge
+    from synapse_workflows.demo.lineage_story import run_lineage
     from synapse_workflows.demo.processes import ProcessError
     from synapse_workflows.demo.runner import EXAMPLES, run_demo
 
@@ -203,11 +204,14 @@ def demo(
             run_demo(folder)
         elif dag == "challenge":
             run_challenge(folder / "challenge")
+        elif dag == "lineage":
+            run_lineage(folder / "lineage")
         elif dag in EXAMPLES:
             run_demo(folder, [dag])
         else:
             raise typer.BadParameter(
-                f"Unknown DAG {dag!r}: expected one of {', '.join([*EXAMPLES, 'challenge'])}.",
+                f"Unknown DAG {dag!r}: expected one of "
+                f"{', '.join([*EXAMPLES, 'challenge', 'lineage'])}.",
                 param_hint="--dag",
             )
     except ProcessError as error:
