@@ -5,15 +5,12 @@ Airflow imports this module in every process that runs tasks.
 
 from typing import TYPE_CHECKING, Final
 
+from airflow.sdk import serde
 from airflow.sdk._shared.secrets_masker import redact as mask_secrets
 from airflow.sdk.lineage import HookLineageReader
 from airflow.sdk.plugins_manager import AirflowPlugin
-from airflow.sdk.serde import allow_class
 
 from synapse_workflows.client.core.redaction import register_masker
-from synapse_workflows.client.model.csv_tables import CsvFileTable
-from synapse_workflows.client.model.entity import list_entity_classes
-from synapse_workflows.client.model.tables import RowSetTable
 from synapse_workflows.lineage import task_datasets, task_listener
 from synapse_workflows.lineage.hook_instrumentation import instrument_hooks
 from synapse_workflows.links import SynapseEntityLink
@@ -22,8 +19,17 @@ from synapse_workflows.ui.views import EXTERNAL_VIEWS, FASTAPI_APPS
 if TYPE_CHECKING:
     from synapse_workflows.lineage.lineage_client import LineageClient
 
-#: Classes whose objects tasks may return.
-_RETURNED: Final[tuple[type, ...]] = (*list_entity_classes(), CsvFileTable, RowSetTable)
+#: Classes whose objects tasks may return, by module. They are not imported, as `allow_class` does:
+#: the import would take longer than all else that the plugin does in a task without Synapse.
+RETURNED_CLASSES: Final = {
+    "csv_tables": ("CsvFileTable",),
+    "datasets": ("Dataset", "DatasetCollection", "EntityRefCollection"),
+    "entity": ("DockerRepository", "File", "Folder", "Link", "Project"),
+    "entity_base": ("Entity",),
+    "schemas": ("MaterializedView", "Schema", "SchemaBase"),
+    "tables": ("RowSetTable",),
+    "views": ("EntityViewSchema", "ScopedView", "SubmissionViewSchema", "ViewBase"),
+}
 
 
 def _create_client() -> "LineageClient":
@@ -33,8 +39,10 @@ def _create_client() -> "LineageClient":
     return SynapseHook().client
 
 
-for returned_class in _RETURNED:
-    allow_class(returned_class)
+for module, names in RETURNED_CLASSES.items():
+    serde._extra_allowed.update(  # noqa: SLF001
+        f"synapse_workflows.client.model.{module}.{name}" for name in names
+    )
 instrument_hooks()
 task_listener.set_client_factory(_create_client)
 # what Airflow masks in logs, such as passwords of connections, is masked in lineage, too

@@ -20,7 +20,7 @@ from synapse_workflows.lineage.execution_callbacks import call_after_execute
 from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
 from synapse_workflows.lineage.lineage_log import log_gaps, log_reads, log_store
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended
-from synapse_workflows.lineage.published_record import XCOM_KEY, PublishedRecord
+from synapse_workflows.lineage.published_record import CONTEXT_KEY, XCOM_KEY, PublishedRecord
 from synapse_workflows.lineage.store_notes import StoreNotes
 from synapse_workflows.lineage.task_state_store import (
     AIRFLOW_LOCK,
@@ -35,8 +35,6 @@ from synapse_workflows.lineage.upstream import (
 from synapse_workflows.provenance.record import EntityRef, Origin, Record
 
 T = TypeVar("T")
-#: Key of the collector in the context of a task.
-CONTEXT_KEY: Final = "synapse_lineage"
 #: Factor by which the number of stored entities must grow before the record is published again.
 #: The factor limits the number of XComs of a task that stores thousands of files.
 _PUBLISH_GROWTH: Final = 1.1

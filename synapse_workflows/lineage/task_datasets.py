@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.listeners import hookimpl
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.sdk.lineage import get_hook_lineage_collector
 
 from synapse_workflows.assets import SCHEME
-from synapse_workflows.lineage.collector import CONTEXT_KEY, LineageCollector
+from synapse_workflows.lineage.published_record import CONTEXT_KEY
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
+
+if TYPE_CHECKING:
+    from synapse_workflows.lineage.collector import LineageCollector
 
 #: Attribute of operators that report their inputs and outputs to OpenLineage themselves.
 REPORTS_OPENLINEAGE: Final = "reports_openlineage"
@@ -29,10 +32,10 @@ class TaskDatasets:
 
     inputs: tuple[EntityRef | UrlRef, ...]
     outputs: tuple[EntityRef | UrlRef, ...]
-    collector: LineageCollector
+    collector: "LineageCollector"
 
     @classmethod
-    def of(cls, collector: LineageCollector) -> "TaskDatasets":
+    def of(cls, collector: "LineageCollector") -> "TaskDatasets":
         """Return the inputs and outputs so far. Metadata that was read is not an input."""
         record = _get_known_lineage(collector)
         read = (entry for entry in record.used if entry.origin is not Origin.LOOKUP)
@@ -56,13 +59,13 @@ class TaskDatasets:
         return {name: value for name, value in properties.items() if value is not None}
 
 
-def find_collector_of(ti: Any) -> LineageCollector | None:
+def find_collector_of(ti: Any) -> "LineageCollector | None":
     """Return the collector of a task instance of this process, also after its end."""
     collector: LineageCollector | None = ti.get_template_context().get(CONTEXT_KEY)
     return collector
 
 
-def _get_known_lineage(collector: LineageCollector) -> Record:
+def _get_known_lineage(collector: "LineageCollector") -> Record:
     """Return the record of a task, with its inlets and what it inherited, if these were read.
 
     Nothing is read here: the task has ended, and may have failed.
