@@ -62,8 +62,8 @@ class _DocumentBuilder:
             from prov.model import ProvDocument
         except ImportError as error:
             raise ImportError(
-                "PROV documents require the package prov: install it, or synapse-workflows with "
-                "the extra 'provenance'"
+                "PROV documents require prov, which is not installed: "
+                "pip install 'synapse-workflows[provenance]'"
             ) from error
         self.provenance = provenance
         self.document = ProvDocument()

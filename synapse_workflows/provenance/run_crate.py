@@ -98,8 +98,8 @@ class _CrateBuilder:
             from rocrate.rocrate import ROCrate
         except ImportError as error:
             raise ImportError(
-                "RO-Crates require the package rocrate: install it, or synapse-workflows with "
-                "the extra 'provenance'"
+                "RO-Crates require rocrate, which is not installed: "
+                "pip install 'synapse-workflows[provenance]'"
             ) from error
 
         self.provenance = provenance

@@ -13,8 +13,11 @@ from synapse_workflows.__main__ import EXTRAS
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 #: Distributions whose module has another name.
 MODULES = {"pyjwt": "jwt"}
-#: Distributions whose absence is explained where they are imported: by fsspec, by the S3 hook.
-OWN_MESSAGES = {"s3fs", "apache-airflow-providers-amazon"}
+#: Distributions whose absence is explained where they are imported: by fsspec, by the S3 hook. The
+#: methods for OpenLineage are called by its provider only.
+OWN_MESSAGES = {
+    "s3fs", "apache-airflow-providers-amazon", "apache-airflow-providers-openlineage"
+}  # fmt: skip
 #: Optional modules that Airflow does not need either.
 NOT_OF_AIRFLOW = ["boto3", "pandas", "pyarrow", "s3fs", "sqlglot", "typer"]
 
@@ -119,6 +122,24 @@ def test_the_s3_hook_names_the_amazon_extra():
     assert re.search(r"ImportError: .*'synapse-workflows\[amazon\]'", done.stderr), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("prov", "prov_document.build_document"), ("rocrate", "run_crate.build_crate")],
+)
+def test_exports_name_the_provenance_extra(module, name):
+    file, function = name.split(".")
+    code = (
+        f"from synapse_workflows.provenance.{file} import {function}\n"
+        "from synapse_workflows.provenance.exported_provenance import ExportedProvenance\n"
+        "from synapse_workflows.provenance.provenance_graph import ProvenanceGraph\n"
+        "graph = ProvenanceGraph((), {}, activities={'1': {'id': '1', 'used': []}})\n"
+        f"{function}(ExportedProvenance(graph, {{}}, '', ''))"
+    )
+    done = run_without([module], code)
+    assert done.returncode == 1
+    assert re.search(rf"{module}, .*'synapse-workflows\[provenance\]'", done.stderr), done.stderr
+
+
 def test_the_extras_are_those_of_pyproject():
     declared = PROJECT["optional-dependencies"]
     (everything,) = declared.pop("all")
@@ -129,4 +150,4 @@ def test_the_extras_are_those_of_pyproject():
             name = re.match(r"[\w-]+", requirement)[0]
             if name not in OWN_MESSAGES:
                 assert EXTRAS[MODULES.get(name, name)] == extra
-    assert set(EXTRAS.values()) == set(declared) - {"amazon"}
+    assert set(EXTRAS.values()) == set(declared) - {"amazon", "openlineage"}
