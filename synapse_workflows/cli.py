@@ -258,7 +258,7 @@ Users and their tokens (valid for this service only):
 
 In a web browser, signed in as {user} (links for the other users are in service.json):
 
-    {signInUrl}
+    {sign_in_url}
 
 From Python:
 
@@ -323,6 +323,7 @@ def format_usage(service_info: dict[str, Any], data: Path) -> str:
         users=users,
         user=user,
         token=token,
+        sign_in_url=service_info["signInUrls"][user],
         s3=_S3_USAGE.format(url=service_info["s3Url"]) if "s3Url" in service_info else "",
         seeded=f"\nCreated data:\n\n{seeded}\n" if seeded else "",
     )

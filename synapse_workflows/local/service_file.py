@@ -45,17 +45,15 @@ def describe_service(
 
     Returns:
         A dictionary with the endpoints; `users` with their tokens, and the `password` and `apiKey`
-        of users who have them in the settings; `signInUrl` of each user and of the default user,
-        a link that signs in to the portal; `airflow_connection`, an Airflow connection as JSON
-        text; `pid`; if data was seeded, `seed` with the entity IDs;
-        and, if the service has an S3 server, `s3Url`.
+        of users who have them in the settings; `signInUrls`, a link for each user name that signs
+        in to the portal; `airflow_connection`, an Airflow connection as JSON text; `pid`; if data
+        was seeded, `seed` with the entity IDs; and, if the service has an S3 server, `s3Url`.
     """
     endpoints = get_endpoints(service.settings.base_url)
-    default_user = select_default_user(service.users)
     connection = {
         "conn_type": "synapse",
         "host": endpoints["repoEndpoint"],
-        "password": default_user.token,
+        "password": select_default_user(service.users).token,
         "extra": {
             "auth_endpoint": endpoints["authEndpoint"],
             "file_endpoint": endpoints["fileHandleEndpoint"],
@@ -68,7 +66,6 @@ def describe_service(
             "ownerId": str(user.owner_id),
             "token": user.token,
             "certified": user.certified,
-            "signInUrl": sessions.create_sign_in_url(service, user.owner_id),
             **({"password": user.password} if user.password else {}),
             **({"apiKey": user.api_key} if user.api_key else {}),
         }
@@ -76,7 +73,10 @@ def describe_service(
     ]
     return {
         **endpoints,
-        "signInUrl": sessions.create_sign_in_url(service, default_user.owner_id),
+        "signInUrls": {
+            user.user_name: sessions.create_sign_in_url(service, user.owner_id)
+            for user in service.users
+        },
         "users": users,
         "airflow_connection": json.dumps(connection),
         "pid": os.getpid(),

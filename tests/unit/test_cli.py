@@ -13,7 +13,7 @@ FACTS = {
     "authEndpoint": "http://127.0.0.1:8610/auth/v1",
     "fileHandleEndpoint": "http://127.0.0.1:8610/file/v1",
     "portalEndpoint": "http://127.0.0.1:8610/",
-    "signInUrl": "http://127.0.0.1:8610/sign-in?token=3300001.secret",
+    "signInUrls": {"alice": "http://127.0.0.1:8610/sign-in?token=3300001.secret"},
     "airflow_connection": json.dumps({"conn_type": "synapse", "password": "token-2"}),
     "users": [
         {"userName": "admin", "ownerId": "1", "token": "token-1", "certified": True},

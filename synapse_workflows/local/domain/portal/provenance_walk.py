@@ -215,7 +215,7 @@ def _get_target(item: Mapping[str, Any]) -> Version | None:
 def _create_url_node(item: Mapping[str, Any]) -> Node:
     url = redact_urls(item["url"])
     name = redact_urls(item.get("name") or "")
-    label = name or url.rstrip("/").rpartition("/")[2] or url
+    label = name if name not in ("", url) else url.rstrip("/").rpartition("/")[2] or url
     return Node(f"url:{url} {name}", "code" if item["wasExecuted"] else "url", label, url, url=url)
 
 
