@@ -49,6 +49,10 @@ class SynapseLineageLink(BaseOperatorLink):
         return f"{prefix}{path}/plugin/{TASK_ROUTE}"
 
 
+#: Links of the operators and sensors of this package.
+OPERATOR_LINKS: Final[tuple[BaseOperatorLink, ...]] = (SynapseEntityLink(), SynapseLineageLink())
+
+
 def get_run_path(dag_id: str, run_id: str) -> str:
     """Return the path of a DAG run in the Airflow UI, without a leading slash."""
     return f"dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"

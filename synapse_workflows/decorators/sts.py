@@ -11,10 +11,12 @@ from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 
 from synapse_workflows.client.core.sts_tokens import StsPermission
+from synapse_workflows.hooks.entity_ids import parse_entity_id
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
+from synapse_workflows.links import OPERATOR_LINKS
 from synapse_workflows.operator_arguments import InvalidArgumentError, check_choice
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
     """Operator of a function that is decorated with `@task.synapse_sts`."""
 
     custom_operator_name = "@task.synapse_sts"
+    operator_extra_links = OPERATOR_LINKS
     template_fields: Sequence[str] = (
         "folder_id",
         "permission",
@@ -76,6 +79,8 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
         self.min_remaining_life = min_remaining_life
         self.region_name = region_name
         self.lineage_mode = lineage_mode
+        #: URL of the folder on the Synapse portal, for `SynapseEntityLink`.
+        self.entity_url: str | None = None
         if self.retry_policy is None:
             self.retry_policy = SynapseRetryPolicy()
 
@@ -96,6 +101,7 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
         own = {name: getattr(self, name) for name in _CALL_ARGUMENTS}
         self.op_kwargs = {**self.op_kwargs, **own}
         hook = SynapseHook(self.synapse_conn_id, lineage_mode=self.lineage_mode)
+        self.entity_url = hook.get_entity_url(parse_entity_id(self.folder_id, "folder_id").id)
         wanted = inspect.signature(self.python_callable).parameters
         access: dict[str, Any] = {}
         issuers: list[StsCredentials | StsCredentialSource] = []

@@ -15,7 +15,7 @@ from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
 from synapse_workflows.lineage.lineage_settings import LineageSettings, RecordParams
-from synapse_workflows.links import SynapseEntityLink
+from synapse_workflows.links import OPERATOR_LINKS
 from synapse_workflows.openlineage_methods import OpenLineageMethods
 from synapse_workflows.operator_arguments import TemplateValues
 
@@ -52,7 +52,7 @@ class SynapseOperator(OpenLineageMethods, TemplateValues, BaseOperator):
     #: Fields that contain content or sources. A task depends on the tasks whose XComs these fields
     #: reference. None means all template fields.
     data_fields: ClassVar[Sequence[str] | None] = None
-    operator_extra_links = (SynapseEntityLink(),)
+    operator_extra_links = OPERATOR_LINKS
     ui_color = "#d8ecf3"
 
     def __init__(

@@ -147,6 +147,8 @@ class SynapseLeaderboardOperator(SynapseOperator):
         """Rank the submissions, store the board, and return a summary."""
         evaluation_id = self._parse_evaluation_id()
         target = self._parse_target()
+        if self.parent_id is not None:
+            self.set_entity_url(parse_entity_id(self.parent_id, "parent_id").id)
         board = Leaderboard(self.hook.client, evaluation_id, self._options)
         unranked = self._check_ranking(board, evaluation_id)
         rows = board.build_rows()

@@ -211,6 +211,7 @@ class SynapseScoreSubmissionOperator(SynapseOperator):
         options = self._create_options(context, scorer)
         scoring = SubmissionScoring(self.hook, context, self.submission, options)
         self.set_map_index_name(context, scoring.submission_id)
+        self.set_entity_url(options.results_parent_id)
         result = scoring.run()
         if result["results_id"] is not None:
             self.set_entity_url(result["results_id"], result["results_version"])

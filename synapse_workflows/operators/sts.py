@@ -6,13 +6,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from synapse_workflows.client.core.sts_tokens import StsPermission
+from synapse_workflows.hooks.entity_ids import parse_entity_id
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION, StsEnvironment
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
+from synapse_workflows.links import OPERATOR_LINKS
 from synapse_workflows.openlineage_methods import OpenLineageMethods
 from synapse_workflows.operator_arguments import check_choice
 
@@ -45,6 +47,7 @@ class SynapseStsMixin(OpenLineageMethods, BaseOperator):
     """
 
     template_fields: Sequence[str] = _FIELDS
+    operator_extra_links = OPERATOR_LINKS
     #: Name of the operator that the mixin is for; None for any.
     _operator_name: ClassVar[str | None] = None
     #: Names of subclasses of that operator that start their processes in another way.
@@ -59,6 +62,8 @@ class SynapseStsMixin(OpenLineageMethods, BaseOperator):
         """
         super().__init_subclass__(**kwargs)
         _check_bases(cls)
+        links = {link.name: link for base in cls.__mro__ for link in _list_links(base)}
+        cls.operator_extra_links = tuple(links.values())
         declared = (base.__dict__.get("template_fields", ()) for base in cls.__mro__)
         cls.template_fields = tuple(dict.fromkeys(name for names in declared for name in names))
 
@@ -84,6 +89,8 @@ class SynapseStsMixin(OpenLineageMethods, BaseOperator):
         self.min_remaining_life = min_remaining_life
         self.region_name = region_name
         self.lineage_mode = lineage_mode
+        #: URL of the folder on the Synapse portal, for `SynapseEntityLink`.
+        self.entity_url: str | None = None
         if self.retry_policy is None:
             self.retry_policy = SynapseRetryPolicy()
 
@@ -94,6 +101,7 @@ class SynapseStsMixin(OpenLineageMethods, BaseOperator):
             StsScopeError: The folder has no credentials with this permission.
         """
         hook = SynapseHook(self.synapse_conn_id, lineage_mode=self.lineage_mode)
+        self.entity_url = hook.get_entity_url(parse_entity_id(self.folder_id, "folder_id").id)
         with (
             hook.sts_environment(
                 self.folder_id,
@@ -119,6 +127,12 @@ class SynapseStsMixin(OpenLineageMethods, BaseOperator):
             environment: The credentials. `environment.variables` are those of AWS clients alone.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot give {environment} to a process")
+
+
+def _list_links(base: type) -> tuple[BaseOperatorLink, ...]:
+    """Return the links that a class declares itself; a property is evaluated by Airflow only."""
+    links = base.__dict__.get("operator_extra_links", ())
+    return () if isinstance(links, property) else tuple(links)
 
 
 def _check_bases(cls: type[SynapseStsMixin]) -> None:

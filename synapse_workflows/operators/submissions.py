@@ -123,6 +123,8 @@ class SynapseClaimSubmissionsOperator(SynapseOperator):
         self.log.info("Claimed %d submissions of the queue %s", len(claims), evaluation_id)
         if not claims and self.skip_if_empty:
             raise AirflowSkipException(f"Nothing to claim in the queue {evaluation_id}")
+        if claims and claims[-1].entity_id:
+            self.set_entity_url(claims[-1].entity_id, claims[-1].entity_version)
         return [claim.to_json() for claim in claims]
 
     @property

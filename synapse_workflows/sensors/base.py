@@ -16,10 +16,15 @@ from airflow.sdk.exceptions import (
 )
 
 from synapse_workflows.client.core.retry import RetryPolicy
-from synapse_workflows.client.errors import SynapseError, SynapseMalformedEntityError
+from synapse_workflows.client.errors import (
+    SynapseError,
+    SynapseMalformedEntityError,
+    SynapseNotFoundError,
+)
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
 from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.links import OPERATOR_LINKS
 from synapse_workflows.openlineage_methods import OpenLineageMethods
 from synapse_workflows.operator_arguments import TemplateValues
 from synapse_workflows.triggers.base import is_temporary
@@ -50,6 +55,7 @@ class SynapseSensor(OpenLineageMethods, TemplateValues, BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("synapse_conn_id",)
+    operator_extra_links = OPERATOR_LINKS
     ui_color = "#d8ecf3"
     #: Key of `polled_id` in the result.
     id_key: ClassVar[str] = "id"
@@ -64,6 +70,8 @@ class SynapseSensor(OpenLineageMethods, TemplateValues, BaseSensorOperator):
         super().__init__(**kwargs)
         self.synapse_conn_id = synapse_conn_id
         self.deferrable = deferrable
+        #: URL of the polled entity on the Synapse portal, for `SynapseEntityLink`.
+        self.entity_url: str | None = None
         if self.retry_policy is None:
             self.retry_policy = SynapseRetryPolicy()
 
@@ -117,6 +125,7 @@ class SynapseSensor(OpenLineageMethods, TemplateValues, BaseSensorOperator):
         execution_deadline: float | None,
     ) -> Any:
         """Do the work of `execute_complete`, which enforces the execution_timeout."""
+        self._set_entity_url()
         if "error" not in event:
             return {self.id_key: self.polled_id} | dict(event)
         self.log.warning("Polling in the triggerer failed: %s", event["error"])
@@ -147,10 +156,13 @@ class SynapseSensor(OpenLineageMethods, TemplateValues, BaseSensorOperator):
                 Airflow would skip the task with `soft_fail`.
         """
         try:
+            self._set_entity_url()
             return self.poll(context)
         except AirflowFailException as error:
             raise SynapseMalformedEntityError(str(error)) from error
         except SynapseError as error:
+            if isinstance(error, SynapseNotFoundError):
+                self.entity_url = None
             if not is_temporary(error):
                 raise
             self.log.warning("Polling again in %s s after: %s", self.poke_interval, error)
@@ -189,6 +201,11 @@ class SynapseSensor(OpenLineageMethods, TemplateValues, BaseSensorOperator):
     def _has_shorter_execution_timeout(self) -> bool:
         limit = self.execution_timeout
         return limit is not None and limit.total_seconds() < self.timeout
+
+    def _set_entity_url(self) -> None:
+        """Set the target of the task's link. An evaluation queue has no page."""
+        if self.id_key == "id":
+            self.entity_url = self.hook.get_entity_url(self.polled_id)
 
     @property
     @abstractmethod

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -38,3 +39,10 @@ def record_problems(page: Page) -> list[str]:
         lambda message: problems.append(message.text) if message.type != "log" else None,
     )
     return problems
+
+
+def save_screenshot(page: Page, name: str) -> None:
+    """Save what a page shows as a PNG file in the directory TEST_ARTIFACTS."""
+    directory = Path(os.environ.get("TEST_ARTIFACTS", Path(__file__).parents[1] / ".artifacts"))
+    directory.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=directory / f"{name}.png")
