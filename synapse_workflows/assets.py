@@ -1,9 +1,10 @@
 """Synapse entities and evaluation queues as Airflow assets.
 
-`syn://syn123` is an entity, `syn://evaluation/9600001/RECEIVED` the submissions with a status.
+`syn://syn123` is an entity, `syn://syn123/folder/name.csv` an entity by its path, and
+`syn://evaluation/9600001/RECEIVED` the submissions with a status.
 
 The asset of an entity stands for all its versions. The `extra` of its events has the version,
-the MD5 and the id of the Activity.
+the MD5, the ID of the Activity and the name.
 """
 
 from typing import Any, Final
@@ -11,6 +12,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from airflow.sdk import Asset, ObjectStoragePath
 
+from synapse_workflows.client.api.entity_paths import EntityPath
 from synapse_workflows.client.model.ids import parse_entity_id, split_version
 
 SCHEME: Final = "syn"
@@ -85,6 +87,22 @@ def entity_id_from_uri(uri: str) -> str | None:
     return parts.netloc.rpartition("@")[2].lower()
 
 
+def path_from_uri(uri: str) -> EntityPath | None:
+    """Return the path of an entity below another one in the URI of an asset, or None.
+
+    Args:
+        uri: `syn://syn123/folder/name.csv`.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme.lower() != SCHEME or is_submissions_uri(uri):
+        return None
+    try:
+        path = EntityPath.parse(parts.netloc.rpartition("@")[2] + parts.path)
+    except ValueError:
+        return None
+    return path if path.names else None
+
+
 def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:
     """Return the OpenLineage dataset of the asset of an entity.
 
@@ -98,11 +116,11 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:
     """
     from synapse_workflows.openlineage_datasets import build_entity_dataset
 
-    entity_id = entity_id_from_uri(asset.uri)
+    properties = dict(asset.extra)
+    entity_id = entity_id_from_uri(asset.uri) or properties.get("id")
     if entity_id is None or isinstance(lineage_context, ObjectStoragePath):
         return None
     found = split_version(entity_id)
-    properties = dict(asset.extra)
     if found.version is not None:
         properties["version"] = found.version
     return build_entity_dataset(found.id, properties)

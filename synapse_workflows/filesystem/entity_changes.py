@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from synapse_workflows.client.api import bundles
+from synapse_workflows.client.api.entity_paths import EntityPath
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.errors import (
@@ -19,7 +20,6 @@ from synapse_workflows.client.transfer.download_request import (
     request_download_url,
 )
 from synapse_workflows.constants import CONTAINERS, FILE
-from synapse_workflows.filesystem.entity_paths import EntityPath
 from synapse_workflows.filesystem.write_target import WriteTarget, create_folders
 
 

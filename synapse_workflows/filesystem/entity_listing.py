@@ -7,6 +7,7 @@ from typing import Any, Final, cast, get_args
 from fsspec import AbstractFileSystem
 
 from synapse_workflows.client.api import children
+from synapse_workflows.client.api.entity_paths import PROTOCOL, EntityPath
 from synapse_workflows.client.model.argument_types import EntityTypeName
 from synapse_workflows.client.model.ids import parse_version_number
 from synapse_workflows.client.synapse import Synapse
@@ -14,7 +15,6 @@ from synapse_workflows.constants import PROJECT
 from synapse_workflows.filesystem import entity_info
 from synapse_workflows.filesystem.clients import FileSystemClient
 from synapse_workflows.filesystem.entity_info import DIRECTORY
-from synapse_workflows.filesystem.entity_paths import PROTOCOL, EntityPath
 
 #: All types of entities in a container.
 _CHILD_TYPES: Final[tuple[EntityTypeName, ...]] = tuple(

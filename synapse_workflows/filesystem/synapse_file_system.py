@@ -7,11 +7,11 @@ from typing import IO, Any, Final
 from fsspec.compression import compr
 from fsspec.core import get_compression
 
+from synapse_workflows.client.api.entity_paths import EntityPath
 from synapse_workflows.filesystem import entity_changes
 from synapse_workflows.filesystem.clients import current_collector
 from synapse_workflows.filesystem.entity_info import DIRECTORY
 from synapse_workflows.filesystem.entity_listing import EntityListing
-from synapse_workflows.filesystem.entity_paths import EntityPath
 from synapse_workflows.filesystem.read_file import open_read
 from synapse_workflows.filesystem.write_file import SynapseTextFile, SynapseWriteFile
 from synapse_workflows.filesystem.write_target import WriteTarget

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from synapse_workflows.client.api import bundles
+from synapse_workflows.client.api.entity_paths import EntityPath
 from synapse_workflows.client.errors import SynapseConflictError, SynapseMalformedEntityError
 from synapse_workflows.client.model.entity import File, Folder
 from synapse_workflows.client.model.entity_names import require_valid_name
@@ -12,7 +13,6 @@ from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.constants import CONTAINERS, FILE
 from synapse_workflows.filesystem.entity_info import TABULAR
-from synapse_workflows.filesystem.entity_paths import EntityPath
 
 
 @dataclass(frozen=True)

@@ -6,44 +6,76 @@ from typing import Any
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetUriRef
 
-from synapse_workflows.assets import entity_id_from_uri, synapse_asset
+from synapse_workflows.assets import entity_id_from_uri, path_from_uri, synapse_asset
 from synapse_workflows.client.core.events import Wrote
+from synapse_workflows.client.core.redaction import redact_name
+from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model.ids import split_version
 
 
 def emit_asset_event(
-    context: Mapping[str, Any], stored: Wrote, activity_id: str | None, *, use_aliases: bool
+    context: Mapping[str, Any],
+    stored: Wrote,
+    activity_id: str | None,
+    client: Any,
+    *,
+    use_aliases: bool,
 ) -> None:
-    """Emit the asset events of a stored entity, with version, MD5 and Activity in `extra`.
+    """Emit the asset events of a stored entity, with version, MD5, Activity and name in `extra`.
 
-    Events are emitted only for the declared outlets of the task: the asset of the entity, and each
-    asset alias. An alias receives one event per stored entity. Airflow emits the event of an asset
-    in any case; for a version that is used again, its `extra` has `created: False`.
+    Events are emitted only for the declared outlets of the task: the asset of the entity, also by
+    its path (`syn://syn123/folder/name.csv`), and each asset alias. An alias receives one event
+    per stored entity. Airflow emits the event of an asset in any case; for a version that is used
+    again, its `extra` has `created: False`. The `extra` for a path has the `id` of the entity.
 
     Args:
         context: Context of the running task.
         stored: The stored entity.
         activity_id: Id of the stored entity's Activity, if any.
+        client: The client that stored the entity, which resolves paths.
         use_aliases: Whether to emit an event for the aliases.
     """
-    values = {"version": stored.version, "md5": stored.md5, "activity_id": activity_id}
+    values = {
+        "version": stored.version,
+        "md5": stored.md5,
+        "activity_id": activity_id,
+        "name": None if stored.name is None else redact_name(stored.name),
+    }
     extra = {name: value for name, value in values.items() if value is not None}
     if stored.is_open:
         extra["open_version"] = True
     if stored.is_reused:
         extra["created"] = False
     for outlet in context["ti"].task.outlets:
-        if _is_asset_of(outlet, stored.entity_id):
-            context["outlet_events"][outlet].extra.update(extra)
+        if isinstance(outlet, Asset | AssetUriRef):
+            if _is_version(outlet.uri, stored):
+                context["outlet_events"][outlet].extra.update(extra)
+            elif _is_path(outlet.uri, stored, client):
+                by_path = {"id": stored.entity_id, **extra}
+                context["outlet_events"][outlet].extra.update(by_path)
         elif isinstance(outlet, AssetAlias) and use_aliases:
             _emit_through_alias(context, outlet, synapse_asset(stored.entity_id), extra)
 
 
-def _is_asset_of(outlet: Any, entity_id: str) -> bool:
-    if not isinstance(outlet, Asset | AssetUriRef):
+def _is_version(uri: str, stored: Wrote) -> bool:
+    """Return whether a URI is the stored entity, without a version or with the stored one."""
+    entity_id = entity_id_from_uri(uri)
+    if entity_id is None:
         return False
-    outlet_id = entity_id_from_uri(outlet.uri)
-    return outlet_id is not None and split_version(outlet_id).id == entity_id
+    found = split_version(entity_id)
+    return found.id == stored.entity_id and found.version in (None, stored.version)
+
+
+def _is_path(uri: str, stored: Wrote, client: Any) -> bool:
+    """Return whether a URI is the path of the stored entity."""
+    path = path_from_uri(uri)
+    if path is None or path.names[-1] != stored.name:
+        return False
+    try:
+        return bool(path.find_id(client) == stored.entity_id)
+    except (FileNotFoundError, SynapseError) as error:
+        client.logger.debug("%s is not the path of %s: %s", uri, stored.entity_id, error)
+        return False
 
 
 def _emit_through_alias(

@@ -309,7 +309,7 @@ class LineageCollector:
             self.activity_ids[event.entity_id] = activity_id
         log_store(event, self._find_activity(client, activity_id))
         use_aliases = event.changed or (self.is_retry and not event.is_reused)
-        emit_asset_event(self.context, event, activity_id, use_aliases=use_aliases)
+        emit_asset_event(self.context, event, activity_id, client, use_aliases=use_aliases)
         self._publish_if_grown()
 
     def _find_activity(

@@ -1,15 +1,19 @@
 """Inputs of a task that are known before it runs: inlets and triggering asset events."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 from airflow.sdk.execution_time.context import InletEventsAccessor
 
-from synapse_workflows.assets import entity_id_from_uri, is_submissions_uri
+from synapse_workflows.assets import entity_id_from_uri, is_submissions_uri, path_from_uri
+from synapse_workflows.client.model.ids import is_synapse_id
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
+
+#: Maximum number of events of an alias that are read, newest first.
+_MAX_ALIAS_EVENTS: Final = 1000
 
 
 def read_inlets(inlets: Iterable[Any]) -> Record:
@@ -47,12 +51,22 @@ def _read_inlet(inlet: Any) -> Record:
     if isinstance(inlet, AssetNameRef):
         return _read_event(inlet.name, _get_newest_event(asset_name=inlet.name))
     if isinstance(inlet, AssetAlias):
-        return _read_event(inlet.name, _get_newest_event(alias_name=inlet.name))
+        return _read_alias(inlet.name)
     return Record()
 
 
+def _read_alias(name: str) -> Record:
+    """Return the newest event of each asset of an alias."""
+    events = InletEventsAccessor(asset_name=None, asset_uri=None, alias_name=name)
+    newest: dict[str, Any] = {}
+    for event in events.ascending(False).limit(_MAX_ALIAS_EVENTS):
+        newest.setdefault(event.asset.uri, event)
+    records = [_read_event(name, event) for event in newest.values()]
+    return Record.merge(records) if records else _read_event(name, None)
+
+
 def _read_asset(uri: str, name: str | None = None) -> Record:
-    is_entity = entity_id_from_uri(uri) is not None
+    is_entity = entity_id_from_uri(uri) is not None or path_from_uri(uri) is not None
     event = _get_newest_event(asset_uri=uri, asset_name=name) if is_entity else None
     return _create_record(Origin.INLET, name or uri, uri, event and event.extra)
 
@@ -63,22 +77,23 @@ def _read_event(inlet_name: str, event: Any) -> Record:
     return _create_record(Origin.INLET, event.asset.name, event.asset.uri, event.extra)
 
 
-def _get_newest_event(
-    *, asset_name: str | None = None, asset_uri: str | None = None, alias_name: str | None = None
-) -> Any:
+def _get_newest_event(*, asset_name: str | None = None, asset_uri: str | None = None) -> Any:
     """Return the newest event of an asset, or None if the asset has no event."""
-    events = InletEventsAccessor(asset_name=asset_name, asset_uri=asset_uri, alias_name=alias_name)
+    events = InletEventsAccessor(asset_name=asset_name, asset_uri=asset_uri, alias_name=None)
     newest = list(events.ascending(False).limit(1))
     return newest[0] if newest else None
 
 
 def _create_record(origin: Origin, name: str, uri: str, extra: Mapping[str, Any] | None) -> Record:
-    entity_id = entity_id_from_uri(uri)
-    if entity_id is not None:
-        entity = EntityRef.parse(entity_id)
-        version = _parse_version(extra or {}) or entity.version
+    by_path = path_from_uri(uri) is not None
+    entity_id = (extra or {}).get("id") if by_path else entity_id_from_uri(uri)
+    if is_synapse_id(entity_id):
+        entity = EntityRef.parse(str(entity_id))
+        version = entity.version or _parse_version(extra or {})
         is_open = bool((extra or {}).get("open_version"))
         return Record.from_refs(origin, used=[EntityRef(entity.id, version, is_open=is_open)])
+    if by_path:
+        return Record().with_gap(f"asset {name}: it has no event with the ID of its entity")
     if is_submissions_uri(uri):
         return Record()  # the claimed submission is the source, not the queue
     if urlsplit(uri).scheme:

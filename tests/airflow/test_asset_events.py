@@ -1,7 +1,7 @@
 """Asset events of stored entities."""
 
 import pytest
-from airflow.sdk import DAG, Asset, AssetAlias, task
+from airflow.sdk import DAG, Asset, AssetAlias, ObjectStoragePath, task
 from support.execution_api import Run
 
 from synapse_workflows import File, SynapseHook, SynapseStoreOperator, synapse_asset
@@ -36,6 +36,7 @@ def test_event_of_declared_outlet_has_version_md5_and_activity(api, alice, put, 
         "version": 2,
         "md5": stored.md5,
         "activity_id": alice.getProvenance(entity)["id"],
+        "name": "result.txt",
     }
 
 
@@ -73,6 +74,7 @@ def test_declared_alias_has_an_event_for_each_stored_entity(api, project, result
             "version": 1,
             "md5": one["md5"],
             "activity_id": one["activity_id"],
+            "name": one["name"],
         }
         for one in stored
         for alias in ("results", "everything")
@@ -155,3 +157,36 @@ def test_dag_scheduled_on_entity_uses_version_of_event(api, project, result, sou
         SynapseStoreOperator(task_id="store", path=str(tmp_path / "next.txt"), parent_id=project)
     run = Run(api, consumer, events=(event,)).all()
     assert sources_of(run.value("store")["id"])[0] == [f"{stored['id']}.1"]
+
+
+def test_path_as_an_outlet_has_the_id_of_the_stored_entity(api, alice, project):
+    path = f"syn://{project}/out/result.txt"
+    with DAG("path_outlet", schedule=None) as dag:
+
+        @task(outlets=[Asset(path), Asset(f"syn://{project}/other.txt")])
+        def work():
+            ObjectStoragePath(path).write_text("result")
+
+        work()
+    Run(api, dag).all()
+    stored, other = api.events
+    entity_id = alice.findEntityId("result.txt", alice.findEntityId("out", project))
+    assert (stored["extra"]["id"], stored["extra"]["version"]) == (entity_id, 1)
+    assert stored["extra"]["activity_id"] == alice.getProvenance(entity_id)["id"]
+    assert other["extra"] == {}
+
+
+def test_outlet_of_another_version_has_no_properties(api, put, tmp_path):
+    entity_id = put("result.txt", "old").partition(".")[0]
+    (tmp_path / "result.txt").write_text("new")
+    with DAG("version_outlet", schedule=None) as dag:
+
+        @task(outlets=[Asset(f"syn://{entity_id}.7"), Asset(f"syn://{entity_id}.2")])
+        def work():
+            ObjectStoragePath(f"syn://{entity_id}").write_text("new")
+
+        work()
+    Run(api, dag).all()
+    other, stored = api.events
+    assert other["extra"] == {}
+    assert stored["extra"]["version"] == 2

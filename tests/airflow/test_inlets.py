@@ -205,3 +205,43 @@ def test_no_secret_of_a_url_is_recorded(api, project, alice, tmp_path, uri, role
     assert "q7Zx" not in json.dumps(activity)
     assert "q7Zx" not in json.dumps(run.record("store"))
     assert [one for one in activity["used"] if uri.partition(":")[0] in json.dumps(one)]
+
+
+def test_alias_has_the_newest_event_of_each_of_its_assets(api, project, put, write, sources_of):
+    one, two = put("one.txt", "1"), put("two.txt")
+    newer = put("one.txt", "2")
+    for entity, version in ((one, 1), (two, 1), (newer, 2)):
+        api.emit(synapse_asset(entity).uri, aliases=("found",), version=version)
+    with DAG("alias", schedule=None) as dag:
+        SynapseStoreOperator(
+            task_id="store", path=write("a.txt"), parent_id=project, inlets=[AssetAlias("found")]
+        )
+    used = sources_of(Run(api, dag).all().value("store")["id"])[0]
+    assert sorted(used) == sorted([newer, two])
+
+
+def test_declared_version_takes_precedence_over_events(api, project, put, write, sources_of):
+    old = put("in.txt", "1")
+    put("in.txt", "2")
+    asset = Asset(f"syn://{old}")
+    events = (api.emit(asset.uri, version=2),)
+    with DAG("partial", schedule=[asset]) as dag:
+        SynapseStoreOperator(
+            task_id="store", path=write("v.txt"), parent_id=project, inlets=[asset]
+        )
+    run = Run(api, dag, events=events).all()
+    assert sources_of(run.value("store")["id"])[0] == [old]
+
+
+def test_path_is_the_entity_of_its_event(api, project, put, write, sources_of):
+    raw = put("in.txt")
+    asset = Asset(f"syn://{project}/in.txt")
+    other = Asset(f"syn://{project}/other.txt")
+    api.emit(asset.uri, id=raw.partition(".")[0], version=1)
+    with DAG("paths", schedule=None) as dag:
+        SynapseStoreOperator(
+            task_id="store", path=write("p.txt"), parent_id=project, inlets=[asset, other]
+        )
+    run = Run(api, dag).all()
+    assert sources_of(run.value("store")["id"])[0] == [raw]
+    assert f"asset syn://{project}/other.txt: it has no event" in run.record("store")["gaps"][0]
