@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -31,6 +32,8 @@ def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("SYNAPSE_PROFILE", raising=False)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+        # the code of tests is identified by its hash, also in a checkout without changes
+        patch.setenv("GIT_CEILING_DIRECTORIES", str(Path(__file__).parents[1]))
         yield
 
 

@@ -34,7 +34,8 @@ from synapse_workflows.challenge.submission_evaluation import Evaluation
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model.annotations import MAX_KEYS
 from synapse_workflows.hooks.file_references import SynapseFile
-from synapse_workflows.lineage.task_code import find_source_file, identify_file
+from synapse_workflows.lineage.code_files import find_source_file
+from synapse_workflows.lineage.task_code import identify_file
 
 if TYPE_CHECKING:
     from synapse_workflows.hooks.synapse import SynapseHook

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from synapse_workflows.challenge.scorer_process import ScorerError
 from synapse_workflows.client.model.ids import is_synapse_id
-from synapse_workflows.lineage.task_code import unwrap_function
+from synapse_workflows.lineage.code_files import unwrap_function
 
 _RUNNER: Final = Path(__file__).with_name("callable_runner.py")
 #: Parameters of a function, by the inputs that they receive.

@@ -1,23 +1,29 @@
 """References to the code of a task: a permanent URL at a commit, or a file with its SHA-256."""
 
 import hashlib
-import inspect
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from airflow.sdk import conf
-
+from synapse_workflows.lineage.code_files import (
+    find_root,
+    has_unknown_source,
+    is_inside,
+    list_code_files,
+    unwrap_function,
+)
+from synapse_workflows.lineage.git_checkout import CommittedFile, find_commit, parse_remote
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 #: Characters of a commit or digest in the name of a reference.
-_SHORT_HASH = 12
+_SHORT_HASH: Final = 12
+#: URL with a SHA-256 -> the file, and its name in the bundle, for `find_code_file`.
+_hashed_files: dict[str, tuple[Path, str]] = {}
+_MAX_HASHED: Final = 10_000
 
 
 def identify_code(task: Any, bundle: Any = None) -> Record:
-    """Return the code of a task: its DAG file, and the file of its function if different.
+    """Return the code of a task: its DAG file, modules of the bundle, and scripts.
 
     Args:
         task: An operator of a DAG.
@@ -26,12 +32,19 @@ def identify_code(task: Any, bundle: Any = None) -> Record:
     Returns:
         A record with the files in `ran`. A file that cannot be read is a gap.
     """
-    record = Record()
-    for file in _iter_files(task, bundle):
+    record, start = Record(), f"code of DAG {task.dag_id}"
+    files, omitted = list_code_files(task, bundle)
+    if omitted:
+        record = record.with_gap(f"{start}: {omitted} more files are not listed")
+    function = getattr(task, "python_callable", None)
+    if has_unknown_source(function):
+        name = getattr(unwrap_function(function), "__name__", "a function")
+        record = record.with_gap(f"{start}: the source of {name} is not in a file")
+    for file in files:
         ref = identify_file(file, task, bundle)
         if ref is None:
             name = _find_name(file, task, bundle) or file.name
-            record = record.with_gap(f"code of DAG {task.dag_id}: file {name} could not be read")
+            record = record.with_gap(f"{start}: file {name} could not be read")
         else:
             record |= Record.from_refs(Origin.CODE, ran=[ref])
     return record
@@ -48,38 +61,33 @@ def identify_file(file: Path, task: Any, bundle: Any = None) -> UrlRef | None:
     name = _find_name(file, task, bundle)
     if name is None:
         return _create_hash_url(file, file.name, None)
-    return _create_commit_url(bundle, name) or _create_hash_url(file, name, bundle)
+    in_bundle = _create_commit_url(bundle, name)
+    if in_bundle is not None:
+        return in_bundle
+    committed = find_commit(file)
+    if committed is not None and committed.url is not None:
+        return UrlRef(committed.url, f"{name} at {committed.commit[:_SHORT_HASH]}")
+    return _create_hash_url(file, name, _get_commit(bundle) or _describe_state(committed))
 
 
-def find_source_file(function: Any) -> Path | None:
-    """Return the file of the source code of a function; None for built-in functions."""
-    if function is None:
+def find_code_file(ref: UrlRef) -> tuple[Path, str] | None:
+    """Return the file that a reference with a SHA-256 identifies, and its name in the bundle.
+
+    Args:
+        ref: A reference of this module.
+
+    Returns:
+        None if this process has not identified the file, or if the file has changed.
+    """
+    found = _hashed_files.get(ref.url)
+    if found is None or _hash(found[0]) != ref.url.rpartition("=")[2]:
         return None
-    try:
-        file = inspect.getsourcefile(unwrap_function(function))
-    except TypeError:
-        return None
-    return Path(file) if file else None
+    return found
 
 
-def unwrap_function(function: Any) -> Any:
-    """Return the function in decorators and partials, or the class of a callable object."""
-    while isinstance(function, partial) or hasattr(function, "__wrapped__"):
-        is_partial = isinstance(function, partial)
-        function = function.func if is_partial else function.__wrapped__
-    is_object = not (inspect.isroutine(function) or inspect.isclass(function))
-    return type(function) if is_object else function
-
-
-def _iter_files(task: Any, bundle: Any) -> Iterator[Path]:
-    """Yield the DAG file, and the file of the function if it is in the bundle."""
-    dag_file = Path(task.dag.fileloc)
-    yield dag_file
-    source = find_source_file(getattr(task, "python_callable", None))
-    if source is None or source.resolve() == dag_file.resolve():
-        return
-    if _find_name(source, task, bundle) is not None:
-        yield source
+def _describe_state(committed: CommittedFile | None) -> str | None:
+    """Return the commit of a file that has no permanent URL; None if it is not committed."""
+    return committed.commit if committed is not None and committed.is_clean else None
 
 
 def _find_name(file: Path, task: Any, bundle: Any) -> str | None:
@@ -87,16 +95,8 @@ def _find_name(file: Path, task: Any, bundle: Any) -> str | None:
     dag_file = Path(task.dag.fileloc)
     if file.resolve() == dag_file.resolve():
         return Path(task.dag.relative_fileloc or dag_file.name).as_posix()
-    root = (Path(bundle.path) if bundle is not None else _find_root(dag_file)).resolve()
-    is_inside = file.resolve().is_relative_to(root)
-    return file.resolve().relative_to(root).as_posix() if is_inside else None
-
-
-def _find_root(dag_file: Path) -> Path:
-    """Return the directory of the user's code, for a DAG without a bundle."""
-    dags_folder = Path(conf.get("core", "dags_folder"))
-    is_inside = dag_file.resolve().is_relative_to(dags_folder.resolve())
-    return dags_folder if is_inside else dag_file.parent
+    root = find_root(task, bundle)
+    return file.resolve().relative_to(root.resolve()).as_posix() if is_inside(file, root) else None
 
 
 def _create_commit_url(bundle: Any, name: str) -> UrlRef | None:
@@ -109,11 +109,11 @@ def _create_commit_url(bundle: Any, name: str) -> UrlRef | None:
     label = f"{name} at {commit[:_SHORT_HASH]}"
     if page is not None:
         return UrlRef(f"{page}/{quote(name)}", label)
-    repository = _create_repository_url(getattr(bundle, "repo_url", None))
-    if repository is None:
-        return None
     path = "/".join(part for part in (subdir, name) if part)
-    return UrlRef(f"{repository}@{commit}#{quote(path)}", label)
+    repository = parse_remote(getattr(bundle, "repo_url", None))
+    return (
+        None if repository is None else UrlRef(f"git+{repository}@{commit}#{quote(path)}", label)
+    )
 
 
 def _get_commit(bundle: Any) -> str | None:
@@ -151,30 +151,25 @@ def _create_page_url(bundle: Any, commit: str, subdir: str) -> str | None:
     return page
 
 
-def _create_repository_url(url: str | None) -> str | None:
-    """Return the URL of a remote repository in pip's format: `git+https://host/org/repo.git`."""
-    if not url:
-        return None
-    if url.startswith("git@") and ":" in url:
-        host, _, path = url.removeprefix("git@").partition(":")
-        url = f"ssh://{host}/{path}"
-    parts = urlsplit(url)
-    if not parts.scheme or not parts.hostname:
-        return None
-    return f"git+{url}"
-
-
-def _create_hash_url(file: Path, name: str, bundle: Any) -> UrlRef | None:
+def _create_hash_url(file: Path, name: str, commit: str | None) -> UrlRef | None:
     """Return a file URL with the SHA-256 of the content, or None if the file is unreadable."""
-    try:
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
+    digest = _hash(file)
+    if digest is None:
         return None
     # omit the directory: it differs between a DAG bundle and dag.test()
-    name = Path(name).name
-    commit = _get_commit(bundle)
+    base = Path(name).name
     at = f" at {commit[:_SHORT_HASH]}" if commit else ""
-    return UrlRef(
-        f"file:///{quote(name)}#sha256={digest}", f"{name}{at} (sha256 {digest[:_SHORT_HASH]})"
+    ref = UrlRef(
+        f"file:///{quote(base)}#sha256={digest}", f"{base}{at} (sha256 {digest[:_SHORT_HASH]})"
     )
+    if len(_hashed_files) < _MAX_HASHED:
+        _hashed_files[ref.url] = (file, name)
+    return ref
+
+
+def _hash(file: Path) -> str | None:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
