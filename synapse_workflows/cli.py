@@ -205,7 +205,7 @@ def demo(
         elif dag == "challenge":
             run_challenge(folder / "challenge")
         elif dag == "lineage":
-            run_lineage(folder / "lineage")
+            run_lineage(folder)
         elif dag in EXAMPLES:
             run_demo(folder, [dag])
         else:

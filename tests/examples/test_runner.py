@@ -43,7 +43,7 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(450)
 def test_demo_shows_results_and_their_provenance(tmp_path):
     """A second run creates no new versions of unchanged content."""
     for run in (1, 2):
@@ -69,7 +69,27 @@ def test_demo_shows_results_and_their_provenance(tmp_path):
         )
         assert not re.search(r"\(syn\d+\.2\)", snapshots), "an unchanged table has one snapshot"
         assert "Next steps" in output
+    check_demo_of_lineage(tmp_path)
     assert processes_of(tmp_path) == []
+
+
+def check_demo_of_lineage(folder: Path) -> None:
+    """Run `demo --dag lineage` in the directory of an earlier demo."""
+    log = folder / "output.txt"
+    with start_command(log, "demo", "--folder", str(folder), "--dag", "lineage") as demo:
+        assert demo.wait(timeout=140) == 0, log.read_text()
+    tree = log.read_text().partition("The story of the report")[2]
+    for line in (
+        r"report\.md \(syn\d+\.1\)\n└─ synapse_08_model\.report",
+        r"used +model\.json \(syn\d+\.1\)",
+        r"used +cleaned\.csv \(syn\d+\.1\)",
+        r"used +breast_cancer_wisconsin\.csv \(syn\d+\.1\)",
+        r"executed +07_clean_measurements\.py",
+        r"executed +08_model_and_report\.py",
+    ):
+        assert re.search(line, tree), tree
+    for name in ("provenance.svg", "provenance.html"):
+        assert "model.json" in (folder / name).read_text()
 
 
 def test_unknown_dag_lists_the_examples(tmp_path):
@@ -77,7 +97,7 @@ def test_unknown_dag_lists_the_examples(tmp_path):
     with start_command(log, "demo", "--folder", str(tmp_path), "--dag", "unknown") as demo:
         assert demo.wait(timeout=60) == 2
     output = " ".join(re.sub("[│╭╮╰╯─]", " ", log.read_text()).split())
-    names = "summarise, rank, snapshots, sts, challenge"
+    names = "summarise, rank, snapshots, sts, challenge, lineage"
     assert f"Unknown DAG 'unknown': expected one of {names}" in output
 
 
