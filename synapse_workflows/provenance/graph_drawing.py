@@ -20,6 +20,9 @@ AVAILABILITY_GAPS: Final = {
 #: Line of a description with the address of a task instance in the Airflow UI.
 _TASK_URL = re.compile(r"^https?://\S+/dags/\S+/runs/\S+/tasks/\S+$", re.MULTILINE)
 
+#: Name of a file of code without a commit.
+_HASHED_NAME = re.compile(r"(.+) \((sha256 [0-9a-f]{6,64})\)")
+
 
 def to_drawing(graph: ProvenanceGraph) -> Graph:
     """Convert provenance to a graph for `synapse_workflows.drawing`.
@@ -101,11 +104,12 @@ def _create_activity_node(activity: Mapping[str, Any]) -> Node:
 def _create_url_node(ref: UrlRef, *, is_code: bool) -> Node:
     path = urlsplit(ref.url).path.rstrip("/") if "://" in ref.url else ref.url
     label = ref.name if ref.name and ref.name != ref.url else path.rpartition("/")[2] or ref.url
+    hashed = _HASHED_NAME.fullmatch(label) if ref.url.startswith("file:") else None
     return Node(
         id=_get_node_id(ref),
         kind="code" if is_code else "url",
-        label=label,
-        detail=ref.url,
+        label=hashed[1] if hashed else label,
+        detail=hashed[2] if hashed else ref.url,
         url=ref.url,
     )
 

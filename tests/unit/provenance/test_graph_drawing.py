@@ -90,3 +90,12 @@ def test_gaps_are_marked():
         "Size": "12 bytes",
         "Provenance": "continues beyond the depth of this walk",
     }
+
+
+def test_hash_of_a_file_of_code_is_the_second_line():
+    url = f"file:///flow.py#sha256={'0f' * 32}"
+    name = "flow.py (sha256 0f0f0f0f0f0f)"
+    activity = {"id": "1", "used": [{"url": url, "name": name, "wasExecuted": True}]}
+    graph = ProvenanceGraph((RESULT,), {RESULT: EntityVersion(RESULT)}, {"1": activity})
+    code = next(node for node in to_drawing(graph).nodes if node.kind == "code")
+    assert (code.label, code.detail, code.url) == ("flow.py", "sha256 0f0f0f0f0f0f", url)
