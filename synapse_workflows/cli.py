@@ -44,7 +44,7 @@ def serve(
         typer.Option(
             help="JSON file with a list of users. Keys: userName; "
             "optional: token, certified, admin, firstName, lastName, email, ownerId, password, "
-            "apiKey, acceptsTermsOfUse."
+            "apiKey, orcid, acceptsTermsOfUse."
         ),
     ] = None,
     query_seconds: Annotated[

@@ -30,6 +30,7 @@ class UserSeed:
         owner_id: Principal ID; None selects the next free ID.
         password: Password for logins; None for a user without a password.
         api_key: API key in Base64; None lets the service generate one on request.
+        orcid: URL of the user's ORCID record, `https://orcid.org/0000-0002-1825-0097`.
         accepts_terms_of_use: Whether the user has agreed to the terms of use when the service
             creates the user.
     """
@@ -44,6 +45,7 @@ class UserSeed:
     owner_id: int | None = None
     password: str | None = None
     api_key: str | None = None
+    orcid: str | None = None
     accepts_terms_of_use: bool = True
 
     def __repr__(self) -> str:

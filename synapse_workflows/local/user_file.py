@@ -24,6 +24,7 @@ _KEYS: Final[Mapping[str, tuple[str, type]]] = {
     "ownerId": ("owner_id", int),
     "password": ("password", str),
     "apiKey": ("api_key", str),
+    "orcid": ("orcid", str),
     "acceptsTermsOfUse": ("accepts_terms_of_use", bool),
 }
 
@@ -42,7 +43,7 @@ def load_users(data_dir: Path, path: Path | None) -> tuple[UserSeed, ...]:
         data_dir: Data directory of the service.
         path: User file, a JSON list of `{"userName", "token"?, "certified"?, "admin"?,
             "firstName"?, "lastName"?, "email"?, "ownerId"?, "password"?, "apiKey"?,
-            "acceptsTermsOfUse"?}`.
+            "orcid"?, "acceptsTermsOfUse"?}`.
 
     Raises:
         UserFileError: The file is missing or invalid.

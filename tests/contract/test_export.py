@@ -11,8 +11,10 @@ from support.provenance_story import SECRET, TASK_URL, store_story
 
 from synapse_workflows import Activity, File
 from synapse_workflows.client.errors import SynapseNotFoundError
+from synapse_workflows.local.settings import UserSeed
 from synapse_workflows.provenance.export import export_provenance
 from synapse_workflows.provenance.export_format import ExportFormat
+from synapse_workflows.testing import in_process
 
 FORMATS = get_args(ExportFormat)
 NAMES = {
@@ -160,6 +162,19 @@ def test_a_known_license_is_written(syn, story, tmp_path):
     url = "https://creativecommons.org/licenses/by/4.0/"
     export_provenance(syn, story.report, "ro-crate", tmp_path / "crate", license=url)
     assert read_crate(tmp_path / "crate")["./"]["license"] == {"@id": url}
+
+
+def test_an_orcid_identifies_the_user_where_it_is_known(tmp_path):
+    orcid = "https://orcid.org/0000-0002-1825-0097"
+    users = (UserSeed(user_name="admin", admin=True), UserSeed(user_name="eve", orcid=orcid))
+    with in_process(tmp_path, users=users) as service, service.client("eve") as eve:
+        story = store_story(eve, tmp_path)
+        export_provenance(eve, story.report, "ro-crate", tmp_path / "crate")
+        export_provenance(eve, story.report, path=tmp_path / "a.provn")
+    person = read_crate(tmp_path / "crate")[orcid]
+    assert (person["@type"], person["name"]) == ("Person", "eve")
+    assert "familyName" not in person
+    assert f'schema:sameAs="{orcid}" %% xsd:anyURI' in (tmp_path / "a.provn").read_text()
 
 
 def test_sources_that_cannot_be_read_are_part_of_the_export(

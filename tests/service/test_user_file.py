@@ -51,11 +51,13 @@ def test_read_user_file_returns_all_fields(tmp_path):
         "userName": "eve", "token": "t", "certified": False, "admin": True,
         "firstName": "Eve", "lastName": "E", "email": "e@example.org", "ownerId": "12",
         "password": "open sesame", "apiKey": "c2VjcmV0", "acceptsTermsOfUse": False,
+        "orcid": "https://orcid.org/0000-0002-1825-0097",
     }  # fmt: skip
     (user,) = read_user_file(write_user_file(tmp_path, [entry]))
     assert (user.user_name, user.token, user.certified, user.admin) == ("eve", "t", False, True)
     assert (user.first_name, user.last_name, user.email) == ("Eve", "E", "e@example.org")
     assert user.owner_id == 12
+    assert user.orcid == "https://orcid.org/0000-0002-1825-0097"
     assert (user.password, user.api_key) == ("open sesame", "c2VjcmV0")
     assert user.accepts_terms_of_use is False
     assert not any(word in repr(user) for word in ("token", "sesame", "c2VjcmV0"))

@@ -8,7 +8,9 @@ from support.entity_api import REPO, Author
 from support.file_api import assert_error, ok, start_service
 
 from synapse_workflows.constants import FOLDER
+from synapse_workflows.local.settings import UserSeed
 from synapse_workflows.local.storage.data_dir import DATABASE
+from synapse_workflows.testing import in_process
 
 PRIVATE = {"etag", "email", "emails", "openIds", "twoFactorAuthEnabled"}
 
@@ -164,3 +166,15 @@ def test_revoked_certification(tmp_path, recording):
         project = ann.new_project()["id"]
         error = assert_error(ann.try_make(FOLDER, project), 403, "certified")
         assert error["errorCode"] == "USER_CERTIFICATION_REQUIRED"
+
+
+def test_orcid_is_part_of_the_bundle_and_survives_an_update_of_the_profile(tmp_path):
+    orcid = "https://orcid.org/0000-0002-1825-0097"
+    users = (UserSeed(user_name="admin", admin=True), UserSeed(user_name="eve", orcid=orcid))
+    with in_process(tmp_path, users=users) as service, service.client("eve") as eve:
+        path = f"/user/{service.owner_id('eve')}/bundle"
+        profile = eve.call("GET", "/userProfile").object
+        assert "ORCID" not in profile
+        eve.call("PUT", "/userProfile", json={**profile, "firstName": "Eve", "ORCID": "x"})
+        assert eve.call("GET", path, params={"mask": 2}).object["ORCID"] == orcid
+        assert "ORCID" not in eve.call("GET", path, params={"mask": 1}).object

@@ -31,6 +31,7 @@ from synapse_workflows.local.domain.principal_names import normalize_name
 from synapse_workflows.local.domain.service import KnownUser
 from synapse_workflows.local.domain.signing import Signer
 from synapse_workflows.local.domain.storage import storage_locations
+from synapse_workflows.local.domain.users import ORCID
 from synapse_workflows.local.errors import BadRequest, Conflict
 from synapse_workflows.local.settings import UserSeed
 from synapse_workflows.local.storage.models import (
@@ -122,7 +123,11 @@ def _build_principal(number: int, name: str, now: int, *, individual: bool) -> P
 
 
 def _build_profile(owner_id: int, seed: UserSeed, email: str) -> Profile:
-    properties = {"firstName": seed.first_name, "lastName": seed.last_name}
+    properties = {
+        "firstName": seed.first_name,
+        "lastName": seed.last_name,
+        ORCID: seed.orcid,
+    }
     return Profile(
         owner_id=owner_id,
         etag=generate_etag(),

@@ -26,6 +26,8 @@ from synapse_workflows.local.storage.models import (
 
 QUIZ: Final = 1
 
+#: Key of the ORCID in the stored properties. It is part of the bundle, not of the profile.
+ORCID: Final = "ORCID"
 _PICTURE: Final = "profilePicureFileHandleId"
 _TEXTS: Final = (
     "firstName", "lastName", "summary", "position", "location", "industry", "company",
@@ -50,8 +52,9 @@ def _get(session: Session, user_id: int) -> tuple[Principal, Profile]:
 
 
 def _serialize(principal: Principal, profile: Profile) -> dict[str, Any]:
+    properties = {key: value for key, value in profile.properties.items() if key != ORCID}
     return {
-        **profile.properties,
+        **properties,
         "ownerId": str(principal.id),
         "etag": profile.etag,
         "userName": principal.name,
@@ -117,6 +120,7 @@ def update_profile(session: Session, caller: Caller, body: Mapping[str, Any]) ->
     properties |= {key: request_fields.get_object(body, key) for key in _PRIVATE_OBJECTS}
     properties |= {key: request_fields.get_list(body, key) for key in _PRIVATE_LISTS}
     properties[_PICTURE] = _parse_picture(session, caller, profile, properties[_PICTURE])
+    properties[ORCID] = profile.properties.get(ORCID)
     profile.properties = {key: value for key, value in properties.items() if value is not None}
     profile.etag = generate_etag()
     return _serialize(principal, profile)
@@ -167,16 +171,16 @@ def get_bundle(session: Session, caller: Caller, user_id: int, mask: int) -> dic
         caller: User of the request.
         user_id: ID of the user.
         mask: Bit mask of the parts: 1 profile, 2 ORCID, 4 verification, 8 certified, 16 verified,
-            32 member of the ACT, 64 reviewer. ORCIDs and verifications do not exist in this
-            service.
+            32 member of the ACT, 64 reviewer. Verifications do not exist in this service.
 
     Raises:
         NotFound: No such user.
     """
-    _get(session, user_id)
-    groups = access_lists.list_groups(session, user_id)
+    _, profile = _get(session, user_id)
+    orcid, groups = profile.properties.get(ORCID), access_lists.list_groups(session, user_id)
     parts: dict[int, tuple[str, Any]] = {
         1: ("userProfile", get_profile(session, caller, user_id)),
+        **({2: (ORCID, orcid)} if orcid else {}),
         8: ("isCertified", CERTIFIED_USERS in groups),
         16: ("isVerified", False),
         32: ("isACTMember", ACCESS_AND_COMPLIANCE in groups),
