@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow.sdk import ObjectStoragePath
 
+from synapse_workflows.assets import SCHEME
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import SynapseFileNotFoundError
 from synapse_workflows.constants import MiB
@@ -35,7 +36,8 @@ class LocalFile:
 
     Args:
         path: The file.
-        url: Where the file was downloaded from, without credentials; None for a local file.
+        url: Where the file was downloaded from, without credentials; None for a local file, and
+            for an entity (`syn://`), whose version the file system records as read.
         is_temporary: Whether the file is deleted at the end of the task.
         stored_name: Name for the stored file; None for the name of `path`.
     """
@@ -117,7 +119,8 @@ def _download(url: str) -> Iterator[LocalFile]:
         target = Path(folder) / (unquote(parts.path).rstrip("/").rpartition("/")[2] or "content")
         with _open(url) as stream, target.open("wb") as file:
             shutil.copyfileobj(stream, file, MiB)
-        yield LocalFile(target, url=redact_url(url), is_temporary=True)
+        origin = None if parts.scheme == SCHEME else redact_url(url)
+        yield LocalFile(target, url=origin, is_temporary=True)
 
 
 @contextmanager

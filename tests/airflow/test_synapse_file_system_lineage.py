@@ -5,7 +5,12 @@ from airflow.sdk import DAG, ObjectStoragePath, task
 from airflow.sdk.io import store
 from support.execution_api import ExecutionApi, Run
 
-from synapse_workflows import SynapseHook
+from synapse_workflows import (
+    SynapseGetOperator,
+    SynapseHook,
+    SynapseStoreOperator,
+    SynapseTableStoreOperator,
+)
 from synapse_workflows.filesystem.synapse_file_system import SynapseFileSystem
 
 
@@ -104,6 +109,44 @@ def test_copies_and_probes(api, put, project, alice, sources_of, tmp_path):
     used, _ = sources_of(alice.findEntityId("copy.csv", project))
     assert used == [raw]
     assert (tmp_path / "local.csv").exists()
+
+
+def test_operators_with_paths_record_the_entities(api, put, project, filled, alice, sources_of):
+    raw = put(text="a name,n\n1,2\n")
+    path = f"syn://synapse_default@{project}/raw.csv"
+    with DAG("operators", schedule=None) as dag:
+        SynapseStoreOperator(task_id="store", path=path, parent_id=project, folder="store")
+        SynapseGetOperator(task_id="get", entity_id=raw, download_dir=f"syn://{project}/get")
+        SynapseTableStoreOperator(task_id="rows", table_id=filled, rows=path)
+    Run(api, dag).all()
+    for folder in ("store", "get"):
+        stored = alice.findEntityId("raw.csv", alice.findEntityId(folder, project))
+        assert sources_of(stored)[0] == [raw]
+    assert sources_of(filled)[0] == [raw]
+
+
+def test_methods_of_paths(api, project):
+    def work():
+        root = ObjectStoragePath(f"syn://synapse_default@{project}")
+        (root / "a" / "x.txt").write_text("1")
+        (root / "a" / "y.csv").write_bytes(b"22")
+        assert [one.name for one in root.rglob("*.csv")] == ["y.csv"]
+        (root / "a" / "x.txt").rename(root / "a" / "z.txt")
+        (root / "a" / "z.txt").replace(root / "q.txt")
+        (root / "b" / "c").mkdir(parents=True)
+        (root / "q.txt").copy_into(root / "b")
+        (root / "q.txt").move_into(root / "b" / "c")
+        (root / "a" / "y.csv").unlink()
+        (root / "a").rmdir()
+        names = sorted(one.path for one in root.rglob("*"))
+        assert names == [f"{project}/{n}" for n in ("b", "b/c", "b/c/q.txt", "b/q.txt")]
+        found = root / "b" / "q.txt"
+        assert (found.is_file(), found.size(), found.read_block(0, 1)) == (True, 1, b"1")
+        assert found.checksum() == int(found.stat()["md5"], 16)
+        assert "X-Amz-Signature" in found.sign()
+
+    result, _ = run_task(api, work)
+    assert result.state == "success", result.error
 
 
 def test_an_unclosed_file_fails_the_task(api, project):
