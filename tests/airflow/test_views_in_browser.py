@@ -94,7 +94,7 @@ def check_run(page, frame, portal):
     for text in ("raw_0.csv", "Results", "page_pipeline.py", "protocol.pdf", "cleaned_1.csv"):
         assert text in texts
     assert "is an open version" in texts, "the gap of the table"
-    report = frame.get_by_role("heading", name="report.md").get_by_role("link")
+    report = frame.get_by_role("heading", name="report.md", exact=True).get_by_role("link")
     assert report.get_attribute("href").startswith(f"{portal}/Synapse:syn")
     with page.context.expect_page() as opened:
         report.click()
@@ -106,11 +106,12 @@ def check_run(page, frame, portal):
     page.keyboard.press("Escape")
 
 
-def check_task(page, frame, pages):
+def check_task(page, frame):
     """Go from the run to a task, its links and its page."""
     heading = frame.get_by_role("heading", name="store_report", exact=True)
     heading.get_by_role("link").click()
     page.wait_for_url("**/tasks/store_report")
+    page.get_by_role("link", name="Details", exact=True).click()
     for name in ("Synapse entity", "Provenance"):
         page.get_by_role("link", name=name).first.wait_for()
     page.get_by_role("link", name="Lineage", exact=True).click()
@@ -125,9 +126,9 @@ def check_mapped_instance(page, pages, run_id):
     path = f"dags/page_pipeline/runs/{quote(run_id, safe='')}/tasks/store_cleaned/mapped/1"
     page.goto(f"{pages.url}/{path}/plugin/synapse_task_lineage")
     frame = page.frame_locator("iframe")
-    frame.get_by_role("heading", name="raw_1.csv").wait_for()
-    assert frame.get_by_role("heading", name="raw_0.csv").count() == 0
-    assert frame.get_by_role("heading", name="report.md").count() == 1
+    frame.get_by_role("heading", name="raw_1.csv", exact=True).wait_for()
+    assert frame.get_by_role("heading", name="raw_0.csv", exact=True).count() == 0
+    assert frame.get_by_role("heading", name="report.md", exact=True).count() == 1
 
 
 def switch_theme(page, frame):
@@ -159,7 +160,7 @@ def test_the_lineage_of_a_run_is_shown_in_airflow_to_users_who_are_signed_in(
         frame = follow_list(page, run_id)
         check_run(page, frame, socket_service.endpoints["portalEndpoint"].rstrip("/"))
         save_screenshot(page, "lineage_run")
-        check_task(page, frame, pages)
+        check_task(page, frame)
         assert switch_theme(page, frame) != "rgb(255, 255, 255)"
         save_screenshot(page, "lineage_run_dark")
         check_mapped_instance(page, pages, run_id)

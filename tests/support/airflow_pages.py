@@ -1,6 +1,7 @@
 """Airflow's API server on the database of runs that were executed in a process."""
 
 import json
+import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -69,10 +70,10 @@ def run_airflow_pages(
             f"{user}:{role}" for user, role in USERS.items()
         ),
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
     }
-    run_airflow_command(environment, folder / "migrate.log", "db", "migrate")
     arguments = [word for dag, conf in runs.items() for word in (dag, json.dumps(conf))]
-    module = "synapse_workflows.demo.run_dags"
+    module = "support.airflow_runs"
     run_airflow_command(environment, folder / "runs.log", *arguments, module=module)
     with (
         (folder / "api-server.log").open("wb") as log,
