@@ -5,7 +5,7 @@ See `client.core.lineage_file` for the format.
 
 import json
 import os
-import shutil
+import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -31,11 +31,12 @@ _ROLES: Final = ("used", "executed", "stored")
 class ReportedLineage:
     """Recorder of what programs report to the running task.
 
-    The file is in a directory of its own, which is deleted at the end of the task.
+    The file has a name that cannot be guessed. It does not exist until a program reports
+    something, so that a task without reports costs nothing, and is deleted at the end of the task.
     """
 
     def __init__(self) -> None:
-        self._folder: Path | None = None
+        self._path: Path | None = None
         self._before: str | None = None
         #: Files of the task, and their sizes at its start.
         self._files: dict[Path, int] = {}
@@ -50,21 +51,22 @@ class ReportedLineage:
         environment, unless it is there already.
         """
         self.clear()
-        self._folder = Path(tempfile.mkdtemp(prefix="synapse-lineage-"))
+        path = Path(tempfile.gettempdir(), f"synapse-lineage-{secrets.token_hex(16)}.jsonl")
+        self._path = path
         self._before = os.environ.get(LINEAGE_FILE)
-        path = self._folder / "lineage.jsonl"
         os.environ[LINEAGE_FILE] = str(path)
         files = [path, *_set_in_environment(task, path)]
         self._files = {file: _get_size(file) for file in files}
 
     def clear(self) -> None:
         """Delete the file and restore the variable."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
             os.environ.pop(LINEAGE_FILE, None)
             if self._before is not None:
                 os.environ[LINEAGE_FILE] = self._before
-        self._folder, self._known = None, None
+        self._path, self._known = None, None
         self._files, self._results, self._skipped = {}, [], []
 
     def add_result(self, result: Any) -> None:
@@ -81,7 +83,7 @@ class ReportedLineage:
 
     def get_size(self) -> int:
         """Return the number of bytes that were reported in the file of the task."""
-        return _get_size(next(iter(self._files))) if self._files else 0
+        return 0 if self._path is None else _get_size(self._path)
 
     def skip(self, start: int, end: int) -> None:
         """Ignore what was reported between two sizes of the file."""
@@ -115,7 +117,7 @@ class ReportedLineage:
         return tuple(refs)
 
     def _iter_lines(self, file: Path) -> Iterator[bytes]:
-        is_own = file.parent == self._folder
+        is_own = file == self._path
         with suppress(OSError), file.open("rb") as stream:
             position = stream.seek(self._files[file])
             content = stream.read(_MAX_SIZE + 1)
