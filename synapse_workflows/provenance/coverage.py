@@ -224,7 +224,7 @@ class _CoverageCheck:
                 reported.add(_get_identifier(source))
                 yield Finding(kind, entities, text, activity_id, _get_identifier(source))
         for gap in parse_gaps(self.activities[activity_id]):
-            if gap.partition(" ")[0] not in reported:
+            if gap.partition(" ")[0].rstrip(":,") not in reported:
                 yield Finding("recorded_gap", entities, gap, activity_id)
 
     def _check_source(self, source: Source) -> tuple[FindingKind, str] | None:

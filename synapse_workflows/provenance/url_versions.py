@@ -19,7 +19,7 @@ _FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 #: An abbreviated commit has a letter: a number may be the name of a branch.
 _SHORT_COMMIT = re.compile(r"(?=\d*[a-f])[0-9a-f]{7,39}", re.IGNORECASE)
 #: A release such as v1.2.3. A name with fewer numbers (`v2`, `3.11`) is often a branch.
-_RELEASE = re.compile(r"v?\d+\.\d+\.\d+(?:[-+.]?[0-9a-z]+)*", re.IGNORECASE)
+_RELEASE = re.compile(r"v?\d+\.\d+\.\d+[-+.0-9a-z]*", re.IGNORECASE)
 _REF: Final = r"(?P<ref>refs/(?:heads|tags|remotes/\w+)/[^/]+|[^/]+)"
 _TYPED_REF: Final = r"(?P<kind>branch|commit|tag)/(?P<ref>[^/]+)"
 _ARCHIVE_SUFFIX: Final = r"(?:\.zip|\.tar\.gz|\.tgz|\.tar\.bz2|\.tar)"

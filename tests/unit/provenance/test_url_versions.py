@@ -1,6 +1,9 @@
 """Tests of versions in URLs."""
 
+import time
+
 import pytest
+from hypothesis import given, strategies as st
 
 from synapse_workflows.provenance.url_versions import parse_url_version
 
@@ -117,3 +120,25 @@ def test_other_pinned_versions(url, base, version):
 def test_other_urls_have_no_known_version(url):
     found = parse_url_version(url)
     assert (found.base, found.version, found.pinning) == (url, None, "unknown")
+
+
+WORDS = (
+    "https:// github.com git+https:// docker:// / // blob - tree main @ : # ? v1.2.3 .git [ %2F é"
+)
+PARTS = st.sampled_from([*WORDS.split(), COMMIT, DIGEST, "refs/tags", "a" * 40])
+
+
+@given(st.lists(PARTS, max_size=12).map("".join) | st.text())
+def test_every_text_is_parsed(url):
+    found = parse_url_version(url)
+    assert found.pinning != "pinned" or found.version
+
+
+@pytest.mark.parametrize(
+    "end", ["/blob/v1.2.3" + "a" * 20_000 + "!", "/blob" * 5_000, "/" * 20_000, "@" * 20_000]
+)
+def test_long_urls_are_parsed_quickly(end):
+    began = time.monotonic()
+    parse_url_version(f"https://github.com/org/repo{end}")
+    parse_url_version(f"docker://repo/image{end}")
+    assert time.monotonic() - began < 2
