@@ -33,6 +33,7 @@ from synapse_workflows.challenge.scorer_program import (
 from synapse_workflows.challenge.submission_evaluation import Evaluation
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model.annotations import MAX_KEYS
+from synapse_workflows.client.model.docker_images import DockerImage
 from synapse_workflows.hooks.file_references import SynapseFile
 from synapse_workflows.lineage.code_files import find_source_file
 from synapse_workflows.lineage.task_code import identify_file
@@ -46,7 +47,6 @@ _log = logging.getLogger(__name__)
 StoredFile = Literal["results", "logs", "predictions"]
 
 _IMAGE: Final = re.compile(r"(?P<name>[^\s@]+)@(?P<digest>sha256:[0-9a-f]{64})")
-_DOCKER_HUB: Final = "registry-1.docker.io"
 _PREDICTIONS_FOLDER: Final = "predictions"
 
 
@@ -218,13 +218,10 @@ def describe_image(image: str) -> dict[str, str]:
     Args:
         image: `repository@sha256:...`.
     """
-    match = _IMAGE.fullmatch(image)
-    if match is None:
+    parsed = DockerImage.parse(image)
+    if parsed is None or parsed.digest is None:
         return {"url": f"docker://{image}", "name": image}
-    host, _, path = match["name"].partition("/")
-    if not path or not ({".", ":"} & set(host) or host == "localhost"):
-        host, path = _DOCKER_HUB, match["name"] if path else f"library/{match['name']}"
-    return {"url": f"https://{host}/v2/{path}/manifests/{match['digest']}", "name": image}
+    return {"url": parsed.manifest_url, "name": image}
 
 
 def _list_files(program: ScorerProgram) -> list[Path]:

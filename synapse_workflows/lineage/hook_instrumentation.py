@@ -7,6 +7,7 @@ not use them costs nothing.
 |---|---|
 | `HttpHook`, `HttpAsyncHook` | the URL: `GET` and `POST` as read, `PUT` and `PATCH` as written |
 | sessions of AWS hooks, also of `ObjectStoragePath` | objects in S3 that are read and written |
+| operators of Docker and Kubernetes | the image of the container, see `container_images` |
 | `ObjectStoragePath` | files that are read and written; Airflow reports only some methods |
 """
 
@@ -22,6 +23,7 @@ from airflow.sdk import Asset, get_current_context
 from airflow.sdk.lineage import get_hook_lineage_collector
 
 from synapse_workflows.client.core.redaction import redact_url
+from synapse_workflows.lineage.container_images import ContainerImageRecorder
 from synapse_workflows.lineage.hook_lineage import add_recorder, discard_output
 from synapse_workflows.lineage.lineage_mode import is_suspended
 from synapse_workflows.lineage.s3_access import S3AccessRecorder
@@ -33,6 +35,7 @@ _WRITES: Final = frozenset({"PUT", "PATCH"})
 
 def instrument_hooks() -> None:
     """Wrap the classes of other providers, now or when their modules are imported."""
+    add_recorder(ContainerImageRecorder())
     wrapt.register_post_import_hook(_instrument_http, "airflow.providers.http.hooks.http")
     wrapt.register_post_import_hook(_instrument_aws, "airflow.providers.amazon.aws.hooks.base_aws")
     wrapt.register_post_import_hook(_instrument_paths, "airflow.sdk.io.path")

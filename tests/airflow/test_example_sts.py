@@ -35,7 +35,7 @@ def test_summaries_are_registered_with_their_sources(sts, dag):
     assert folder.read("results/one_summary.csv").splitlines()[1] == "benign,2,2.0,3.0,4.0"
     assert one.dataType == ["summary"]
     used = {item["url"] for item in sts.alice.getProvenance(one)["used"] if "url" in item}
-    assert {folder.url("raw/one.csv"), folder.url("raw/two.csv")} <= used
+    assert {folder.recorded_url("raw/one.csv"), folder.recorded_url("raw/two.csv")} <= used
     again = sts.start(dag, conf=conf).all()
     assert again.value("register")["unchanged"] == 2
     assert again.value("register")["activity_id"] is None

@@ -552,7 +552,7 @@ def test_the_registered_objects_are_not_sources_of_their_files(sts):
     value = sts.run(dag).value("index")
     activity = sts.alice.restGET(f"/activity/{value['activity_id']}")
     used = {item["url"] for item in activity["used"] if not item["wasExecuted"]}
-    assert used == {folder.url(path) for path in ("raw/a.csv", "other/a.csv")}
+    assert used == {folder.recorded_url(path) for path in ("raw/a.csv", "other/a.csv")}
 
 
 @pytest.fixture

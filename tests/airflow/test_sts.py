@@ -1,7 +1,6 @@
 """`SynapseHook.sts_environment` and `SynapseHook.sts_session` in tasks."""
 
 import asyncio
-import hashlib
 import os
 import subprocess
 import sys
@@ -23,7 +22,6 @@ bucket, _, prefix = os.environ["SYNAPSE_STS_S3_LOCATION"].removeprefix("s3://").
 body = s3.get_object(Bucket=bucket, Key=f"{prefix}/{sys.argv[1]}")["Body"].read()
 s3.put_object(Bucket=bucket, Key=f"{prefix}/{sys.argv[2]}", Body=body.upper())
 """
-CONTENT = "a,b\n1,2\n"
 ACCESS_DENIED = "AccessDenied"
 
 
@@ -46,11 +44,6 @@ def error_code(call, **arguments):
     return failure.value.response["Error"]["Code"]
 
 
-def with_etag(url, content):
-    """Return the URL under which an object of a bucket without versions is recorded."""
-    return f"{url}#etag={hashlib.md5(content.encode()).hexdigest()}"
-
-
 def test_a_session_reads_and_writes_objects_that_are_recorded(sts):
     folder = sts.folder()
     folder.put("in.csv")
@@ -69,15 +62,15 @@ def test_a_session_reads_and_writes_objects_that_are_recorded(sts):
     assert folder.read("out.csv") == "A,B\n1,2\n"
     assert run.value("work") == f"s3://{folder.bucket}/{folder.prefix}"
     record = run.record("work")
-    assert {"url": with_etag(folder.url("in.csv"), CONTENT), "origin": "read"} in record["used"]
+    assert {"url": folder.recorded_url("in.csv"), "origin": "read"} in record["used"]
     assert [entry["id"] for entry in record["used"] if "id" in entry] == [folder.id]
-    written = with_etag(folder.url("out.csv"), CONTENT.upper())
+    written = folder.recorded_url("out.csv")
     assert record["wrote"] == [{"url": written}]
 
 
 def test_what_a_session_reads_is_used_by_what_the_task_stores(sts, tmp_path):
     folder = sts.folder()
-    url = folder.put("in.csv")
+    folder.put("in.csv")
     with DAG("stores", schedule=None) as dag:
 
         @task
@@ -92,7 +85,7 @@ def test_what_a_session_reads_is_used_by_what_the_task_stores(sts, tmp_path):
     stored = sts.run(dag).value("work")
     used = sts.alice.getProvenance(stored)["used"]
     names = {item.get("url") or item["reference"]["targetId"] for item in used}
-    assert {with_etag(url, CONTENT), folder.id} <= names
+    assert {folder.recorded_url("in.csv"), folder.id} <= names
 
 
 def test_written_objects_are_sources_of_downstream_tasks(sts, tmp_path):
@@ -123,7 +116,7 @@ def test_written_objects_are_sources_of_downstream_tasks(sts, tmp_path):
     stored = sts.run(dag).value("store")
     used = sts.alice.getProvenance(stored)["used"]
     urls = {item["url"] for item in used if item.get("url") and not item["wasExecuted"]}
-    assert urls == {url, with_etag(folder.url("out.csv"), CONTENT)}
+    assert urls == {url, folder.recorded_url("out.csv")}
 
 
 @pytest.mark.parametrize("way", ["env", "merged", "os.environ"])

@@ -29,5 +29,5 @@ def test_count_lines(sts, issued_secrets, tmp_path, monkeypatch):
     run = sts.run(values["dag"], count=2)
     assert folder.read("counts/a.csv.txt") == "2"
     assert run.value("listing") == "a.csv.txt b.csv.txt"
-    assert run.record("count", 1)["wrote"] == [{"url": folder.url("counts/b.csv.txt")}]
+    assert run.record("count", 1)["wrote"] == [{"url": folder.recorded_url("counts/b.csv.txt")}]
     assert find_secrets({"requests": str(sts.api.requests)}, issued_secrets) == []

@@ -67,10 +67,10 @@ def test_operators_use_the_hook_and_what_they_read_and_write_is_recorded(sts):
         create >> copy >> wait
     run = sts.run(dag)
     assert folder.read("b.txt") == "a"
-    assert run.record("create")["wrote"] == [{"url": folder.url("a.txt")}]
+    assert run.record("create")["wrote"] == [{"url": folder.recorded_url("a.txt")}]
     record = run.record("copy")
     assert {"url": folder.url("a.txt"), "origin": "read"} in record["used"]
-    assert record["wrote"] == [{"url": folder.url("b.txt")}]
+    assert record["wrote"] == [{"url": folder.recorded_url("b.txt")}]
 
 
 def test_ordinary_operators_work_with_the_secrets_backend(sts, sts_backend):
@@ -91,7 +91,7 @@ def test_ordinary_operators_work_with_the_secrets_backend(sts, sts_backend):
         create >> keys
     run = sts.run(dag)
     assert f"{folder.prefix}/a.txt" in run.value("keys")
-    assert run.record("create")["wrote"] == [{"url": folder.url("a.txt")}]
+    assert run.record("create")["wrote"] == [{"url": folder.recorded_url("a.txt")}]
 
 
 def test_deferred_operators_have_the_credentials_in_the_triggerer(sts, sts_backend, connection):
@@ -140,8 +140,8 @@ def test_object_storage_paths_have_the_credentials(sts, sts_backend):
     run = sts.run(dag)
     assert run.value("by_conn_id") == "A,B\n1,2\n"
     record = run.record("by_url")
-    assert {"url": folder.url("in.csv"), "origin": "read"} in record["used"]
-    assert {"url": folder.url("out.csv")} in record["wrote"]
+    assert {"url": folder.recorded_url("in.csv"), "origin": "read"} in record["used"]
+    assert {"url": folder.recorded_url("out.csv")} in record["wrote"]
 
 
 def test_the_hook_gives_paths_without_any_configuration(sts):

@@ -44,11 +44,22 @@ class ContainerApi:
 
 
 class DockerDaemon(ContainerApi):
-    """Docker daemon with one container."""
+    """Docker daemon with one container.
+
+    Args:
+        exit_code: exit code of the container.
+        digests: names with digests of the image.
+    """
+
+    def __init__(self, exit_code: int = 0, digests: tuple[str, ...] = ()) -> None:
+        super().__init__(exit_code)
+        self.digests = digests
 
     def handle(self, method: str, path: str, body: Any) -> Any:  # noqa: ARG002
+        if "/images/" in path and path.endswith("/json"):
+            return {"Id": "sha256:1", "RepoDigests": list(self.digests)}
         if path.endswith("/create"):
-            self.environment = dict(one.split("=", 1) for one in body["Env"])
+            self.environment = dict(one.split("=", 1) for one in body.get("Env") or ())
         replies = {
             "_ping": "OK",
             "version": {"ApiVersion": "1.44"},
@@ -61,10 +72,16 @@ class DockerDaemon(ContainerApi):
 
 
 class KubernetesApi(ContainerApi):
-    """Kubernetes API with pods, whose container reads its Secret, and Secrets."""
+    """Kubernetes API with pods, whose container reads its Secret, and Secrets.
 
-    def __init__(self, exit_code: int = 0) -> None:
+    Args:
+        exit_code: exit code of the containers.
+        image_id: image that the pods have run.
+    """
+
+    def __init__(self, exit_code: int = 0, image_id: str = "i") -> None:
         super().__init__(exit_code)
+        self.image_id = image_id
         self.secrets: dict[str, Any] = {}
         self.pods: dict[str, Any] = {}
 
@@ -96,13 +113,13 @@ class KubernetesApi(ContainerApi):
     def _handle_pod(self, method: str, name: str, body: Any) -> Any:
         if method == "POST":
             (container,) = body["spec"]["containers"]
-            (source,) = container["envFrom"]
-            data = self.secrets[source["secretRef"]["name"]]["data"]
-            self.environment = {k: base64.b64decode(v).decode() for k, v in data.items()}
+            for source in container.get("envFrom") or ():
+                data = self.secrets[source["secretRef"]["name"]]["data"]
+                self.environment = {k: base64.b64decode(v).decode() for k, v in data.items()}
             body["metadata"]["uid"] = "pod-uid"
             state = {"terminated": {"exitCode": self.exit_code, "reason": "Done"}}
             status = {"name": container["name"], "state": state, "ready": False}
-            status |= {"image": "i", "imageID": "i", "restartCount": 0}
+            status |= {"image": "i", "imageID": self.image_id, "restartCount": 0}
             phase = "Failed" if self.exit_code else "Succeeded"
             body["status"] = {"phase": phase, "containerStatuses": [status]}
             self.pods[body["metadata"]["name"]] = body

@@ -1,6 +1,7 @@
 """Folders with STS storage locations, Airflow connections and a recording Execution API."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,10 @@ class StsFolder:
 
     def url(self, path: str) -> str:
         return f"s3://{self.bucket}/{self.prefix}/{path}"
+
+    def recorded_url(self, path: str) -> str:
+        """Return the URL under which lineage records the object: the bucket has no versions."""
+        return f"{self.url(path)}#etag={hashlib.md5(self.read(path).encode()).hexdigest()}"
 
 
 @dataclass

@@ -17,6 +17,7 @@ from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseResponseError
 from synapse_workflows.client.model.argument_types import CollisionPolicy, SubmissionStatusName
+from synapse_workflows.client.model.docker_images import DockerImage
 from synapse_workflows.client.model.entity import Entity, File
 from synapse_workflows.client.model.ids import parse_numeric_id
 from synapse_workflows.client.model.submissions import Submission, SubmissionStatus
@@ -284,7 +285,7 @@ def _parse_bundle(submission: Submission) -> dict[str, Any]:
 def _announce_read(
     syn: Session, submission: Submission, entity: Entity, options: GetOptions
 ) -> None:
-    """Emit a `Read` event with the submitted version."""
+    """Emit a `Read` event with the submitted version, and one with a submitted Docker image."""
     has_content = options.download and (
         submission.filePath is not None or not isinstance(entity, File)
     )
@@ -298,3 +299,7 @@ def _announce_read(
             is_lookup=not has_content,
         )
     )
+    digest = submission.get("dockerDigest")
+    image = DockerImage(str(submission.get("dockerRepositoryName")), digest=digest)
+    if digest:
+        syn.emit(Read(None, name=str(image), how="getSubmission", url=image.manifest_url))
