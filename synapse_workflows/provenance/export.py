@@ -135,27 +135,19 @@ def export_provenance(
     """
     given = ExportOptions(depth, include_files, max_total_size, license)
     known, options = parse_export_options(format, path, given)
-    if path is None and parent is None:
-        raise ValueError("path and parent are missing: pass one of them, or both.")
-    if path is None and overwrite:
-        raise ValueError("overwrite is an option of path: remove it, or pass a path.")
-    if parent is None and name is not None:
-        raise ValueError(f"name={name!r} is the name of a File in Synapse: pass its parent, too.")
+    _check_destination(path, parent, name, overwrite=overwrite)
+    target = None if path is None else Path(fspath(path)).expanduser().absolute()
+    parent_id = None if parent is None else parse_entity_id(parent).id
     provenance = read_provenance(syn, entity, version, depth=depth)
-    stored: Mapping[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="synapse-provenance-") as directory:
-        target = None if path is None else Path(fspath(path)).expanduser().absolute()
-        if target is not None:
-            write_export(syn, provenance, known, target, options, overwrite=overwrite)
-        if parent is not None:
-            file = Path(directory, name or create_file_name(provenance.root.ref.id, known))
-            write_export(syn, provenance, known, file, options, is_archive=True)
-            stored = _store(syn, provenance, known, file, parent)
     announce_export(syn, provenance)
-    root = provenance.root
+    if target is not None:
+        write_export(syn, provenance, known, target, options, overwrite=overwrite)
+    stored: Mapping[str, Any] = {}
+    if parent_id is not None:
+        stored = _store(syn, provenance, known, options, parent_id, name)
     return ProvenanceExport(
-        root.ref.id,
-        root.ref.version,
+        provenance.root.ref.id,
+        provenance.root.ref.version,
         known,
         None if target is None else str(target),
         stored.get("id"),
@@ -265,27 +257,52 @@ def _write_crate(
             write_archive(path, crate)
 
 
+def _check_destination(path: object, parent: object, name: str | None, *, overwrite: bool) -> None:
+    """Check that the export has a destination, and no option of another one.
+
+    Raises:
+        ValueError: It is missing, or does not have the option.
+    """
+    if path is None and parent is None:
+        raise ValueError("path and parent are missing: pass one of them, or both.")
+    if path is None and overwrite:
+        raise ValueError("overwrite is an option of path: remove it, or pass a path.")
+    if parent is None and name is not None:
+        raise ValueError(f"name={name!r} is the name of a File in Synapse: pass its parent, too.")
+
+
 def _store(
     syn: Session,
     provenance: ExportedProvenance,
     format: ExportFormat,  # noqa: A002 - as in `export_provenance`
-    path: Path,
-    parent: Any,
+    options: ExportOptions,
+    parent_id: str,
+    name: str | None,
 ) -> Mapping[str, Any]:
-    """Store a file in Synapse; return the existing entity if its content is the same."""
-    parent_id = parse_entity_id(parent).id
-    existing = findEntityId(syn, path.name, parent_id)
-    if existing is not None:
-        bundle = get_bundle(syn, existing)
-        handle = get_file_handle(bundle) or {}
-        if handle.get("contentMd5") == file_md5(path):
-            return dict(bundle["entity"])
-    label = provenance.get_label(provenance.root.ref)
-    stored: Mapping[str, Any] = store(
-        syn,
-        File(str(path), parent=parent_id, name=path.name, contentType=FILE_TYPES[format][1]),
-        used=[str(provenance.root.ref)],
-        activityName=f"Export of the provenance of {label}",
-        activityDescription=f"Format {format}",
-    )
+    """Store the export in Synapse; return the existing entity if its content is the same."""
+    root = provenance.root.ref
+    default_name = create_file_name(root.id, format)
+    with tempfile.TemporaryDirectory(prefix="synapse-provenance-") as directory:
+        path = Path(directory, default_name)
+        write_export(syn, provenance, format, path, options, is_archive=True)
+        media_type = FILE_TYPES[format][1]
+        file = File(str(path), parent=parent_id, name=name or default_name, contentType=media_type)
+        stored: Mapping[str, Any] = _find_same_file(syn, file) or store(
+            syn,
+            file,
+            used=[str(root)],
+            activityName=f"Export of the provenance of {provenance.get_label(root)}",
+            activityDescription=f"Format {format}",
+        )
     return stored
+
+
+def _find_same_file(syn: Session, file: File) -> dict[str, Any] | None:
+    """Return the existing entity with the name and the content of a file."""
+    existing = findEntityId(syn, file.name, file.parentId)
+    if existing is None:
+        return None
+    bundle = get_bundle(syn, existing)
+    handle = get_file_handle(bundle) or {}
+    is_same = handle.get("contentMd5") == file_md5(Path(file.path))
+    return dict(bundle["entity"]) if is_same else None

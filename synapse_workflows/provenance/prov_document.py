@@ -278,4 +278,4 @@ def serialize_prov_json(document: "ProvDocument") -> str:
 
 def serialize_prov_n(document: "ProvDocument") -> str:
     """Serialize a PROV document as PROV-N."""
-    return f"{document.serialize(format='provn')}\n"
+    return f"{str(document.serialize(format='provn')).rstrip()}\n"

@@ -10,7 +10,8 @@ import pytest
 from support.provenance_story import SECRET, TASK_URL, store_story
 
 from synapse_workflows import Activity, File
-from synapse_workflows.client.errors import SynapseNotFoundError
+from synapse_workflows.client.errors import SynapseMalformedEntityError, SynapseNotFoundError
+from synapse_workflows.constants import USED_URL
 from synapse_workflows.local.settings import UserSeed
 from synapse_workflows.provenance.export import export_provenance
 from synapse_workflows.provenance.export_format import ExportFormat
@@ -28,8 +29,15 @@ NAMES = {
 
 
 @pytest.fixture
-def story(syn, tmp_path):
-    return store_story(syn, tmp_path)
+def service(socket_service):
+    """The service over a socket only: exports do not depend on the transport."""
+    return socket_service
+
+
+@pytest.fixture(scope="module")
+def story(socket_service, tmp_path_factory):
+    with socket_service.client("alice") as syn:
+        return store_story(syn, tmp_path_factory.mktemp("story"))
 
 
 def read_crate(path):
@@ -53,6 +61,30 @@ def test_the_same_provenance_gives_the_same_bytes_without_secrets(
         assert [one.name for one in path.parent.iterdir()] == [name]
     assert contents[0] == contents[1]
     assert SECRET.encode() not in contents[0]
+
+
+def test_no_export_has_a_secret_in_any_form(syn, story, make_file, tmp_path):
+    forms = (
+        f"https://user:{SECRET}@host/a", f"https://{SECRET}@host/a", f"https://host/a?sig={SECRET}",
+        f"https://host/a?X-Amz-Signature={SECRET}&b", f"https://host/a#token={SECRET}",
+        f"https://host/a;password={SECRET}", f"jdbc:db://u:{SECRET}@host/a",
+        f"jdbc:sqlserver://host;password={SECRET}", f"git+https://{SECRET}@host/o/r.git@abc#a.py",
+        f"postgresql://u:p{SECRET}@host/db",
+    )  # fmt: skip
+    text = f"Authorization: Bearer {SECRET}\n" + "\n".join(f"see {one} there" for one in forms)
+    used = [{"url": one, "name": one, "concreteType": USED_URL} for one in forms]
+    executed = [{**one, "url": f"{one['url']}", "wasExecuted": True} for one in used[:5]]
+    activity = Activity(forms[0], text, used=used, executed=executed)
+    made = syn.store(File(str(make_file()), parent=story.parent), activity=activity)
+    for name in NAMES.values():
+        export_provenance(syn, made, path=tmp_path / name)
+    with zipfile.ZipFile(tmp_path / "out.crate.zip") as archive:
+        archive.extractall(tmp_path / "crate")
+    files = [one for one in tmp_path.rglob("out.*") if one.suffix != ".zip"]
+    files += [one for one in (tmp_path / "crate").iterdir() if one.is_file()]
+    assert len(files) == 8
+    for file in files:
+        assert SECRET not in file.read_text(), file.name
 
 
 def test_drawings_are_complete_documents(syn, story, tmp_path):
@@ -87,6 +119,8 @@ def test_a_stored_export_has_an_activity_and_one_version_for_the_same_content(
     other = export_provenance(
         syn, story.report, export_format, parent=story.parent, name=stored.name
     )
+    with pytest.raises(SynapseMalformedEntityError, match="Invalid name"):
+        export_provenance(syn, story.report, export_format, parent=story.parent, name="../x")
     assert (other.file_id, other.file_version) == (first.file_id, 2)
     reference = syn.getProvenance(first.file_id, 2)["used"][0]["reference"]
     assert reference["targetVersionNumber"] == 2
@@ -237,6 +271,7 @@ def test_an_archive_has_the_files_of_the_directory(syn, story, tmp_path):
         ({"path": "a.zip"}, "does not tell it"),
         ({"parent": "syn1"}, "there is no path"),
         ({"format": "pdf", "path": "a.pdf"}, "Invalid format 'pdf'"),
+        ({"format": "svg", "parent": "nonsense"}, "nonsense"),
         ({"format": "svg"}, "path and parent are missing"),
         ({"path": "a.svg", "name": "x"}, "pass its parent"),
         ({"path": "a.svg", "depth": 0}, "Invalid depth 0"),

@@ -34,13 +34,21 @@ def check_document(document):
 
 
 @pytest.fixture
-def story(syn, tmp_path):
-    return store_story(syn, tmp_path)
+def service(socket_service):
+    """The service over a socket only: documents do not depend on the transport."""
+    return socket_service
 
 
-@pytest.fixture
-def document(syn, story):
-    return build_document(read_provenance(syn, story.report))
+@pytest.fixture(scope="module")
+def story(socket_service, tmp_path_factory):
+    with socket_service.client("alice") as syn:
+        return store_story(syn, tmp_path_factory.mktemp("story"))
+
+
+@pytest.fixture(scope="module")
+def document(socket_service, story):
+    with socket_service.client("alice") as syn:
+        return build_document(read_provenance(syn, story.report))
 
 
 def statements(document, kind):
