@@ -30,6 +30,7 @@ from airflow.sdk import DAG
 from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 from support.challenge import Challenge
 from support.execution_api import ExecutionApi, Run
+from support.status_server import serve_statuses
 from support.sts_folders import StsSetup
 from support.table_types import TableFactory
 
@@ -86,6 +87,13 @@ def connection(socket_service, worker):
 def api(connection):
     """Execution API with the connection `synapse_default`."""
     return ExecutionApi({"synapse_default": connection})
+
+
+@pytest.fixture(scope="session")
+def web():
+    """Port of an HTTP server."""
+    with serve_statuses() as port:
+        yield port
 
 
 @pytest.fixture

@@ -1,14 +1,9 @@
 """Tasks of other providers leave a record, which becomes part of Activities downstream."""
 
-import copy
 import json
-import pickle
 import sqlite3
-import threading
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
-import fsspec
 import pytest
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 from airflow.providers.http.operators.http import HttpOperator
@@ -19,43 +14,15 @@ from airflow.providers.standard.operators.python import (
     ShortCircuitOperator,
 )
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
-from airflow.sdk import DAG, BaseOperator, ObjectStoragePath, task, task_group
-from airflow.sdk.io import attach
+from airflow.sdk import DAG, BaseOperator, task, task_group
 from airflow.sdk.lineage import get_hook_lineage_collector
 from support.execution_api import Run
 
 from synapse_workflows import SynapseStoreOperator
-from synapse_workflows.lineage.execution_callbacks import (
-    call_after_execute,
-    call_before_resume,
-    call_with_outcome,
-)
 from synapse_workflows.lineage.lineage_mode import without_lineage
 
 SECRET = "hunter2-secret"
 pytestmark = pytest.mark.filterwarnings("ignore:The `airflow.utils.operator_helpers")
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(404 if "missing" in self.path else 200)
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    do_POST = do_PUT = do_GET  # noqa: N815 - names of http.server
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture(scope="module")
-def web():
-    """Port of an HTTP server."""
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture
@@ -178,14 +145,6 @@ def test_a_task_without_reports_has_no_record(api, project, tmp_path):
     assert run_before_store(api, project, tmp_path, create).record("first") is None
 
 
-def test_a_failed_response_is_not_recorded(api):
-    with DAG("fails", schedule=None) as dag:
-        HttpOperator(task_id="first", method="GET", endpoint="missing")
-    one = Run(api, dag)
-    assert one.task("first").state == "failed"
-    assert one.record("first") is None
-
-
 def test_a_skipped_task_and_an_earlier_try_leave_no_record(api):
     from airflow.sdk.exceptions import AirflowSkipException
 
@@ -265,45 +224,3 @@ def test_each_instance_of_a_mapped_task_in_a_group_has_its_record(
     for index, name in enumerate("ab"):
         used, _ = sources_of(one.value("each.store", map_index=index)["id"])
         assert used == [f"gs://bucket/{name}"]
-
-
-def test_files_of_object_storage_are_recorded_however_they_are_read(api):
-    for conn_id in (None, "store"):
-        attach("memory", conn_id, fs=fsspec.filesystem("memory"))
-
-    def path(name):
-        return ObjectStoragePath(f"memory://store@bucket/{name}")
-
-    with DAG("paths", schedule=None) as dag:
-
-        @task
-        def work():
-            for name in ("a", "b"):
-                path(name).write_bytes(b"1\n2\n")
-            with path("c").open("w") as file:
-                file.writelines(["1"])
-            path("b").unlink()
-
-        @task
-        def use():
-            path("c").read_text()
-            with path("a").open() as file:
-                assert len(list(file)) == 2
-
-        work() >> use()
-    one = Run(api, dag).all()
-    assert one.record("work")["wrote"] == [{"url": f"memory:///bucket/{name}"} for name in "ac"]
-    used = [entry["url"] for entry in one.record("use")["used"]]
-    assert used == ["memory:///bucket/a", "memory:///bucket/c"]
-
-
-def test_a_task_that_is_pickled_while_it_runs_keeps_its_own_methods():
-    first = BranchPythonOperator(task_id="first", python_callable=read)
-    call_with_outcome(first, print, print)
-    call_before_resume(first, print)
-    call_after_execute(first, print)
-    for copied in (pickle.loads(pickle.dumps(first)), copy.copy(first)):  # noqa: S301
-        assert copied.task_id == "first"
-    restored = pickle.loads(pickle.dumps(first))  # noqa: S301
-    assert restored.execute.__func__ is BranchPythonOperator.execute
-    assert restored.resume_execution.__func__ is BaseOperator.resume_execution
