@@ -1,5 +1,8 @@
 """Mermaid flowchart of a graph, for README files and issues of GitHub."""
 
+from collections.abc import Mapping, Sequence
+
+from synapse_workflows.drawing.blocks import Block, build_blocks
 from synapse_workflows.drawing.graph import Graph, Node, NodeKind, is_link
 from synapse_workflows.drawing.labels import KIND_NAMES, format_role
 
@@ -18,32 +21,49 @@ _SPECIAL = frozenset('"#&<>\\`*_~|[]{}()')
 def render_mermaid(graph: Graph) -> str:
     """Render a graph as a Mermaid flowchart from left to right.
 
+    Nodes with the same neighbours are a subgraph with one edge: Mermaid draws at most 500 edges.
+
     Returns:
         Lines of text without a code fence, with a newline at the end. All texts are escaped.
 
     Source: https://mermaid.js.org/syntax/flowchart.html
     """
     names = {node.id: f"n{number}" for number, node in enumerate(graph.nodes)}
-    lines = ["flowchart LR"]
-    lines += [f"%% {' '.join(note.split())}" for note in graph.notes]
-    lines += [f"{names[node.id]}{_format_node(node)}" for node in graph.nodes]
-    for edge in graph.edges:
-        arrow = "-.->" if edge.role == "gap" else "-->"
-        text = _escape(format_role(edge))
-        lines.append(f'{names[edge.source]} {arrow}|"{text}"| {names[edge.target]}')
+    blocks, edges = build_blocks(graph)
+    block_names = [
+        f"g{number}" if block.is_group else names[block.nodes[0].id]
+        for number, block in enumerate(blocks)
+    ]
+    lines = [f"%% {' '.join(note.split())}" for note in graph.notes]
+    for name, block in zip(block_names, blocks, strict=True):
+        lines += _format_block(name, block, names)
+    for edge in edges:
+        arrow = "-.->" if edge.edge.role == "gap" else "-->"
+        text = _escape(format_role(edge.edge))
+        lines.append(f'{block_names[edge.source]} {arrow}|"{text}"| {block_names[edge.target]}')
     lines += [
         f'click {names[node.id]} href "{_escape_url(node.url)}"'
         for node in graph.nodes
         if node.url and is_link(node.url)
     ]
     gaps = [names[node.id] for node in graph.nodes if node.gaps]
-    if gaps:
-        lines += ["classDef gap stroke-dasharray: 5 3", f"class {','.join(gaps)} gap"]
     focus = [names[node.id] for node in graph.nodes if node.is_focus]
-    if focus:
-        lines += ["classDef focus stroke-width: 3px", f"class {','.join(focus)} focus"]
-    first, rest = lines[0], lines[1:]
-    return "\n".join([first, *(f"    {line}" for line in rest)]) + "\n"
+    lines += _format_class("gap", "stroke-dasharray: 5 3", gaps)
+    lines += _format_class("focus", "stroke-width: 3px", focus)
+    return "\n".join(["flowchart LR", *(f"    {line}" for line in lines)]) + "\n"
+
+
+def _format_block(name: str, block: Block, names: Mapping[str, str]) -> list[str]:
+    """Return the lines of a node, or of a subgraph of several nodes."""
+    nodes = [f"{names[node.id]}{_format_node(node)}" for node in block.nodes]
+    if not block.is_group:
+        return nodes
+    return [f'subgraph {name}["{len(nodes)} nodes"]', "direction LR", *nodes, "end"]
+
+
+def _format_class(name: str, style: str, nodes: Sequence[str]) -> list[str]:
+    """Return the lines that define a style and assign it to nodes; none without nodes."""
+    return [f"classDef {name} {style}", f"class {','.join(nodes)} {name}"] if nodes else []
 
 
 def _format_node(node: Node) -> str:

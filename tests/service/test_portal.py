@@ -11,9 +11,11 @@ from support.portal import Visitor
 from synapse_workflows import (
     Activity,
     Column,
+    EntityViewSchema,
     Evaluation,
     File,
     Folder,
+    Link,
     Project,
     Schema,
     Table,
@@ -172,6 +174,16 @@ def test_a_version_shows_its_own_content(alice, file):
         assert content.text == f"version {number}\n"
         assert content.headers["Content-Disposition"] == 'attachment; filename="data.csv"'
     assert alice.get(f"/Synapse:{file.id}/download").text == "version 2\n"
+
+
+def test_properties_of_links_and_views_are_shown(alice, syn, project, file):
+    folder = syn.store(Folder("with a link", parent=project))
+    link = syn.store(Link(file.id, targetVersion=1, parent=folder))
+    assert f'href="/Synapse:{file.id}/version/1"' in alice.get(f"/Synapse:{link.id}").text
+    view = syn.store(EntityViewSchema("files of the portal", parent=project, scopes=project))
+    text = alice.read(f"/Synapse:{view.id}")
+    assert f"scopeIds {project.id.removeprefix('syn')}" in " ".join(text.split())
+    assert "data.csv" in text
 
 
 def test_a_file_that_may_only_be_read_cannot_be_downloaded(alice, bob, syn, project, file):

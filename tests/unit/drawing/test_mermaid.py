@@ -1,7 +1,7 @@
 import re
 
 from hypothesis import given
-from support.graphs import create_chain, graphs
+from support.graphs import create_chain, create_fan, graphs
 
 from synapse_workflows.drawing.graph import Edge, Graph, Node
 from synapse_workflows.drawing.mermaid import render_mermaid
@@ -37,6 +37,15 @@ def test_gaps_are_marked_and_other_urls_do_not_become_links():
         "    classDef focus stroke-width: 3px",
         "    class n1 focus",
     ]
+
+
+def test_many_inputs_are_a_subgraph_with_one_edge():
+    lines = render_mermaid(create_fan(600)).splitlines()
+    assert lines[1] == '    subgraph g0["600 nodes"]'
+    assert lines[603] == "    end"
+    assert [line for line in lines if "-->" in line] == [
+        '    g0 -->|"used"| n600', '    n600 -->|"generated"| n601'
+    ]  # fmt: skip
 
 
 @given(graphs())

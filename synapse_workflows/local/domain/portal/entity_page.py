@@ -11,7 +11,6 @@ from synapse_workflows.local.domain import (
     annotations,
     children,
     entities,
-    entity_files,
     file_handles,
     versions,
 )
@@ -27,7 +26,7 @@ PAGE_SIZE: Final = 50
 _HIDDEN: Final = frozenset({
     "name", "description", "id", "etag", "concreteType", "parentId", "createdOn", "createdBy",
     "modifiedOn", "modifiedBy", "versionNumber", "versionLabel", "versionComment",
-    "isLatestVersion", "dataFileHandleId", "columnIds",
+    "isLatestVersion", "dataFileHandleId", "fileNameOverride", "columnIds", "items", "linksTo",
 })  # fmt: skip
 
 
@@ -57,9 +56,9 @@ class EntityPage:
         created_by: Name of the user who created the entity.
         modified_by: Name of the user who changed the version.
         path: Headers of the ancestors without the root folder, and of the entity.
-        properties: Further properties of the type, for example `definingSQL`.
+        properties: Further properties of the type as text, for example `definingSQL`.
         annotations: Values of each annotation.
-        file: File handle of the version; None without file.
+        file: `name`, `size`, `md5` and `content_type` of the file; None without file.
         can_download: Whether the caller may download the file.
         children: Children that the caller can read; None if the entity is not a container.
         versions: Versions of the entity.
@@ -72,7 +71,7 @@ class EntityPage:
     created_by: str
     modified_by: str
     path: list[dict[str, Any]]
-    properties: dict[str, Any]
+    properties: dict[str, str]
     annotations: dict[str, list[str]]
     file: dict[str, Any] | None
     can_download: bool
@@ -108,6 +107,7 @@ def read_entity_page(
     version = entities.get_version(session, entity, number)
     body = entities.serialize(entity, version)
     is_container = entity.concrete_type in CONTAINERS
+    can_download = access.is_allowed(session, caller, entity_id, AccessType.DOWNLOAD)
     return EntityPage(
         entity=body,
         version=version.number,
@@ -115,10 +115,10 @@ def read_entity_page(
         created_by=get_user_name(session, entity.created_by),
         modified_by=get_user_name(session, version.modified_by),
         path=children.get_path(session, caller, entity)["path"][1:],
-        properties={name: value for name, value in body.items() if name not in _HIDDEN and value},
+        properties=_format_properties(body),
         annotations=_read_annotations(entity, version),
-        file=_read_file(session, version),
-        can_download=access.is_allowed(session, caller, entity_id, AccessType.DOWNLOAD),
+        file=_read_file(session, version, can_download=can_download),
+        can_download=can_download,
         children=read_children(session, caller, entity_id, children_offset)
         if is_container
         else None,
@@ -149,16 +149,33 @@ def get_user_name(session: Session, user_id: int) -> str:
     return str(user_id) if principal is None else principal.name
 
 
+def _format_properties(body: dict[str, Any]) -> dict[str, str]:
+    properties = {name: body[name] for name in body if name not in _HIDDEN}
+    return {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in properties.items()
+        if value not in (None, "", [])
+    }
+
+
 def _read_annotations(entity: Entity, version: EntityVersion) -> dict[str, list[str]]:
     found = annotations.serialize(entity, version)["annotations"]
     return {key: found[key]["value"] for key in sorted(found)}
 
 
-def _read_file(session: Session, version: EntityVersion) -> dict[str, Any] | None:
+def _read_file(
+    session: Session, version: EntityVersion, *, can_download: bool
+) -> dict[str, Any] | None:
+    """Return the facts about the file of a version; the content type needs DOWNLOAD."""
     if version.file_handle_id is None:
         return None
     handle = file_handles.get_handle(session, version.file_handle_id)
-    return entity_files.serialize_with_preview(session, handle)[0]
+    return {
+        "name": version.properties.get("fileNameOverride") or handle.file_name,
+        "size": handle.content_size,
+        "md5": handle.content_md5,
+        "content_type": handle.content_type if can_download else None,
+    }
 
 
 def _read_versions(session: Session, caller: Caller, entity_id: int, offset: int) -> List:
