@@ -196,6 +196,16 @@ def test_a_file_that_may_only_be_read_cannot_be_downloaded(alice, bob, syn, proj
     assert project.name not in bob.read(f"/Synapse:{readable.id}")
 
 
+def test_rows_are_shown_to_those_who_may_query_them(bob, syn, project):
+    table = syn.store(Schema("shared rows", [Column(name="n", columnType="STRING")], project))
+    syn.store(Table(table, [["private cell"]]))
+    syn.setPermissions(table, "bob", ["READ"])
+    assert "You lack DOWNLOAD access" in bob.read(f"/Synapse:{table.id}")
+    assert "private cell" not in bob.read(f"/Synapse:{table.id}")
+    syn.setPermissions(table, "bob", ["READ", "DOWNLOAD"])
+    assert "private cell" in bob.read(f"/Synapse:{table.id}")
+
+
 def test_texts_of_users_are_escaped(alice, syn, project):
     folder = syn.store(
         Folder(
