@@ -23,9 +23,12 @@ _FILE_SCHEMES: Final = frozenset(
 )
 _CONTENT_HASH: Final = re.compile(r"#sha256=([0-9a-f]{64})$")
 _COMMIT: Final = re.compile(r"[@/]([0-9a-f]{40})(?=[#/]|$)")
+#: URL of the manifest of a container image, and the form without a protocol of registries.
 _IMAGE: Final = re.compile(
-    r"docker://(?P<registry>[^/@]+)/(?P<name>[^@]+)(?:@sha256:(?P<sha256>\w+))?"
+    r"https://(?P<registry>[^/]+)/v2/(?P<name>.+)/manifests/(?P<version>[^/]+)"
+    r"|docker://(?P<host>[^/]+)/(?P<path>[^@]+)(?:@(?P<digest>[^/]+))?"
 )
+_DIGEST: Final = "sha256:"
 #: Characters of a URL that stay as they are.
 SAFE: Final = "/@~&+*?#$!='(),:;[]-._%"
 _DOCKER_IMAGE: Final = "https://w3id.org/ro/terms/workflow-run#DockerImage"
@@ -186,14 +189,18 @@ class CrateEntities:
     def _add_image(
         self, identifier: str, image: re.Match[str], properties: Mapping[str, Any]
     ) -> "Entity":
+        version = image["version"] or image["digest"]
+        has_digest = version is not None and version.startswith(_DIGEST)
         return self.add(
             identifier,
             ["SoftwareApplication", "ContainerImage"],
-            **{**properties, "name": image["name"]},
+            **properties,
             additionalType={"@id": _DOCKER_IMAGE},
-            registry=image["registry"],
-            sha256=image["sha256"],
-            softwareVersion=f"sha256:{image['sha256']}" if image["sha256"] else None,
+            alternateName=image["name"] or image["path"],
+            registry=image["registry"] or image["host"],
+            sha256=version.removeprefix(_DIGEST) if has_digest else None,
+            tag=None if has_digest else version,
+            softwareVersion=version,
         )
 
     def add_unknown_program(self) -> "Entity":

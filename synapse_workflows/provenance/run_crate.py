@@ -29,7 +29,7 @@ _TERMS: Final = "https://w3id.org/ro/terms/workflow-run#"
 #: Terms that the context of RO-Crate 1.1 does not define.
 _EXTRA_TERMS: Final = {
     name: f"{_TERMS}{name}"
-    for name in ("ContainerImage", "containerImage", "md5", "registry", "sha256")
+    for name in ("ContainerImage", "containerImage", "md5", "registry", "sha256", "tag")
 }
 _WORKFLOW_CRATE: Final = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
 _PROFILES: Final = (

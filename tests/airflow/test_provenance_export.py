@@ -23,9 +23,10 @@ from synapse_workflows import (
 RUNS = count(1)
 
 
-@pytest.fixture
-def story(alice, tmp_path):
-    return store_story(alice, tmp_path)
+@pytest.fixture(scope="module")
+def story(socket_service, tmp_path_factory):
+    with socket_service.client("alice") as syn:
+        return store_story(syn, tmp_path_factory.mktemp("story"))
 
 
 @pytest.fixture
@@ -65,7 +66,8 @@ def test_an_export_is_stored_with_the_exported_version_as_its_source(
 
 
 @pytest.mark.parametrize("export_format", ["prov-json", "ro-crate"])
-def test_unchanged_provenance_creates_no_version(alice, export, story, export_format):
+def test_unchanged_provenance_creates_no_version(alice, export, tmp_path, export_format):
+    story = store_story(alice, tmp_path)
     arguments = {
         "entity_id": story.report,
         "export_format": export_format,

@@ -7,7 +7,7 @@ from typing import get_args
 from xml.etree import ElementTree as ET
 
 import pytest
-from support.provenance_story import SECRET, TASK_URL, store_story
+from support.provenance_story import COMMIT, PAGE, SECRET, TASK_URL, store_story
 
 from synapse_workflows import Activity, File
 from synapse_workflows.client.errors import SynapseMalformedEntityError, SynapseNotFoundError
@@ -189,6 +189,11 @@ def test_a_crate_of_metadata_refers_to_the_files_and_invents_nothing(syn, story,
     assert len(clean["object"]) == 4
     assert [entities[one["@id"]]["name"] for one in clean["instrument"]] == ["clean.py", "etl.py"]
     assert entities[clean["agent"]["@id"]]["name"] == "Alice Archer"
+    report = next(one for one in entities.values() if one.get("name") == "etl.report")
+    image = entities[report["containerImage"]["@id"]]
+    assert (image["registry"], image["sha256"]) == ("quay.io", "c" * 64)
+    code = next(entities[one["@id"]] for one in report["instrument"] if one["@id"] == PAGE)
+    assert (code["@type"], code["version"]) == (["File", "SoftwareSourceCode"], COMMIT)
     assert "not known" in entities[entities["./"]["license"]["@id"]]["name"].lower()
 
 

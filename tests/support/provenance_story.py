@@ -10,7 +10,7 @@ from synapse_workflows.constants import USED_URL
 SECRET = "hunter22secret"
 COMMIT = "b" * 40
 DIGEST = "a" * 64
-IMAGE = f"docker://quay.io/lab/model@sha256:{'c' * 64}"
+IMAGE = f"https://quay.io/v2/lab/model/manifests/sha256:{'c' * 64}"
 PAGE = f"https://github.com/lab/etl/blob/{COMMIT}/dags/etl.py"
 TASK_URL = "http://localhost:8080/dags/etl/runs/manual__1/tasks/clean"
 
