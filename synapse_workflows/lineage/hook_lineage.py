@@ -5,6 +5,7 @@ belongs to the process. In `dag.test()`, a process runs several tasks, so each t
 new collector.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from synapse_workflows.provenance.record import Origin, Record, UrlRef
 #: Schemes of assets that are not recorded: files of the worker, and entities, which the Synapse
 #: client records with their versions.
 _IGNORED_SCHEMES: Final = ("file:", "syn:")
+
+_USER_INFO: Final = re.compile(r"(?<=://)[^/@]*@")
 
 _Key = tuple[Any, ...]
 
@@ -82,7 +85,7 @@ def ignore_hook_lineage() -> Iterator[None]:
 
 def discard_output(uri: str) -> None:
     """Ignore that the task has written an object, because the task has deleted it again."""
-    key = (True, uri)
+    key = (True, _remove_conn_id(uri))
     _ignored[key] = _count_assets()[key]
 
 
@@ -130,11 +133,16 @@ def _count_assets() -> Counter[_Key]:
     return counts
 
 
+def _remove_conn_id(uri: str) -> str:
+    """Return the URI of an object without the connection, as in `s3://aws_default@bucket/key`."""
+    return _USER_INFO.sub("", uri, count=1)
+
+
 def _iter_uris(assets: Iterable[Any]) -> Iterator[tuple[str, int]]:
     backend = conf.get("common.io", "xcom_objectstorage_path", fallback="")
     ignored = (*_IGNORED_SCHEMES, f"{backend.rstrip('/')}/") if backend else _IGNORED_SCHEMES
     for info in assets:
-        uri = info.asset.uri
+        uri = _remove_conn_id(info.asset.uri)
         if "://" in uri and not uri.startswith(ignored):
             yield uri, info.count
 

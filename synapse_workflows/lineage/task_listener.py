@@ -6,6 +6,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.listeners import hookimpl
+from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import (
     DagRunTriggerException,
     DownstreamTasksSkipped,
@@ -23,6 +24,7 @@ from synapse_workflows.lineage.hook_lineage import (
     has_hook_lineage,
     start_hook_lineage,
 )
+from synapse_workflows.lineage.operator_reports import report_operator
 from synapse_workflows.lineage.reported_lineage import REPORTED
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ def _publish_hook_lineage() -> None:
     """Publish what hooks reported. A collector publishes by itself, after this function."""
     from synapse_workflows.lineage.collector import find_collector
 
+    report_operator(get_current_context()["ti"].task)
     is_new = find_collector() is None
     _write_reported_activities()
     collector = _get_collector()
@@ -138,8 +141,6 @@ def _save_record() -> None:
 @_keep_task_alive
 def _restore_record() -> None:
     """Restore what the task had recorded in this try before it was deferred."""
-    from airflow.sdk import get_current_context
-
     from synapse_workflows.lineage.collector import current_collector
     from synapse_workflows.lineage.published_record import pull_own_record
 
