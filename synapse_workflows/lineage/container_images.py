@@ -67,11 +67,11 @@ def create_image_ref(image: DockerImage) -> UrlRef:
 
 
 def _identify_docker_container(task: Any) -> Record:
-    client = task.__dict__.get("cli")  # cached by the operator when it runs the container
-    if client is None:
+    hook = task.__dict__.get("hook")  # cached by the operator when it runs the container
+    if not getattr(hook, "client_created", False):
         return Record()
     try:
-        digests = client.inspect_image(task.image).get("RepoDigests") or ()
+        digests = task.cli.inspect_image(task.image).get("RepoDigests") or ()
     except Exception as error:  # noqa: BLE001 - the container has run
         _log.debug("The digest of %s is not known: %s", task.image, error)
         digests = ()

@@ -1,5 +1,7 @@
 """Images of containers are executed code of a task: by digest, or by tag and a gap."""
 
+from types import SimpleNamespace
+
 import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.docker.operators.docker import DockerOperator
@@ -8,6 +10,7 @@ from support.container_apis import DockerDaemon, KubernetesApi, serve
 from support.execution_api import Run
 
 from synapse_workflows import SynapseStoreOperator
+from synapse_workflows.lineage.container_images import identify_container
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 OTHER = "sha256:" + "f" * 64
@@ -57,19 +60,20 @@ def test_docker_images(store, image, digests, expected):
     assert gaps == ([] if expected == DIGEST else [gap])
 
 
-def test_image_of_a_decorated_function(store):
-    with serve(DockerDaemon(digests=("alpine@" + DIGEST,))) as url:
+def test_image_of_a_decorated_function():
+    with DAG("decorated", schedule=None) as dag:
 
-        @task.docker(
-            image="alpine:3.19",
-            docker_url=url.replace("http", "tcp"),
-            mount_tmp_dir=False,
-            serializer="pickle",
-        )
+        @task.docker(image="alpine:3.19", serializer="pickle")
         def work():
             return 1
 
-        assert store(work) == ([f"{HUB}/{DIGEST}"], [])
+        work()
+    operator = dag.get_task("work")
+    assert not identify_container(operator)  # has not run
+    client = SimpleNamespace(inspect_image=lambda _: {"RepoDigests": ["alpine@" + DIGEST]})
+    operator.__dict__["hook"] = SimpleNamespace(client_created=True, api_client=client)
+    (image,) = identify_container(operator).executed()
+    assert (image.url, image.name) == (f"{HUB}/{DIGEST}", f"alpine:3.19@{DIGEST}")
 
 
 @pytest.mark.parametrize(
