@@ -92,6 +92,7 @@ def _handle_exception(error: BaseException) -> None:
         _save_record()
     elif isinstance(error, Exception):
         _write_reported_activities()
+        _publish_failed_task()
 
 
 @_keep_task_alive
@@ -105,6 +106,16 @@ def _publish_hook_lineage() -> None:
     collector = _get_collector()
     if collector is not None and is_new:
         collector.finish()
+
+
+@_keep_task_alive
+def _publish_failed_task() -> None:
+    """Publish what a failed or skipped task has read, for web pages: downstream tasks ignore it."""
+    from synapse_workflows.lineage.collector import find_collector
+
+    collector = find_collector()
+    if collector is not None and collector.observed:
+        collector.publish()
 
 
 @_keep_task_alive

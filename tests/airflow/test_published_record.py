@@ -5,7 +5,7 @@ import json
 from airflow.sdk import DAG, task
 from support.execution_api import Run
 
-from synapse_workflows import SynapseGetOperator, SynapseStoreOperator
+from synapse_workflows import SynapseGetOperator, SynapseHook, SynapseStoreOperator
 from synapse_workflows.lineage.published_record import DataFlow, PublishedRecord
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 
@@ -78,3 +78,29 @@ def test_a_storing_task_publishes_what_it_inherited_and_from_where(
     assert first.map_index == 0
     assert first.names == {raw.partition(".")[0]: "raw.csv"}
     assert first.upstream == Record()
+
+
+def test_a_failed_task_publishes_what_it_read_and_contributes_nothing(
+    api, put, project, tmp_path, sources_of
+):
+    raw = put("raw.csv")
+    (tmp_path / "out.txt").write_text("out")
+    with DAG("failed", schedule=None) as dag:
+
+        @task
+        def read_and_fail():
+            SynapseHook().client.get(raw)
+            raise ValueError("after the read")
+
+        store = SynapseStoreOperator(
+            task_id="store",
+            path=str(tmp_path / "out.txt"),
+            parent_id=project,
+            trigger_rule="all_done",
+        )
+        read_and_fail() >> store
+    run = Run(api, dag)
+    assert run.task("read_and_fail").state == "failed"
+    assert [str(entry.ref) for entry in read(run, "read_and_fail").record.used] == [raw]
+    assert run.task("store").state == "success"
+    assert sources_of(run.value("store")["id"])[0] == []
