@@ -110,7 +110,7 @@ def _publish_hook_lineage() -> None:
 
 @_keep_task_alive
 def _publish_failed_task() -> None:
-    """Publish what a failed or skipped task has read, for web pages: downstream tasks ignore it."""
+    """Publish what a failed or skipped task has read, for web pages. Tasks ignore it."""
     from synapse_workflows.lineage.collector import find_collector
 
     collector = find_collector()

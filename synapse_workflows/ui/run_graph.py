@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from synapse_workflows.drawing.graph import Edge, Graph, Node
-from synapse_workflows.lineage.published_record import PublishedRecord
+from synapse_workflows.lineage.published_record import DataFlow, PublishedRecord
 from synapse_workflows.links import get_task_path
 from synapse_workflows.provenance.record import EntityRef, Record, Ref, UrlRef
 from synapse_workflows.ui.run_lineage import RunLineage, TaskRun
@@ -80,6 +80,10 @@ class _RunGraph:
         self.shown = self._select_tasks()
         self.nodes: list[Node] = []
         self.edges: list[Edge] = []
+        self.notes: list[str] = []
+        self.flows: set[DataFlow] = set()
+        #: What the instances of a task contribute to the tasks downstream of it.
+        self.passed: dict[tuple[str, int | None], set[Ref]] = {}
 
     def build(self) -> Graph:
         """Build the graph."""
@@ -90,7 +94,7 @@ class _RunGraph:
                 self._add_flows(key, published)
         known = {node.id for node in self.nodes}
         edges = [edge for edge in self.edges if {edge.source, edge.target} <= known]
-        notes = [*self._list_unreadable(), *self._list_hidden()]
+        notes = [*self._list_unreadable(), *self._list_hidden(), *self.notes]
         graph = Graph.build(self.nodes, edges, notes)
         return _select_connected(graph) if self.focus else graph
 
@@ -221,22 +225,44 @@ class _RunGraph:
 
     def _add_flows(self, key: TaskKey, published: PublishedRecord) -> None:
         """Connect the tasks over which a task inherited its inputs."""
-        passed: set[Ref] = set()
         for flow in published.flows:
-            for source in self._find_instances(flow.source_id, flow.source_index):
-                passed.update(self._list_passed(source))
-                for target in self._find_instances(flow.target_id, flow.target_index):
-                    self._connect(source, target)
+            if flow not in self.flows:
+                self.flows.add(flow)
+                self._add_flow(flow)
+        passed = {ref for flow in published.flows for ref in self._list_passed(flow)}
         node_id = _get_task_id(self.tasks[key])
         direct = tuple(ref for ref in published.upstream.inputs() if ref not in passed)
         for ref in self._shorten(direct, node_id, "inherited input"):
             self._add_input(ref, node_id)
 
-    def _list_passed(self, key: TaskKey) -> Iterator[Ref]:
-        """Return what the tasks downstream of a task inherit from it."""
-        published = self.published.get(key)
-        if published is not None:
-            yield from (entry.ref for entry in published.record.contribution().used)
+    def _add_flow(self, flow: DataFlow) -> None:
+        """Connect the instances of two tasks; if there are too many, only the first ones."""
+        sources = self._find_instances(flow.source_id, flow.source_index)
+        targets = self._find_instances(flow.target_id, flow.target_index)
+        if len(sources) * len(targets) > MAX_EDGES:
+            sources, targets = (self._choose_some(keys) for keys in (sources, targets))
+            self.notes.append(
+                f"Each instance of {flow.target_id} takes data from each instance of "
+                f"{flow.source_id}: not all of these connections are shown"
+            )
+        for source in sources:
+            for target in targets:
+                self._connect(source, target)
+
+    def _choose_some(self, keys: list[TaskKey]) -> list[TaskKey]:
+        """Return the first instances, and those in focus."""
+        return [*keys[:SHORT_LENGTH], *(key for key in keys[SHORT_LENGTH:] if key in self.focus)]
+
+    def _list_passed(self, flow: DataFlow) -> set[Ref]:
+        """Return what the source of a flow contributes to the tasks downstream of it."""
+        source = (flow.source_id, flow.source_index)
+        if source not in self.passed:
+            instances = self._find_instances(*source)
+            records = [self.published[key].record for key in instances if key in self.published]
+            self.passed[source] = {
+                entry.ref for record in records for entry in record.contribution().used
+            }
+        return self.passed[source]
 
     def _find_instances(self, task_id: str, index: int | None) -> list[TaskKey]:
         """Return the shown instances; all that succeeded if the index is None."""
