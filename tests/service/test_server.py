@@ -271,8 +271,18 @@ def test_serve_prints_usage_of_clients(served):
         f"repoEndpoint = {served.facts['repoEndpoint']}",
         "username = alice",
         f"authtoken = {served.facts['users'][1]['token']}",
+        served.facts["signInUrls"]["alice"],
     ):
         assert text in output
+
+
+def test_a_link_of_service_json_signs_in_to_the_portal_and_its_token_is_not_logged(served):
+    link = served.facts["signInUrls"]["bob"]
+    page = requests.get(link, timeout=30)
+    assert page.url == served.facts["portalEndpoint"]
+    assert "bob <button>Sign out" in page.text
+    wait_until(lambda: "GET /sign-in 303" in served.log.read_text())
+    assert link.partition("token=")[2] not in served.log.read_text()
 
 
 def test_second_service_in_a_directory_fails(served):
