@@ -54,7 +54,15 @@ def emit_asset_event(
                 by_path = {"id": stored.entity_id, **extra}
                 context["outlet_events"][outlet].extra.update(by_path)
         elif isinstance(outlet, AssetAlias) and use_aliases:
-            _emit_through_alias(context, outlet, synapse_asset(stored.entity_id), extra)
+            asset = _create_asset(context["ti"], stored.entity_id, extra.get("name"))
+            _emit_through_alias(context, outlet, asset, extra)
+
+
+def _create_asset(ti: Any, entity_id: str, name: Any) -> Asset:
+    """Return the asset of an entity. If Airflow creates it, it shows the name and the task."""
+    details = {"entity_name": name} if name else {}
+    details["produced_by"] = f"{ti.dag_id}.{ti.task_id}"
+    return synapse_asset(entity_id, extra=details)
 
 
 def _is_version(uri: str, stored: Wrote) -> bool:

@@ -88,6 +88,20 @@ def test_declared_alias_has_an_event_for_each_stored_entity(api, project, result
     assert len(api.events) == 4
 
 
+def test_an_asset_of_an_alias_has_the_name_of_the_entity_and_the_task_that_produced_it(
+    api, project, result
+):
+    with DAG("dynamic", schedule=None) as dag:
+        SynapseStoreOperator(
+            task_id="store", path=str(result), parent_id=project, outlets=[AssetAlias("results")]
+        )
+    (event,) = Run(api, dag).task("store").msg.outlet_events
+    assert event["dest_asset_extra"] == {
+        "entity_name": result.name,
+        "produced_by": "dynamic.store",
+    }
+
+
 def test_event_that_the_task_added_to_the_alias_keeps_its_extra(api, project, result):
     alias = AssetAlias("results")
     with DAG("own", schedule=None) as dag:
