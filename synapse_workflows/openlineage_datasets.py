@@ -6,7 +6,7 @@ This module requires the extra `synapse-workflows[openlineage]`; import it where
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import attr
 from airflow.providers.common.compat.openlineage.utils.utils import translate_airflow_asset
@@ -102,16 +102,22 @@ def build_url_dataset(url: str) -> Dataset:
     """Build the dataset of an object outside Synapse, with the names that its provider uses.
 
     Args:
-        url: URL without credentials.
+        url: URL without credentials. Its `versionId`, or `etag` in the fragment, is the version.
     """
+    parts = urlsplit(url)
+    base = parts._replace(query="", fragment="").geturl()
     try:
-        found = translate_airflow_asset(Asset(uri=url), None)
+        found = translate_airflow_asset(Asset(uri=base), None)
     except ValueError:  # for example a URL that is too long for an asset
         found = None
-    if found is not None:
+    if found is None:
+        found = Dataset(f"{parts.scheme}://{parts.netloc}", parts.path or "/")
+    versions = {**parse_qs(parts.fragment), **parse_qs(parts.query)}
+    version = versions.get("versionId") or versions.get("etag")
+    if not version:
         return found
-    parts = urlsplit(url)
-    return Dataset(f"{parts.scheme}://{parts.netloc}", parts.path or "/")
+    facet = dataset_version_dataset.DatasetVersionDatasetFacet(version[0])
+    return Dataset(found.namespace, found.name, facets={**(found.facets or {}), "version": facet})
 
 
 def _build_storage(properties: Mapping[str, Any]) -> Any:

@@ -73,3 +73,11 @@ def current_collector() -> "LineageCollector | None":
     from synapse_workflows.lineage import collector
 
     return collector.current_collector()
+
+
+def mask_in_task(secret: str) -> None:
+    """Mask a secret in the log of the running Airflow task, if there is one."""
+    if current_collector() is not None:
+        from airflow.sdk.log import mask_secret
+
+        mask_secret(secret)

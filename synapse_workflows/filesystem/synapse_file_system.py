@@ -9,7 +9,7 @@ from fsspec.core import get_compression
 
 from synapse_workflows.client.api.entity_paths import EntityPath
 from synapse_workflows.filesystem import entity_changes
-from synapse_workflows.filesystem.clients import current_collector
+from synapse_workflows.filesystem.clients import current_collector, mask_in_task
 from synapse_workflows.filesystem.entity_info import DIRECTORY
 from synapse_workflows.filesystem.entity_listing import EntityListing
 from synapse_workflows.filesystem.read_file import open_read
@@ -214,7 +214,9 @@ class SynapseFileSystem(EntityListing):
         Raises:
             PermissionError: The caller may not download the file.
         """
-        return entity_changes.sign_url(self.client, self.info(path))
+        url = entity_changes.sign_url(self.client, self.info(path))
+        mask_in_task(url)
+        return url
 
 
 def _get_compressor(name: str) -> Callable[[IO[bytes]], IO[bytes]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from synapse_workflows.assets import SCHEME
 from synapse_workflows.client.api.queries import QueryJob, parse_table_id
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.events import Event, Read
@@ -236,6 +237,8 @@ class SynapseTableQueryOperator(DeferrableSynapseOperator):
         from synapse_workflows.openlineage_columns import build_result_dataset
 
         url = target.as_uri() if isinstance(target, Path) else redact_url(target.url)
+        if url.startswith(f"{SCHEME}://"):
+            return []  # the file is an entity that the task has stored
         return [build_result_dataset(url, check_query(self.sql), inputs[0])]
 
     def _query(self, table: VersionedId, snapshot: int | None) -> TableQuery:

@@ -204,3 +204,28 @@ def test_outlet_of_another_version_has_no_properties(api, put, tmp_path):
     other, stored = api.events
     assert other["extra"] == {}
     assert stored["extra"]["version"] == 2
+
+
+def test_a_run_of_another_dag_uses_the_version_of_the_event(api, alice, put, project, sources_of):
+    entity_id = put("shared.txt", "1").partition(".")[0]
+    asset = synapse_asset(entity_id)
+    with DAG("producer", schedule=None) as producer:
+
+        @task(outlets=[asset])
+        def write():
+            ObjectStoragePath(f"syn://{entity_id}").write_text("2")
+
+        write()
+    Run(api, producer).all()
+    put("shared.txt", "3")
+    with DAG("consumer", schedule=[asset]) as consumer:
+
+        @task
+        def work():
+            ObjectStoragePath(f"syn://{project}/made.txt").write_text("made")
+
+        work()
+    Run(api, consumer, "run_2", events=tuple(api.events)).all()
+    extra = api.events[0]["extra"]
+    assert (extra["version"], extra["name"]) == (2, "shared.txt")
+    assert sources_of(alice.findEntityId("made.txt", project))[0] == [f"{entity_id}.2"]

@@ -5,9 +5,11 @@ import json
 import pytest
 from airflow.sdk import DAG, Asset, ObjectStoragePath, task
 from airflow.sdk.io import store
+from airflow.sdk.lineage import get_hook_lineage_collector
 from support.execution_api import Run
 
 from synapse_workflows import (
+    Folder,
     SynapseGetOperator,
     SynapseHook,
     SynapseStoreOperator,
@@ -181,3 +183,60 @@ def test_declared_assets_are_reported_without_a_client(api, events):
     complete = events("nothing")["COMPLETE"]
     assert names(complete["inputs"]) == [("syn://www.synapse.org", "syn12", "3")]
     assert names(complete["outputs"]) == [("syn://www.synapse.org", "syn13", None)]
+
+
+def test_objects_outside_synapse_have_their_versions():
+    from synapse_workflows.openlineage_datasets import build_url_dataset
+
+    for url, expected in {
+        "s3://bucket/a/b.csv?versionId=7": ("s3://bucket", "a/b.csv", "7"),
+        "s3://bucket/b.csv#etag=abc": ("s3://bucket", "b.csv", "abc"),
+        "https://example.org/data.csv": ("https://example.org", "/data.csv", None),
+        "s3://bucket/" + 2000 * "x": ("s3://bucket", "/" + 2000 * "x", None),
+    }.items():
+        found = build_url_dataset(url)
+        version = (found.facets or {}).get("version")
+        assert (found.namespace, found.name, version and version.datasetVersion) == expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("select * from syn1.3", {"a": ["a"], "b": ["b"]}),
+        ('select a, b as "c d", count(*) as n from syn1 group by a', {"a": ["a"], "c d": ["b"]}),
+        ("select concat(a, b) as x from syn1 where a = 'syn2'", {"x": ["a", "b"]}),
+        ("select ((", {}),
+    ],
+)
+def test_source_columns(sql, expected):
+    from synapse_workflows.openlineage_columns import find_source_columns
+
+    assert find_source_columns(sql, ["a", "b"]) == expected
+
+
+def test_events_contain_no_secrets(api, events, alice, project, tmp_path, socket_service):
+    folder = alice.store(Folder("secrets", parent=project))
+    (tmp_path / "a.txt").write_text("x")
+    with DAG("secrets", schedule=None) as dag:
+
+        @task
+        def code():
+            get_hook_lineage_collector().add_input_asset(
+                SynapseHook(), uri="https://example.org/a?token=tok-en-2"
+            )
+            path = ObjectStoragePath(f"syn://synapse_default@{project}/out.txt")
+            path.write_text("x")
+            assert "X-Amz-Signature" in path.sign()
+
+        SynapseStoreOperator(
+            task_id="operator",
+            path=str(tmp_path / "a.txt"),
+            parent_id=folder.id,
+            used=["https://user:pass-word-1@example.org/b?X-Amz-Signature=tok-en-2"],
+        )
+        code()
+    Run(api, dag).all()
+    text = json.dumps([events("code"), events("operator")])
+    for secret in ("pass-word-1", "tok-en-2", socket_service.token("alice"), "X-Amz"):
+        assert secret not in text
+    assert "https://example.org" in text

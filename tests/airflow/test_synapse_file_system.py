@@ -1,6 +1,7 @@
 """The file system `syn://`, used by fsspec, pandas and pyarrow outside of Airflow tasks."""
 
 import pickle
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
@@ -122,6 +123,27 @@ def test_text_and_compression(fs, options, project):
     assert fs.info(f"{project}/y.txt.gz")["version"] == 1
     fs.write_text(f"{project}/t.txt", "text")
     assert fs.read_text(f"{project}/t.txt") == "text"
+
+
+def test_other_file_systems_and_data_sets_build_on_it(fs, options, project, put):
+    raw = put(text="a\n1\n")
+    with fsspec.open(f"simplecache::syn://{raw}", syn=options) as file:
+        assert file.read() == b"a\n1\n"
+    with fsspec.open(f"simplecache::syn://{project}/x.txt", "wb", syn=options) as file:
+        file.write(b"cached")
+    assert fs.cat(f"{project}/x.txt") == b"cached"
+    for number in range(2):
+        path = f"syn://{project}/data/{number}.parquet"
+        pd.DataFrame({"a": [number]}).to_parquet(path, storage_options=options)
+    found = pd.read_parquet(f"syn://{project}/data", storage_options=options)
+    assert found["a"].tolist() == [0, 1]
+    with fs.open(f"{project}/z.zip", "wb") as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.txt", "zipped")
+    with fsspec.open(f"zip://a.txt::syn://{project}/z.zip", syn=options) as file:
+        assert file.read() == b"zipped"
+    mapper = fs.get_mapper(f"{project}/map")
+    mapper["key"] = b"value"
+    assert dict(mapper) == {"key": b"value"}
 
 
 def write_and_fail(file, content):
