@@ -60,7 +60,7 @@ _IMAGE_SCHEMES: Final = frozenset(
     {"docker", "docker-image", "docker-pullable", "oci", "container"}
 )
 #: Manifest of an image in a registry.
-_MANIFEST_PATH = re.compile(r"(?P<base>/v2/.+)/manifests/(?P<ref>[^/]+)")
+_MANIFEST_PATH = re.compile(r"(?P<base>/v2/.+)/(?P<kind>manifests)/(?P<ref>[^/]+)")
 _DIGEST = re.compile(r"(?P<base>.+?)(?::(?P<tag>[^:/@]+))?@(?P<digest>\w+:[0-9a-f]{32,})")
 _TAGGED_IMAGE = re.compile(r"(?P<base>.+?):(?P<tag>[^:/@]+)")
 
@@ -115,6 +115,8 @@ def parse_url_version(url: str) -> UrlVersion:
 
 def _iter_patterns(scheme: str, host: str) -> Iterator[re.Pattern[str]]:
     """Yield the forms of the paths of a host, the more specific ones first."""
+    if scheme in {"http", "https"}:
+        yield _MANIFEST_PATH
     if scheme == "git" or scheme.startswith("git+"):
         yield re.compile(r"(?P<base>/.+?)(?:\.git)?(?:@(?P<ref>[^@]+))?")
     elif host in _RAW_HOSTS:
@@ -129,7 +131,7 @@ def _iter_patterns(scheme: str, host: str) -> Iterator[re.Pattern[str]]:
         yield from _REPOSITORY_PATHS
         yield _WHOLE_REPOSITORY
     elif scheme in {"http", "https"}:
-        yield from (*_ANY_HOST_PATHS, _MANIFEST_PATH)
+        yield from _ANY_HOST_PATHS
 
 
 def _build(found: re.Match[str], host: str, fragment: str) -> UrlVersion:
@@ -147,10 +149,11 @@ def _build(found: re.Match[str], host: str, fragment: str) -> UrlVersion:
 def _classify(ref: str, kind: str | None) -> Pinning:
     if kind == "branch" or ref.startswith(("refs/heads/", "refs/remotes/")):
         return "moving"
+    if kind == "manifests":
+        return "pinned" if _CONTENT_HASH.fullmatch(ref) else "moving"
     name = ref.removeprefix("refs/tags/")
     is_commit = _FULL_COMMIT.fullmatch(name) or _SHORT_COMMIT.fullmatch(name)
-    is_hash = is_commit or _CONTENT_HASH.fullmatch(name)
-    is_pinned = is_hash or _RELEASE.fullmatch(name) or kind == "commit"
+    is_pinned = is_commit or _RELEASE.fullmatch(name) or kind == "commit"
     return "pinned" if is_pinned else "moving"
 
 

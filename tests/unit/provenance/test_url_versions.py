@@ -68,6 +68,8 @@ def test_commit_is_pinned_in_every_form(url):
         "git+https://host/org/repo.git",
         "git+https://host/org/repo.git@main#flow.py",
         "docker://repo/image",
+        "https://registry-1.docker.io/v2/library/python/manifests/3.11.2",
+        "https://registry.gitlab.com/v2/group/image/manifests/latest",
         "docker://repo/image:latest",
         "docker://host:5000/repo/image:1.2.3",
     ],
@@ -81,6 +83,11 @@ def test_branch_or_image_tag_is_moving(url):
     [
         (f"file:///flow.py#sha256={'0f' * 32}", "file:///flow.py", DIGEST),
         (f"docker://repo/image@{DIGEST}", "repo/image", DIGEST),
+        (
+            f"https://registry.gitlab.com/v2/a/b/manifests/{DIGEST}",
+            "registry.gitlab.com/v2/a/b",
+            DIGEST,
+        ),
         ("s3://bucket/a.csv?versionId=aB._-9", "s3://bucket/a.csv", "aB._-9"),
         (f"s3://bucket/a.csv#etag={'0f' * 16}-12", "s3://bucket/a.csv", f"etag:{'0f' * 16}-12"),
         (f"docker://host:5000/repo/image:1.2@{DIGEST}", "host:5000/repo/image", DIGEST),
