@@ -16,15 +16,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader
 
-from synapse_workflows.constants import AccessType
 from synapse_workflows.drawing import page as drawing_page
 from synapse_workflows.drawing.graph import is_link
 from synapse_workflows.drawing.svg import STATIC_DIR
 from synapse_workflows.local.domain import entity_files
 from synapse_workflows.local.domain.auth import PortalUser
-from synapse_workflows.local.domain.evaluations import evaluations
 from synapse_workflows.local.domain.ids import parse_entity_version, parse_unprefixed_id
-from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.portal import (
     entity_page,
     evaluation_page,
@@ -69,14 +66,18 @@ def create_static_files() -> StaticFiles:
 
 
 @router.get("/")
-def get_home(request: Request, children: Offset = 0) -> Response:
-    """Show the projects and evaluations that the user can read."""
+def get_home(request: Request, children: Offset = 0, evaluations: Offset = 0) -> Response:
+    """Show the projects and evaluations that the user can read.
+
+    Args:
+        request: The request.
+        children: Number of projects to skip.
+        evaluations: Number of evaluations to skip.
+    """
 
     def read(tx: Transaction) -> Response:
         projects = entity_page.read_children(tx.session, tx.caller, None, children)
-        queues = evaluations.list_evaluations(
-            tx.session, tx.caller, AccessType.READ, Page(entity_page.PAGE_SIZE, 0)
-        )
+        queues = evaluation_page.list_evaluations(tx.session, tx.caller, evaluations)
         return _render(request, "home.html", projects=projects, evaluations=queues)
 
     return _respond(request, read)

@@ -31,7 +31,7 @@ _HIDDEN: Final = frozenset({
 
 
 @dataclass(frozen=True)
-class List:
+class ListPage:
     """One page of a list.
 
     Args:
@@ -75,8 +75,8 @@ class EntityPage:
     annotations: dict[str, list[str]]
     file: dict[str, Any] | None
     can_download: bool
-    children: List | None
-    versions: List
+    children: ListPage | None
+    versions: ListPage
     has_rows: bool
 
 
@@ -127,7 +127,7 @@ def read_entity_page(
     )
 
 
-def read_children(session: Session, caller: Caller, parent: int | None, offset: int) -> List:
+def read_children(session: Session, caller: Caller, parent: int | None, offset: int) -> ListPage:
     """Read one page of the children of a container; None lists projects.
 
     Raises:
@@ -140,7 +140,7 @@ def read_children(session: Session, caller: Caller, parent: int | None, offset: 
     }
     response = children.list_children(session, caller, request)
     page = [{**each, "type": ENTITY_TYPES[each["type"]]} for each in response["page"]]
-    return List(page, offset, response["nextPageToken"] is not None)
+    return ListPage(page, offset, response["nextPageToken"] is not None)
 
 
 def get_user_name(session: Session, user_id: int) -> str:
@@ -178,7 +178,7 @@ def _read_file(
     }
 
 
-def _read_versions(session: Session, caller: Caller, entity_id: int, offset: int) -> List:
+def _read_versions(session: Session, caller: Caller, entity_id: int, offset: int) -> ListPage:
     page = Page(PAGE_SIZE + 1, offset)
     found = versions.list_versions(session, caller, entity_id, page)
-    return List(found[:PAGE_SIZE], offset, len(found) > PAGE_SIZE)
+    return ListPage(found[:PAGE_SIZE], offset, len(found) > PAGE_SIZE)

@@ -9,7 +9,7 @@ from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain.evaluations import access, evaluations, submission_lists
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.paging import Page
-from synapse_workflows.local.domain.portal.entity_page import PAGE_SIZE, List, get_user_name
+from synapse_workflows.local.domain.portal.entity_page import PAGE_SIZE, ListPage, get_user_name
 from synapse_workflows.local.domain.principal import Caller
 
 
@@ -26,7 +26,7 @@ class EvaluationPage:
 
     evaluation: dict[str, Any]
     owner: str
-    submissions: List
+    submissions: ListPage
 
 
 def read_evaluation_page(
@@ -60,4 +60,11 @@ def read_evaluation_page(
         }
         for bundle in bundles[:PAGE_SIZE]
     ]
-    return EvaluationPage(evaluation, owner, List(items, offset, len(bundles) > PAGE_SIZE))
+    return EvaluationPage(evaluation, owner, ListPage(items, offset, len(bundles) > PAGE_SIZE))
+
+
+def list_evaluations(session: Session, caller: Caller, offset: int) -> ListPage:
+    """List one page of the evaluations that the caller can READ."""
+    page = Page(PAGE_SIZE + 1, offset)
+    found = evaluations.list_evaluations(session, caller, AccessType.READ, page)
+    return ListPage(found[:PAGE_SIZE], offset, len(found) > PAGE_SIZE)
