@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model.ids import parse_entity_id
-from synapse_workflows.provenance.activity import GAP_PREFIX, parse_gaps
+from synapse_workflows.provenance.activity import GAP_PREFIX
 from synapse_workflows.provenance.parameters import (
     CONF_PREFIX,
     PARAMETERS_PREFIX,
@@ -18,6 +18,7 @@ from synapse_workflows.provenance.provenance_graph import (
     FileContent,
     Source,
     iter_sources,
+    list_stated_gaps,
 )
 from synapse_workflows.provenance.provenance_reader import ProvenanceReader
 from synapse_workflows.provenance.record import EntityRef, UrlRef
@@ -138,7 +139,7 @@ def compare_provenance(syn: Session, first: Any, second: Any) -> ProvenanceCompa
     names = {ref.id: entity.name for ref, entity in found.items() if entity.name}
     parameters = [parse_parameters(activity or {}) for activity in (before, after)]
     values = [{name: (value,) for name, value in each.items()} for each in parameters]
-    gaps = [dict.fromkeys(parse_gaps(activity or {}), ()) for activity in (before, after)]
+    gaps = [dict.fromkeys(list_stated_gaps(activity or {}), ()) for activity in (before, after)]
     lines = [dict.fromkeys(_list_lines(activity or {}), ()) for activity in (before, after)]
     return ProvenanceComparison(
         first=entities[refs[0]],
@@ -242,10 +243,12 @@ def _compare(
 
 def _list_lines(activity: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of a description other than parameters and gaps, and the name."""
+    gaps = list_stated_gaps(activity)
     if activity.get("name"):
         yield f"Name: {activity['name']}"
     for line in (activity.get("description") or "").splitlines():
-        if line and not line.startswith((PARAMETERS_PREFIX, CONF_PREFIX, GAP_PREFIX)):
+        is_compared = line in gaps or line.startswith((PARAMETERS_PREFIX, CONF_PREFIX, GAP_PREFIX))
+        if line and not is_compared:
             yield line
 
 

@@ -7,9 +7,13 @@ from typing import Any, Final, Literal
 
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.constants import TABLE, VIEWS
-from synapse_workflows.provenance.activity import parse_gaps
 from synapse_workflows.provenance.container_scan import VERSIONED_TYPES, ContainerScan
-from synapse_workflows.provenance.provenance_graph import EntityVersion, Source, iter_sources
+from synapse_workflows.provenance.provenance_graph import (
+    EntityVersion,
+    Source,
+    iter_sources,
+    list_stated_gaps,
+)
 from synapse_workflows.provenance.provenance_reader import Progress, ProvenanceReader
 from synapse_workflows.provenance.record import EntityRef, UrlRef
 from synapse_workflows.provenance.url_versions import parse_url_version
@@ -223,7 +227,7 @@ class _CoverageCheck:
                 text = f"{'executed' if source.executed else 'used'} {shown}: {reason}"
                 reported.add(_get_identifier(source))
                 yield Finding(kind, entities, text, activity_id, _get_identifier(source))
-        for gap in parse_gaps(self.activities[activity_id]):
+        for gap in list_stated_gaps(self.activities[activity_id]):
             if gap.partition(" ")[0].rstrip(":,") not in reported:
                 yield Finding("recorded_gap", entities, gap, activity_id)
 

@@ -6,8 +6,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from synapse_workflows.drawing.graph import Edge, Graph, Node
-from synapse_workflows.provenance.activity import parse_gaps
-from synapse_workflows.provenance.provenance_graph import EntityVersion, ProvenanceGraph, Source
+from synapse_workflows.provenance.provenance_graph import (
+    EntityVersion,
+    ProvenanceGraph,
+    Source,
+    list_stated_gaps,
+)
 from synapse_workflows.provenance.record import EntityRef, Ref, UrlRef
 
 #: Availability of a version -> what is not known about it.
@@ -95,7 +99,7 @@ def _create_activity_node(activity: Mapping[str, Any]) -> Node:
         kind="activity",
         label=activity.get("name") or f"activity {activity['id']}",
         task_url=find_task_url(activity),
-        gaps=tuple(f"Not pinned: {gap}" for gap in parse_gaps(activity)),
+        gaps=list_stated_gaps(activity),
         description=activity.get("description") or "",
         attributes={"Created": created} if created else {},
     )

@@ -4,15 +4,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from synapse_workflows.constants import ENTITY_TYPES
-from synapse_workflows.provenance.activity import parse_source
+from synapse_workflows.provenance.activity import parse_gaps, parse_source
 from synapse_workflows.provenance.record import EntityRef, Ref, UrlRef
 
 #: Whether a version can be read. `trashed`: the entity is in the trash can; `deleted`: there is no
 #: such entity; `version_deleted`: the entity exists, and this version does not.
 Availability = Literal["available", "unreadable", "trashed", "deleted", "version_deleted"]
+
+#: Start of the line in a description that says how many sources an Activity does not list.
+_LEFT_OUT: Final = "Left out: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,12 @@ def iter_sources(activity: Mapping[str, Any]) -> Iterator[Source]:
     yield from dict.fromkeys(
         Source(parse_source(item), bool(item.get("wasExecuted"))) for item in items
     )
+
+
+def list_stated_gaps(activity: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what an Activity says to be missing: versions of sources, and omitted sources."""
+    lines = (activity.get("description") or "").splitlines()
+    return (*parse_gaps(activity), *(line for line in lines if line.startswith(_LEFT_OUT)))
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,13 @@ def test_unreadable_source_is_no_problem(syn, bob, project, store):
     assert report.complete == report.versions == 1
 
 
+def test_sources_that_an_activity_does_not_list_are_a_gap(syn, folder, store):
+    line = "Left out: 3 sources, because an Activity lists at most 2000"
+    store("result", ["https://host/a"], text=line)
+    (gap,) = check_coverage(syn, folder).problems
+    assert (gap.kind, gap.text) == ("recorded_gap", line)
+
+
 def test_findings_of_a_shared_activity_are_reported_once(syn, folder, store):
     one, two = store("one"), store("two")
     activity = syn.setProvenance(one.partition(".")[0], Activity("both", executed=[MOVING]))

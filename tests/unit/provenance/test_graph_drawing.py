@@ -84,7 +84,7 @@ def test_gaps_are_marked():
     assert "open version" in nodes["syn1.3"].gaps[0]
     assert nodes["syn4"].gaps == ("The version is not known.",)
     assert nodes["syn5.1"].gaps == ("The entity is in the trash can.",)
-    assert nodes["activity:42"].gaps == ("Not pinned: https://host/b has no version",)
+    assert nodes["activity:42"].gaps == ("https://host/b has no version",)
     assert nodes["syn1.3"].attributes == {
         "MD5": "0f" * 16,
         "Size": "12 bytes",
