@@ -78,6 +78,8 @@ def find_database(
     if not hasattr(connection, "conn_type"):
         return _find_aws_database(hook, default_db, default_schema)
     conn_type = str(connection.conn_type or "").lower()
+    if conn_type == "synapse":  # its client records the entities, with their versions
+        return None
     dialect = _get_dialect(conn_type)
     host = str(connection.host or "")
     if dialect == "sqlite":

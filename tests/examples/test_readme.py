@@ -29,7 +29,7 @@ COMMANDS = [line for text in blocks("sh") for line in lines(text)]
 
 
 def test_every_block_is_of_a_known_kind():
-    assert {word for word, _ in BLOCKS} == {"ini", "python", "sh", "yaml", "mermaid"}
+    assert {word for word, _ in BLOCKS} == {"ini", "json", "python", "sh", "yaml", "mermaid"}
     assert len(blocks("python")) == 14
 
 

@@ -153,7 +153,7 @@ def test_warehouse_to_synapse(site, warehouse):
     assert table["name"] == "Samples"
     sql = f"select sample, centre, volume from {table['id']} order by sample"
     assert site.rows(sql) == [list(row) for row in SAMPLES]
-    assert site.used(table["id"]) == ["https://warehouse.example.org/samples"]
+    assert site.used(table["id"]) == [f"sqlite://{site.warehouse}/samples"]
     types = {one["name"]: one["columnType"] for one in site.syn.getColumns(table["id"])}
     assert types == {"sample": "STRING", "centre": "STRING", "volume": "DOUBLE"}
 
