@@ -72,8 +72,8 @@ def delete_directory(syn: Synapse, path: EntityPath) -> None:
     syn.delete(entity_id)
 
 
-def delete_entity(syn: Synapse, path: EntityPath, *, recursive: bool) -> None:
-    """Delete an entity, with everything in it, or one version of a file.
+def delete_entity(syn: Synapse, path: EntityPath, *, recursive: bool) -> str:
+    """Delete an entity, with everything in it, or one version of a file; return its ID.
 
     Raises:
         FileNotFoundError: There is no such entity.
@@ -86,6 +86,7 @@ def delete_entity(syn: Synapse, path: EntityPath, *, recursive: bool) -> None:
             "everything in it"
         )
     syn.delete(entity_id, version=path.version)
+    return entity_id
 
 
 def copy_file(syn: Synapse, source: Mapping[str, Any], target: WriteTarget) -> None:

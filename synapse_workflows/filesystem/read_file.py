@@ -30,7 +30,7 @@ class SynapseReadFile(io.BufferedReader):
         self.close()
 
 
-def open_read(client: Synapse, info: Mapping[str, Any]) -> SynapseReadFile:
+def open_read(client: Synapse, info: Mapping[str, Any], *, is_current: bool) -> SynapseReadFile:
     """Download a version to the cache of the client, and open it.
 
     The MD5 of the file is verified, and the version is recorded as read. A table or view is
@@ -39,6 +39,7 @@ def open_read(client: Synapse, info: Mapping[str, Any]) -> SynapseReadFile:
     Args:
         client: Downloads the file. A file in its cache is not downloaded again.
         info: Information about the entity, with the version to read.
+        is_current: Whether the current version of a table or view is read, not a snapshot.
 
     Raises:
         IsADirectoryError: The entity is a project or folder.
@@ -50,7 +51,7 @@ def open_read(client: Synapse, info: Mapping[str, Any]) -> SynapseReadFile:
     if info["type"] == DIRECTORY:
         raise IsADirectoryError(f"Cannot open {url}: {info['id']} is a project or folder")
     if info["concrete_type"] in TABULAR:
-        return SynapseReadFile(_query(client, info), info)
+        return SynapseReadFile(_query(client, info, is_current=is_current), info)
     if info["concrete_type"] != FILE:
         kind = info["concrete_type"].rpartition(".")[2]
         raise SynapseUnsupportedStorageError(
@@ -67,9 +68,8 @@ def open_read(client: Synapse, info: Mapping[str, Any]) -> SynapseReadFile:
     return SynapseReadFile(Path(path), info)
 
 
-def _query(client: Synapse, info: Mapping[str, Any]) -> Path:
-    is_pinned = info["name"].partition("/")[0] == f"{info['id']}.{info['version']}"
-    table = f"{info['id']}.{info['version']}" if is_pinned else info["id"]
+def _query(client: Synapse, info: Mapping[str, Any], *, is_current: bool) -> Path:
+    table = info["id"] if is_current else f"{info['id']}.{info['version']}"
     query = f"select * from {table}"  # noqa: S608 - an ID, which Synapse has returned
     result = client.tableQuery(query, includeRowIdAndRowVersion=False)
     return Path(result.filepath)

@@ -91,7 +91,13 @@ class SynapseFileSystem(EntityListing):
     ) -> Any:
         """Open a file in binary mode."""
         if mode == "rb":
-            return open_read(self.client, self.info(path, version))
+            is_current = version is None and EntityPath.parse(path).version is None
+            return open_read(self.client, self.info(path, version), is_current=is_current)
+        if version is not None:
+            raise ValueError(
+                f"Cannot write syn://{path} with version={version}: a version never changes. Omit "
+                "version to create a new one."
+            )
         must_be_new = mode == "xb"
         target = WriteTarget.find(self.client, EntityPath.parse(path), must_be_new=must_be_new)
         store = partial(self._store, target, must_be_new=must_be_new)
@@ -137,7 +143,7 @@ class SynapseFileSystem(EntityListing):
 
     def _rm(self, path: str) -> None:
         """Delete a file or one of its versions."""
-        entity_changes.delete_entity(self.client, self._parse(path), recursive=False)
+        self._delete(self._parse(path), recursive=False)
 
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
         """Delete entities, which Synapse moves to the trash can.
@@ -152,7 +158,13 @@ class SynapseFileSystem(EntityListing):
             IsADirectoryError: A path is a container, and `recursive` is False.
         """
         for one in self.expand_path(path, recursive=False, maxdepth=maxdepth):
-            entity_changes.delete_entity(self.client, self._parse(one), recursive=recursive)
+            self._delete(self._parse(one), recursive=recursive)
+
+    def _delete(self, path: EntityPath, *, recursive: bool) -> None:
+        entity_id = entity_changes.delete_entity(self.client, path, recursive=recursive)
+        collector = current_collector()
+        if collector is not None:
+            collector.discard_output(entity_id, path.version)
 
     def cp_file(self, path1: str, path2: str, **_options: Any) -> None:
         """Copy a file in Synapse without a download. Its source is recorded as read.

@@ -158,6 +158,23 @@ class LineageCollector:
         with self._lock:
             self.record |= record
 
+    def discard_output(self, entity_id: str, version: int | None) -> None:
+        """Ignore that the task has stored an entity, because the task has deleted it again.
+
+        Args:
+            entity_id: `syn123`.
+            version: The deleted version; None for the whole entity.
+        """
+        with self._lock:
+            kept = (
+                ref
+                for ref in self.record.wrote
+                if not isinstance(ref, EntityRef)
+                or ref.id != entity_id
+                or version not in (None, ref.version)
+            )
+            self.record = replace(self.record, wrote=tuple(kept))
+
     def get_or_create(self, key: str, factory: Callable[[], T]) -> T:
         """Return an object that the task shares, for example a hook; create a missing object."""
         with self._lock:

@@ -8,7 +8,7 @@ import fsspec
 import pandas as pd
 import pytest
 
-from synapse_workflows import Link
+from synapse_workflows import Link, Table
 from synapse_workflows.client.errors import (
     SynapseForbiddenError,
     SynapseMalformedEntityError,
@@ -64,6 +64,8 @@ def test_versions(fs, put):
     assert fs.info(f"syn://{entity_id}.1")["size"] == 3
     with pytest.raises(ValueError, match="a version never changes"):
         fs.open(f"syn://{entity_id}.1", "wb")
+    with pytest.raises(ValueError, match="version=1: a version never changes"):
+        fs.open(f"syn://{entity_id}", "wb", version=1)
     with pytest.raises(FileNotFoundError):
         fs.open(f"syn://{entity_id}.9")
 
@@ -248,6 +250,11 @@ def test_tables_are_read_as_csv(fs, options, filled, alice):
     version = alice.create_snapshot_version(filled)
     frame = pd.read_csv(f"syn://{filled}.{version}", storage_options=options)
     assert len(frame) == 3
+    alice.store(Table(filled, [["d", 4]]))
+    with fs.open(filled, version=version) as file:
+        assert len(file.readlines()) == 4
+    with fs.open(filled) as file:
+        assert len(file.readlines()) == 5
 
 
 def test_folders(fs, project):

@@ -158,6 +158,18 @@ def test_an_unclosed_file_fails_the_task(api, project):
     assert "was opened for writing and not closed" in str(result.error)
 
 
+def test_deleted_files_are_no_outputs(api, project, alice):
+    def work():
+        root = ObjectStoragePath(f"syn://{project}")
+        for name in ("temporary.txt", "kept.txt"):
+            (root / name).write_text(name)
+        (root / "temporary.txt").unlink()
+
+    _, run = run_task(api, work)
+    wrote = [one["id"] for one in run.record("work")["wrote"]]
+    assert wrote == [alice.findEntityId("kept.txt", project)]
+
+
 def test_without_lineage(api, put, project, alice):
     raw = put()
 
