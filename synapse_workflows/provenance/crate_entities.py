@@ -21,6 +21,7 @@ _DATASETS: Final = frozenset({*CONTAINERS, *VIEWS, TABLE, DATASET})
 _FILE_SCHEMES: Final = frozenset(
     {"http", "https", "ftp", "ftps", "sftp", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "hdfs"}
 )
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _CONTENT_HASH: Final = re.compile(r"#sha256=([0-9a-f]{64})$")
 _COMMIT: Final = re.compile(r"[@/]([0-9a-f]{40})(?=[#/]|$)")
 #: URL of the manifest of a container image, and the form without a protocol of registries.
@@ -128,12 +129,22 @@ class CrateEntities:
             return self.add(url, _compact(types), **properties)
         included = self._files.get(entity.ref)
         if included is None:
-            return self._crate.add(
-                File(self._crate, self._get_file_url(entity), properties=values)
-            )
+            return self._add_web_file(self._get_file_url(entity), types, properties)
         values |= {"contentSize": str(included.size), "sha256": included.sha256}
         path = f"data/{entity.ref}/{included.path.name}"
         return self._crate.add(File(self._crate, included.path, path, properties=values))
+
+    def _add_web_file(
+        self, identifier: str, types: list[str], properties: Mapping[str, Any]
+    ) -> "Entity":
+        """Add a file that the crate does not include, unless the crate has one with this ID."""
+        from rocrate.model.file import File
+
+        known = self._crate.get(identifier)
+        if known is not None:
+            return known
+        values = {"@type": _compact(types), **_drop_unknown(properties)}
+        return self._crate.add(File(self._crate, identifier, properties=values))
 
     def _list_gaps(self, entity: EntityVersion) -> list[str]:
         gaps = self._provenance.list_gaps(entity)
@@ -156,35 +167,26 @@ class CrateEntities:
 
     def add_url(self, url: UrlRef) -> None:
         """Add an object outside Synapse: a file, a program, or another work."""
-        from rocrate.model.file import File
-
         is_code = _key(url) in self._code
-        identifier, scheme = quote(url.url, safe=SAFE), urlsplit(url.url).scheme.lower()
-        digest, image = _CONTENT_HASH.search(url.url), _IMAGE.fullmatch(url.url)
-        properties: dict[str, Any] = {"name": url.name or url.url, "url": identifier}
-        if is_code and image is not None:
-            source = self._add_image(identifier, image, properties)
-        elif digest is not None:
-            # the URL has no directory: it identifies the content, and leads nowhere
-            types = ["SoftwareSourceCode"] if is_code else ["CreativeWork"]
-            version = f"sha256:{digest[1]}" if is_code else None
-            name = quote(url.name or "", safe="")
-            source = self.add(
-                f"#sha256-{digest[1]}-{name}",
-                _compact(types),
-                name=url.name or url.url,
-                sha256=digest[1],
-                version=version,
-            )
-        elif scheme in _FILE_SCHEMES:
-            types = ["File", "SoftwareSourceCode"] if is_code else ["File"]
-            values = {"@type": _compact(types), **properties, **_find_commit(url.url, is_code)}
-            source = self._crate.add(File(self._crate, identifier, properties=values))
-        else:
-            types = ["SoftwareSourceCode"] if is_code else ["CreativeWork"]
-            commit = _find_commit(url.url, is_code)
-            source = self.add(identifier, _compact(types), **properties, **commit)
-        self._sources[_key(url)] = source
+        self._sources[_key(url)] = self._add_program(url) if is_code else self._add_work(url)
+
+    def _add_program(self, url: UrlRef) -> "Entity":
+        identifier, properties = _identify(url)
+        image, commit = _IMAGE.fullmatch(url.url), _COMMIT.search(url.url)
+        if image is not None:
+            return self._add_image(identifier, image, properties)
+        commit_version = commit[1] if commit else None
+        digest = properties.get("sha256")
+        properties["version"] = f"{_DIGEST}{digest}" if digest else commit_version
+        if _is_file(identifier):
+            return self._add_web_file(identifier, ["File", "SoftwareSourceCode"], properties)
+        return self.add(identifier, "SoftwareSourceCode", **properties)
+
+    def _add_work(self, url: UrlRef) -> "Entity":
+        identifier, properties = _identify(url)
+        if _is_file(identifier):
+            return self._add_web_file(identifier, ["File"], properties)
+        return self.add(identifier, "CreativeWork", **properties)
 
     def _add_image(
         self, identifier: str, image: re.Match[str], properties: Mapping[str, Any]
@@ -219,23 +221,43 @@ class CrateEntities:
     def get_code(self, ref: Ref) -> "Entity":
         """Return the entity of executed code."""
         source = self._sources[_key(ref)]
-        if not {"SoftwareSourceCode", "SoftwareApplication"} & {*_as_list(source.type)}:
-            # for example a folder with programs
-            program = "SoftwareApplication"
-            return self.add(
-                f"{source.id}#program", program, name=source["name"], url=source["url"]
-            )
-        return source
+        if {"SoftwareSourceCode", "SoftwareApplication"} & {*_as_list(source.type)}:
+            return source
+        # for example a folder with programs
+        name, url = source.get("name"), source.get("url")
+        return self.add(f"{source.id}#program", "SoftwareApplication", name=name, url=url)
 
     def _find_user(self, user_id: str | None) -> "Entity | None":
         user = self._provenance.users.get(user_id or "")
         return None if user is None else self.add_user(user)
 
 
-def _find_commit(url: str, is_code: bool) -> dict[str, str]:
-    """Return the commit in the URL of code, as its version."""
-    match = _COMMIT.search(url) if is_code else None
-    return {"version": match[1]} if match else {}
+def _identify(url: UrlRef) -> tuple[str, dict[str, Any]]:
+    """Return the ID of an object outside Synapse, and its properties."""
+    name, digest = url.name or url.url, _CONTENT_HASH.search(url.url)
+    if (
+        digest is not None
+    ):  # the URL has no directory: it identifies the content, and leads nowhere
+        identifier = f"#sha256-{digest[1]}-{quote(url.name or '', safe='')}"
+        return identifier, {"name": name, "sha256": digest[1]}
+    identifier = quote(url.url, safe=SAFE)
+    if not _is_valid(identifier):
+        return f"#url-{quote(url.url, safe='')}", {"name": name}
+    return identifier, {"name": name, "url": identifier}
+
+
+def _is_valid(url: str) -> bool:
+    """Return whether a text is a URL that other programs can parse."""
+    try:
+        urlsplit(url)
+    except ValueError:
+        return False
+    return _SCHEME.match(url) is not None
+
+
+def _is_file(identifier: str) -> bool:
+    scheme = _SCHEME.match(identifier)
+    return scheme is not None and scheme[1].lower() in _FILE_SCHEMES
 
 
 def _key(ref: Ref) -> str:

@@ -201,7 +201,7 @@ class _CrateBuilder:
             self.entities.get_code(ref) for ref in self.provenance.get_executed(activity_id)
         ]
         action = self._create_action(
-            f"{self.provenance.repository_url}/activity/{activity_id}",
+            f"#activity-{activity_id}",
             name=activity.get("name") or f"Activity {activity_id}",
             instrument=programs or [self.entities.add_unknown_program()],
             used=self.provenance.get_used(activity_id),
@@ -209,13 +209,14 @@ class _CrateBuilder:
         )
         images = [one for one in programs if "ContainerImage" in one.type]
         optional = {
+            "identifier": f"{self.provenance.repository_url}/activity/{activity_id}",
             "description": activity.get("description"),
             "url": find_task_url(activity),
-            "containerImage": images,
+            "containerImage": _compact(images),
         }
         for name, value in optional.items():
             if value:
-                action[name] = _compact(value)
+                action[name] = value
         self._set_user(action, "agent", activity.get("createdBy"))
         return action
 
@@ -233,7 +234,7 @@ class _CrateBuilder:
         properties = {
             "name": name,
             "actionStatus": _COMPLETED,
-            "instrument": _compact(list(instrument)),
+            "instrument": _compact(instrument),
             "object": _compact([self.entities.get_source(ref) for ref in used]),
             "result": _compact([self.entities.get_source(ref) for ref in results]),
             "endTime": max((time for time in times if time), default=None),
@@ -247,18 +248,23 @@ class _CrateBuilder:
         if not results:
             return []
         engine = self.entities.add(
-            _AIRFLOW, "SoftwareApplication", name="Apache Airflow", url=_AIRFLOW
+            "#apache-airflow", "SoftwareApplication", name="Apache Airflow", url=_AIRFLOW
         )
-        properties = {"name": "Runs of Apache Airflow", "instrument": engine}
-        return [
-            self.entities.add("#airflow", "OrganizeAction", result=_compact(results), **properties)
-        ]
+        run = self.entities.add(
+            "#airflow-runs",
+            "OrganizeAction",
+            name="Runs of Apache Airflow",
+            instrument=engine,
+            result=_compact(results),
+        )
+        return [run]
 
     def _set_user(self, entity: "Entity", name: str, user_id: Any) -> None:
         if user_id and str(user_id) in self.provenance.users:
             entity[name] = self.entities.add_user(self.provenance.users[str(user_id)])
 
 
-def _compact(values: Any) -> Any:
-    """Return the only item of a list, and other values unchanged."""
-    return values[0] if isinstance(values, list) and len(values) == 1 else values
+def _compact(entities: "Sequence[Entity]") -> "Entity | list[Entity]":
+    """Return different entities as a list; one entity as it is."""
+    different = list({entity.id: entity for entity in entities}.values())
+    return different[0] if len(different) == 1 else different
