@@ -11,11 +11,14 @@ from synapse_workflows.lineage.collector import (
     LineageCollector,
     current_collector,
 )
-from synapse_workflows.lineage.declared_provenance import DeclaredProvenance, attach_declared
-from synapse_workflows.lineage.lineage_client import (
-    LineageClient,
+from synapse_workflows.lineage.declared_provenance import (
+    DeclaredProvenance,
+    attach_declared,
     build_separate,
     create_declared,
+)
+from synapse_workflows.lineage.lineage_client import (
+    LineageClient,
 )
 
 

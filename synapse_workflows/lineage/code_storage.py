@@ -18,7 +18,7 @@ from synapse_workflows.client.errors import (
     SynapseStaleError,
 )
 from synapse_workflows.constants import FILE
-from synapse_workflows.lineage.task_code import find_code_file
+from synapse_workflows.provenance.file_hashes import find_hashed_file
 from synapse_workflows.provenance.record import EntityRef, Record, UrlRef
 
 _log: Final = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class CodeStorage:
         return self._stored.get(ref.url)
 
     def _store_ref(self, ref: UrlRef) -> EntityRef:
-        found = find_code_file(ref)
+        found = find_hashed_file(ref)
         if found is None:
             raise FileNotFoundError("this task does not have the file with this content")
         return self.store(*found, ref.url.rpartition("=")[2])

@@ -1,11 +1,16 @@
 """Provenance that the caller of a store operation declares."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
-from synapse_workflows.provenance.record import Record
+from synapse_workflows.client.api.store import build_activity
+from synapse_workflows.client.model.activity import Activity
+from synapse_workflows.provenance.activity import parse_activity, parse_declared, redact_activity
+from synapse_workflows.provenance.file_hashes import replace_local_files
+from synapse_workflows.provenance.record import Origin, Record
 
 
 @dataclass(frozen=True)
@@ -41,3 +46,24 @@ def attach_declared(provenance: DeclaredProvenance) -> Iterator[None]:
 def current_declared() -> DeclaredProvenance:
     """Return the declared provenance of the enclosing block; empty without a block."""
     return _declared.get() or DeclaredProvenance()
+
+
+def create_declared(
+    activity: Mapping[str, Any] | None, used: Any, executed: Any, name: Any, description: Any
+) -> DeclaredProvenance:
+    """Return the provenance that the arguments of `store` declare."""
+    if activity is None:
+        return DeclaredProvenance(parse_declared(used, executed), name, description)
+    record = parse_activity(activity, Origin.DECLARED)
+    return DeclaredProvenance(record, activity.get("name"), activity.get("description"))
+
+
+def build_separate(
+    activity: Mapping[str, Any] | None, used: Any, executed: Any, *texts: Any
+) -> Mapping[str, Any] | None:
+    """Return a declared Activity, without secrets, to store apart from the task's Activity."""
+    executed = replace_local_files(executed)
+    built: Mapping[str, Any] | None = build_activity(activity, used, executed, *texts)
+    if built is None or built.get("id"):
+        return built
+    return Activity(data=redact_activity(built))

@@ -17,7 +17,6 @@ from synapse_workflows.client.api.store_provenance import StoreProvenance
 from synapse_workflows.client.api.store_request import parse_store_request
 from synapse_workflows.client.api.table_rows import ROW_TYPES
 from synapse_workflows.client.core.events import Event, Wrote
-from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import Entity, File
@@ -29,7 +28,12 @@ from synapse_workflows.lineage.activity_writer import require_source
 from synapse_workflows.lineage.collector import (
     current_collector,
 )
-from synapse_workflows.lineage.declared_provenance import DeclaredProvenance, attach_declared
+from synapse_workflows.lineage.declared_provenance import (
+    DeclaredProvenance,
+    attach_declared,
+    build_separate,
+    create_declared,
+)
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended, without_lineage
 from synapse_workflows.lineage.lineage_settings import LineageSettings
 from synapse_workflows.lineage.store_provenance import (
@@ -42,7 +46,6 @@ from synapse_workflows.operator_arguments import check_choice
 from synapse_workflows.provenance.activity import (
     parse_activity,
     parse_declared,
-    redact_activity,
 )
 from synapse_workflows.provenance.record import EntityRef, Origin
 
@@ -380,21 +383,3 @@ class LineageClient(StsClient):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.subscribe(self._record_event)
-
-
-def create_declared(
-    activity: Mapping[str, Any] | None, used: Any, executed: Any, name: Any, description: Any
-) -> DeclaredProvenance:
-    """Return the provenance that the arguments of `store` declare."""
-    if activity is None:
-        return DeclaredProvenance(parse_declared(used, executed), name, description)
-    record = parse_activity(activity, Origin.DECLARED)
-    return DeclaredProvenance(record, activity.get("name"), activity.get("description"))
-
-
-def build_separate(*declared: Any) -> Mapping[str, Any] | None:
-    """Return a declared Activity, without secrets, to store apart from the task's Activity."""
-    activity = store_api.build_activity(*declared)
-    if activity is None or activity.get("id"):
-        return activity
-    return Activity(data=redact_activity(activity))

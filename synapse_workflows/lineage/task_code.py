@@ -1,8 +1,7 @@
 """References to the code of a task: a permanent URL at a commit, or a file with its SHA-256."""
 
-import hashlib
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from synapse_workflows.lineage.code_files import (
@@ -13,13 +12,8 @@ from synapse_workflows.lineage.code_files import (
     unwrap_function,
 )
 from synapse_workflows.lineage.git_checkout import CommittedFile, find_commit, parse_remote
+from synapse_workflows.provenance.file_hashes import SHORT_HASH, create_hash_ref
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
-
-#: Characters of a commit or digest in the name of a reference.
-_SHORT_HASH: Final = 12
-#: URL with a SHA-256 -> the file, and its name in the bundle, for `find_code_file`.
-_hashed_files: dict[str, tuple[Path, str]] = {}
-_MAX_HASHED: Final = 10_000
 
 
 def identify_code(task: Any, bundle: Any = None) -> Record:
@@ -60,29 +54,14 @@ def identify_file(file: Path, task: Any, bundle: Any = None) -> UrlRef | None:
     """
     name = _find_name(file, task, bundle)
     if name is None:
-        return _create_hash_url(file, file.name, None)
+        return create_hash_ref(file)
     in_bundle = _create_commit_url(bundle, name)
     if in_bundle is not None:
         return in_bundle
     committed = find_commit(file)
     if committed is not None and committed.url is not None:
-        return UrlRef(committed.url, f"{name} at {committed.commit[:_SHORT_HASH]}")
-    return _create_hash_url(file, name, _get_commit(bundle) or _describe_state(committed))
-
-
-def find_code_file(ref: UrlRef) -> tuple[Path, str] | None:
-    """Return the file that a reference with a SHA-256 identifies, and its name in the bundle.
-
-    Args:
-        ref: A reference of this module.
-
-    Returns:
-        None if this process has not identified the file, or if the file has changed.
-    """
-    found = _hashed_files.get(ref.url)
-    if found is None or _hash(found[0]) != ref.url.rpartition("=")[2]:
-        return None
-    return found
+        return UrlRef(committed.url, f"{name} at {committed.commit[:SHORT_HASH]}")
+    return create_hash_ref(file, name, _get_commit(bundle) or _describe_state(committed))
 
 
 def _describe_state(committed: CommittedFile | None) -> str | None:
@@ -106,7 +85,7 @@ def _create_commit_url(bundle: Any, name: str) -> UrlRef | None:
         return None
     subdir = (getattr(bundle, "subdir", None) or "").strip("/")
     page = _create_page_url(bundle, commit, subdir)
-    label = f"{name} at {commit[:_SHORT_HASH]}"
+    label = f"{name} at {commit[:SHORT_HASH]}"
     if page is not None:
         return UrlRef(f"{page}/{quote(name)}", label)
     path = "/".join(part for part in (subdir, name) if part)
@@ -149,27 +128,3 @@ def _create_page_url(bundle: Any, commit: str, subdir: str) -> str | None:
     if host == "github.com" or host.endswith(".github.com"):
         page = page.replace(f"/tree/{commit}", f"/blob/{commit}", 1)
     return page
-
-
-def _create_hash_url(file: Path, name: str, commit: str | None) -> UrlRef | None:
-    """Return a file URL with the SHA-256 of the content, or None if the file is unreadable."""
-    digest = _hash(file)
-    if digest is None:
-        return None
-    # omit the directory: it differs between a DAG bundle and dag.test()
-    base = Path(name).name
-    at = f" at {commit[:_SHORT_HASH]}" if commit else ""
-    ref = UrlRef(
-        f"file:///{quote(base)}#sha256={digest}", f"{base}{at} (sha256 {digest[:_SHORT_HASH]})"
-    )
-    if len(_hashed_files) < _MAX_HASHED:
-        _hashed_files[ref.url] = (file, name)
-    return ref
-
-
-def _hash(file: Path) -> str | None:
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return None

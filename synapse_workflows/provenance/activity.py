@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from synapse_workflows.client.core.redaction import redact_name, redact_text, redact_url
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.constants import USED_ENTITY, USED_URL
+from synapse_workflows.provenance.file_hashes import replace_local_files
 from synapse_workflows.provenance.parameters import redact_description
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, UrlRef
 
@@ -46,12 +47,13 @@ def parse_declared(used: Any = None, executed: Any = None) -> Record:
     Args:
         used: An ID, a versioned ID, a URL, an entity, a reference returned by an operator, an
             item of `used` of an Activity, or a list of these.
-        executed: Executed sources in the same forms.
+        executed: Executed sources in the same forms, or local files; see `replace_local_files`.
 
     Raises:
         SynapseError: A source is of an unsupported type, or is a malformed entity or reference.
         ValueError: A string is neither a URL nor a Synapse ID.
     """
+    executed = replace_local_files(executed)
     activity = Activity(used=_to_activity_input(used), executed=_to_activity_input(executed))
     return parse_activity(activity, Origin.DECLARED)
 

@@ -11,6 +11,7 @@ from support.execution_api import Run
 
 from synapse_workflows import File, Folder, SynapseGetOperator, SynapseHook, SynapseStoreOperator
 from synapse_workflows.lineage.code_storage import CodeStorage
+from synapse_workflows.provenance.activity import parse_declared
 
 THIS_FILE = Path(__file__)
 
@@ -106,6 +107,37 @@ def test_folder_without_access_is_a_gap(api, project, result, alice, sources_of)
         if line.startswith("Not pinned: ")
     )
     assert "is not stored in syn404: 404" in gap
+
+
+@pytest.mark.parametrize("form", [Path, str])
+@pytest.mark.parametrize("mode", ["merge", "off"])
+def test_given_code_is_stored(
+    api, project, result, alice, sources_of, code_folder, tmp_path, form, mode
+):
+    script = tmp_path / "plot.R"
+    script.write_text("plot(1)")
+    with DAG("given", schedule=None) as dag:
+        SynapseStoreOperator(
+            task_id="store",
+            path=result,
+            parent_id=project,
+            executed=form(script),
+            code_parent_id=code_folder,
+            lineage_mode=mode,
+        )
+    executed = sources_of(Run(api, dag).all().value("store")["id"])[1]
+    if mode == "off":  # only what is declared
+        sha256 = hashlib.sha256(b"plot(1)").hexdigest()
+        assert executed == [f"file:///plot.R#sha256={sha256}"]
+    else:
+        names = {alice.get(code).name: alice.get(code) for code in executed}
+        assert names.keys() == {"plot.R", THIS_FILE.name}
+        assert Path(names["plot.R"].path).read_text() == "plot(1)"
+
+
+def test_missing_given_code_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="Invalid executed"):
+        parse_declared(executed=tmp_path / "missing.R")
 
 
 def test_each_content_is_stored_once(alice, code_folder, write):

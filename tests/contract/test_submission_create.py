@@ -247,7 +247,10 @@ def test_read_of_an_image_is_not_a_lookup(syn, evaluation, repository, events):
     submission = syn.submit(evaluation, repository)
     events.clear()
     syn.getSubmission(submission)
-    assert [(one.entity_id, one.is_lookup) for one in events] == [(repository.id, False)]
+    entity, image = events
+    assert (entity.entity_id, entity.is_lookup) == (repository.id, False)
+    assert (image.entity_id, image.is_lookup) == (None, False)
+    assert image.url.endswith(f"/manifests/{submission['dockerDigest']}")
 
 
 def test_unknown_docker_tag_is_rejected(syn, evaluation, repository):

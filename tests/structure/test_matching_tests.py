@@ -190,6 +190,7 @@ TESTED_BY = {
     "local/s3": "service/test_s3_server.py",
     "local/seeder": "service/test_seed.py",
     "local/storage": "service/test_server.py",
+    "provenance/file_hashes": "airflow/test_code_storage.py",
     "provenance/gaps": "unit/provenance/test_record.py",
     "operators/base": "airflow/test_file_operators.py",
     "operators/files": "airflow/test_file_operators.py",
