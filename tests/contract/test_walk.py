@@ -1,6 +1,7 @@
 """Walks along the provenance of real entities: sources, results, bounds and missing objects."""
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -233,3 +234,37 @@ def test_progress_counts_requests(syn, store):
     )
     assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
     assert seen[-1][0] == seen[-1][1]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_walks_of_a_random_graph_equal_reachability(syn, store, seed):
+    """Upstream and downstream, for each version; the graph has cycles."""
+    random = Random(seed)  # noqa: S311 - no secrets
+    refs = [store(f"{seed} file {number}") for number in range(8)]
+    sources = {}
+    for ref_, chosen in ((one, random.sample(refs, random.randint(0, 3))) for one in refs):
+        if chosen:
+            sources[ref_] = set(chosen)
+            syn.setProvenance(ref_.partition(".")[0], Activity(f"make {ref_}", used=chosen))
+    results = {one: {each for each, used in sources.items() if one in used} for one in refs}
+
+    def reach(start, edges):
+        found, level = {start}, {start}
+        while level:
+            level = {one for each in level for one in edges.get(each, ())} - found
+            found |= level
+        return found
+
+    def read(start, direction):
+        graph = walk_provenance(syn, start, direction=direction, depth=20)
+        assert graph.bounded == frozenset()
+        return graph
+
+    for start in refs:
+        upstream = reach(start, sources)
+        graph = read(start, "upstream")
+        assert set(map(str, graph.entities)) == upstream
+        assert set(map(str, graph.generated_by)) == upstream & sources.keys()
+    for start in random.sample(refs, 3):
+        made = reach(start, results) - {start}
+        assert set(map(str, read(start, "downstream").generated_by)) - {start} == made
