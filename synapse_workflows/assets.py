@@ -10,9 +10,9 @@ the MD5, the ID of the Activity and the name.
 from typing import Any, Final
 from urllib.parse import SplitResult, quote, urlsplit
 
-from airflow.sdk import Asset, ObjectStoragePath
+from airflow.sdk import Asset
 
-from synapse_workflows.client.api.entity_paths import EntityPath
+from synapse_workflows.client.model.entity_paths import EntityPath
 from synapse_workflows.client.model.ids import parse_entity_id, split_version
 
 SCHEME: Final = "syn"
@@ -114,6 +114,8 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:
         The dataset; None for the URL of an object storage path, because the client reports the
         entity that was read or written, with its version.
     """
+    from airflow.sdk import ObjectStoragePath
+
     from synapse_workflows.openlineage_datasets import build_entity_dataset
 
     properties = dict(asset.extra)

@@ -42,6 +42,7 @@ class OpenLineageMethods:
     ) -> "OperatorLineage[Any, Any]":
         """Return what the task has read and written."""
         lineage = self._get_lineage(task_instance)
+        lineage.outputs += self.list_file_datasets(lineage.inputs)
         return self._merge("get_openlineage_facets_on_complete", lineage, task_instance)
 
     def get_openlineage_facets_on_failure(self, task_instance: Any) -> "OperatorLineage[Any, Any]":
@@ -66,7 +67,7 @@ class OpenLineageMethods:
         found = TaskDatasets.of(collector)
         inputs = list(_build_datasets(found, found.inputs, is_output=False))
         outputs = list(_build_datasets(found, found.outputs, is_output=True))
-        return OperatorLineage(inputs=inputs, outputs=[*outputs, *self.list_file_datasets(inputs)])
+        return OperatorLineage(inputs=inputs, outputs=outputs)
 
     def _merge(
         self, method: str, own: "OperatorLineage[Any, Any]", *args: Any

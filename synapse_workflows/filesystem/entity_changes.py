@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from synapse_workflows.client.api import bundles
-from synapse_workflows.client.api.entity_paths import EntityPath
+from synapse_workflows.client.api.entity_paths import find_by_path, find_deepest
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.errors import (
@@ -14,6 +14,7 @@ from synapse_workflows.client.errors import (
 )
 from synapse_workflows.client.model.entity import Folder
 from synapse_workflows.client.model.entity_names import require_valid_name
+from synapse_workflows.client.model.entity_paths import EntityPath
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.client.transfer.download_request import (
     DownloadRequest,
@@ -33,7 +34,7 @@ def create_directory(
         FileNotFoundError: A parent is missing, and `create_parents` is False.
         SynapseMalformedEntityError: A name is invalid; no folder was created.
     """
-    entity_id, missing = path.find_deepest(syn)
+    entity_id, missing = find_deepest(syn, path)
     is_container = _get_entity(syn, entity_id)["concreteType"] in CONTAINERS
     if not missing:
         if exist_ok and is_container:
@@ -64,7 +65,7 @@ def delete_directory(syn: Synapse, path: EntityPath) -> None:
         NotADirectoryError: The entity is no container.
         OSError: The container is not empty.
     """
-    entity_id = path.find_id(syn)
+    entity_id = find_by_path(syn, path)
     if _get_entity(syn, entity_id)["concreteType"] not in CONTAINERS:
         raise NotADirectoryError(f"{path} ({entity_id}) is neither a project nor a folder")
     if next(iter(syn.getChildren(entity_id)), None) is not None:
@@ -79,7 +80,7 @@ def delete_entity(syn: Synapse, path: EntityPath, *, recursive: bool) -> str:
         FileNotFoundError: There is no such entity.
         IsADirectoryError: The entity is a container, and `recursive` is False.
     """
-    entity_id = path.find_id(syn)
+    entity_id = find_by_path(syn, path)
     if not recursive and _get_entity(syn, entity_id)["concreteType"] in CONTAINERS:
         raise IsADirectoryError(
             f"{path} ({entity_id}) is a project or folder. Use recursive=True to delete it with "
@@ -148,8 +149,8 @@ def move_entity(syn: Synapse, source: EntityPath, target: EntityPath) -> None:
     for path in (source, target):
         if path.version is not None:
             raise ValueError(f"Cannot move {source} to {target}: {path} is a version")
-    entity_id = source.find_id(syn)
-    parent_id, missing = target.find_deepest(syn)
+    entity_id = find_by_path(syn, source)
+    parent_id, missing = find_deepest(syn, target)
     if entity_id == parent_id and not missing:
         return
     if len(missing) > 1:

@@ -7,8 +7,9 @@ from typing import Any, Final, cast, get_args
 from fsspec import AbstractFileSystem
 
 from synapse_workflows.client.api import children
-from synapse_workflows.client.api.entity_paths import PROTOCOL, EntityPath
+from synapse_workflows.client.api.entity_paths import find_by_path
 from synapse_workflows.client.model.argument_types import EntityTypeName
+from synapse_workflows.client.model.entity_paths import PROTOCOL, EntityPath
 from synapse_workflows.client.model.ids import parse_version_number
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.constants import PROJECT
@@ -88,7 +89,7 @@ class EntityListing(AbstractFileSystem):  # type: ignore[misc]
             return {"name": "", "type": DIRECTORY, "size": 0}
         parsed, client = EntityPath.parse(path), self.client
         number = parsed.version if version is None else parse_version_number(version)
-        return entity_info.fetch_info(client, path, parsed.find_id(client), number)
+        return entity_info.fetch_info(client, path, find_by_path(client, parsed), number)
 
     def ls(
         self, path: str, detail: bool = True, *, with_sizes: bool = True, **_options: Any

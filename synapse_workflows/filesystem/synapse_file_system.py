@@ -7,7 +7,7 @@ from typing import IO, Any, Final
 from fsspec.compression import compr
 from fsspec.core import get_compression
 
-from synapse_workflows.client.api.entity_paths import EntityPath
+from synapse_workflows.client.model.entity_paths import EntityPath
 from synapse_workflows.filesystem import entity_changes
 from synapse_workflows.filesystem.clients import current_collector, mask_in_task
 from synapse_workflows.filesystem.entity_info import DIRECTORY

@@ -7,7 +7,7 @@ universal-pathlib warns about each unknown file system.
 import fsspec
 from upath import UPath
 
-from synapse_workflows.client.api.entity_paths import PROTOCOL
+from synapse_workflows.client.model.entity_paths import PROTOCOL
 from synapse_workflows.filesystem.synapse_file_system import SynapseFileSystem
 
 __all__ = ["UPath"]

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from synapse_workflows.client.api import bundles
-from synapse_workflows.client.api.entity_paths import EntityPath
+from synapse_workflows.client.api.entity_paths import find_deepest
 from synapse_workflows.client.errors import SynapseConflictError, SynapseMalformedEntityError
 from synapse_workflows.client.model.entity import File, Folder
 from synapse_workflows.client.model.entity_names import require_valid_name
+from synapse_workflows.client.model.entity_paths import EntityPath
 from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.constants import CONTAINERS, FILE
@@ -56,7 +57,7 @@ class WriteTarget:
                 f"Cannot write {path}: a version never changes. Write 'syn://{path.root_id}' to "
                 "create a new version."
             )
-        entity_id, missing = path.find_deepest(syn)
+        entity_id, missing = find_deepest(syn, path)
         bundle = bundles.get_bundle(syn, entity_id, permissions=True)
         if missing:
             _require_container(bundle, path)

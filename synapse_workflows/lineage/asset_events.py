@@ -7,6 +7,7 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetUriRef
 
 from synapse_workflows.assets import entity_id_from_uri, path_from_uri, synapse_asset
+from synapse_workflows.client.api.entity_paths import find_by_path
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.redaction import redact_name
 from synapse_workflows.client.errors import SynapseError
@@ -80,7 +81,7 @@ def _is_path(uri: str, stored: Wrote, client: Any) -> bool:
     if path is None or path.names[-1] != stored.name:
         return False
     try:
-        return bool(path.find_id(client) == stored.entity_id)
+        return bool(find_by_path(client, path) == stored.entity_id)
     except (FileNotFoundError, SynapseError) as error:
         client.logger.debug("%s is not the path of %s: %s", uri, stored.entity_id, error)
         return False

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.listeners import hookimpl
-from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.sdk.lineage import get_hook_lineage_collector
 
 from synapse_workflows.assets import SCHEME
@@ -99,7 +98,7 @@ def _report_entities(task_instance: Any) -> None:
     This happens at the end of the task: Airflow collects at most 100 inputs and outputs, and what
     other hooks report must not be left out because of entities.
     """
-    if not isinstance(task_instance, RuntimeTaskInstance):
+    if not hasattr(task_instance, "get_template_context"):
         return  # the state was set in the web UI
     collector = find_collector_of(task_instance)
     if collector is None or hasattr(task_instance.task, REPORTS_OPENLINEAGE):

@@ -74,6 +74,7 @@ TESTED_BY = {
     "demo/run_dags": "examples/test_runner.py",
     "hooks/async_sessions": "airflow/test_shared_polls.py",
     "client/api/entity_paths": "airflow/test_synapse_file_system.py",
+    "client/model/entity_paths": "airflow/test_synapse_file_system.py",
     "client/api/query_events": "contract/test_queries.py",
     "lineage/task_datasets": "airflow/test_openlineage_methods.py",
     "openlineage_columns": "airflow/test_openlineage_methods.py",

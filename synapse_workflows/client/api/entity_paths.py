@@ -1,78 +1,41 @@
-"""Paths of entities: `syn123/folder/name.csv`."""
+"""Look-up of entities by path."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from synapse_workflows.client.api import children
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.model.ids import is_synapse_id, split_version
-
-PROTOCOL = "syn"
+from synapse_workflows.client.model.entity_paths import EntityPath
 
 
-@dataclass(frozen=True)
-class EntityPath:
-    """Path of an entity.
+def find_by_path(syn: Session, path: EntityPath) -> str:
+    """Return the ID of the entity at a path.
 
-    Args:
-        root_id: ID of the first entity.
-        version: Version of the first entity; None for the current version.
-        names: Names of the entities below it.
+    Raises:
+        FileNotFoundError: There is no such entity.
+
+    Source:
+        POST /entity/child
+        https://rest-docs.synapse.org/rest/POST/entity/child.html
     """
+    entity_id, missing = find_deepest(syn, path)
+    if missing:
+        raise FileNotFoundError(
+            f"Not found: there is no entity named {missing[0]!r} in {entity_id} (path {path})"
+        )
+    return entity_id
 
-    root_id: str
-    version: int | None = None
-    names: Sequence[str] = ()
 
-    @classmethod
-    def parse(cls, path: str) -> "EntityPath":
-        """Parse a path without protocol.
+def find_deepest(syn: Session, path: EntityPath) -> tuple[str, Sequence[str]]:
+    """Return the ID of the last entity of a path that exists, and the names below it.
 
-        Raises:
-            ValueError: The path does not start with a Synapse ID, or names a version of a folder.
-        """
-        root, *names = path.split("/")
-        if not is_synapse_id(root):
-            raise ValueError(
-                f"Invalid path 'syn://{path}': expected the ID of an entity and names below it, "
-                "for example 'syn://syn123' or 'syn://syn123/folder/name.csv'."
-            )
-        found = split_version(root)
-        if found.version is not None and names:
-            raise ValueError(
-                f"Invalid path 'syn://{path}': {root} is a version of an entity, which contains "
-                f"no other entity. Use 'syn://{found.id}/{'/'.join(names)}', or the ID and the "
-                "version of the file, for example 'syn://syn456.2'."
-            )
-        return cls(found.id, found.version, [name for name in names if name])
-
-    def find_id(self, syn: Session) -> str:
-        """Return the ID of the entity.
-
-        Raises:
-            FileNotFoundError: There is no such entity.
-
-        Source:
-            POST /entity/child
-            https://rest-docs.synapse.org/rest/POST/entity/child.html
-        """
-        entity_id, missing = self.find_deepest(syn)
-        if missing:
-            raise FileNotFoundError(
-                f"Not found: there is no entity named {missing[0]!r} in {entity_id} (path {self})"
-            )
-        return entity_id
-
-    def find_deepest(self, syn: Session) -> tuple[str, Sequence[str]]:
-        """Return the ID of the last entity of the path that exists, and the names below it."""
-        entity_id = self.root_id
-        for index, name in enumerate(self.names):
-            found = children.findEntityId(syn, name, entity_id)
-            if found is None:
-                return entity_id, self.names[index:]
-            entity_id = found
-        return entity_id, ()
-
-    def __str__(self) -> str:
-        version = "" if self.version is None else f".{self.version}"
-        return f"{PROTOCOL}://{'/'.join((self.root_id + version, *self.names))}"
+    Source:
+        POST /entity/child
+        https://rest-docs.synapse.org/rest/POST/entity/child.html
+    """
+    entity_id = path.root_id
+    for index, name in enumerate(path.names):
+        found = children.findEntityId(syn, name, entity_id)
+        if found is None:
+            return entity_id, path.names[index:]
+        entity_id = found
+    return entity_id, ()
