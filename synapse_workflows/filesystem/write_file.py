@@ -144,7 +144,10 @@ class SynapseWriteFile(io.BufferedIOBase):
             _log.warning("syn://%s was not closed, so nothing was stored", self.path)
 
     def _dealloc_warn(self, _source: object) -> None:
-        """Called by the garbage collector before it closes a text file that wraps this file."""
+        """Mark the file as not closed: the garbage collector closes a text file around it.
+
+        Python calls this method of the wrapped file before it closes an unreachable text file.
+        """
         self._is_abandoned = True
 
 
