@@ -60,8 +60,9 @@ class _Workflow:
 
     def _create_step(self, activity: Mapping[str, Any]) -> dict[str, Any]:
         activity_id = str(activity["id"])
-        sources = self._provenance.get_used(activity_id)
-        outputs = [self._id(ref) for ref in self._provenance.get_generated(activity_id)]
+        generated = self._provenance.get_generated(activity_id)
+        sources = [ref for ref in self._provenance.get_used(activity_id) if ref not in generated]
+        outputs = [self._id(ref) for ref in generated]
         label = {"label": activity["name"]} if activity.get("name") else {}
         return {
             **label,

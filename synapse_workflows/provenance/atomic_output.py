@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +43,11 @@ def write_output(path: Path, write: Callable[[Path], None], *, overwrite: bool) 
         if _has_same_content(path, complete):
             return
         _check_replaceable(path, complete, overwrite=overwrite)
-        _move(complete, path, directory, overwrite=overwrite)
+        try:
+            _move(complete, path, directory, overwrite=overwrite)
+        except FileExistsError:
+            if not _has_same_content(path, complete):  # of another process
+                raise
 
 
 def write_archive(path: Path, directory: Path) -> None:
@@ -117,24 +121,44 @@ def _move(complete: Path, path: Path, directory: Path, *, overwrite: bool) -> No
         FileExistsError: Another process has created the path meanwhile.
     """
     if complete.is_dir():
-        if os.path.lexists(path):
-            path.rename(directory / "replaced")
-        complete.rename(path)
+        _move_directory(complete, path, directory / "replaced")
     elif overwrite:
         complete.replace(path)
     else:
-        _link(complete, path)
+        _move_file(complete, path)
 
 
-def _link(complete: Path, path: Path) -> None:
+def _move_directory(complete: Path, path: Path, replaced: Path) -> None:
+    """Move a directory to its path, after an existing one was moved out of the way."""
+    exists = os.path.lexists(path)
+    if exists:
+        path.rename(replaced)
+    try:
+        complete.rename(path)
+    except OSError as error:
+        if os.path.lexists(path):
+            raise _created_meanwhile(path) from error
+        if exists:
+            replaced.rename(path)
+        raise
+
+
+def _move_file(complete: Path, path: Path) -> None:
     """Give a file its name, unless the name exists."""
     try:
-        path.hardlink_to(complete)
-    except FileExistsError:
-        raise FileExistsError(
-            f"{str(path)!r} was created by another process meanwhile. Pass another path, or "
-            "overwrite=True."
-        ) from None
-    except OSError:  # a file system without hard links
-        with suppress(FileNotFoundError):
-            complete.rename(path)
+        try:
+            path.hardlink_to(complete)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            path.touch(exist_ok=False)
+            complete.replace(path)
+    except FileExistsError as error:
+        raise _created_meanwhile(path) from error
+
+
+def _created_meanwhile(path: Path) -> FileExistsError:
+    return FileExistsError(
+        f"{str(path)!r} was created by another process meanwhile. Pass another path, or "
+        "overwrite=True."
+    )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from synapse_workflows.client.api.bundles import get_bundle, get_file_handle
 from synapse_workflows.client.api.children import findEntityId
@@ -25,6 +25,9 @@ from synapse_workflows.provenance.export_format import (
     render_text,
 )
 from synapse_workflows.provenance.exported_provenance import ExportedProvenance, read_provenance
+
+#: Suffixes of files that cannot be an RO-Crate.
+_NO_CRATE_SUFFIXES: Final = frozenset({".json", ".jsonld", ".svg", ".html", ".provn", ".mmd"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,12 @@ def parse_export_options(
             raise ValueError(
                 f"{name} is an option of the format 'ro-crate', not of {known!r}: remove it."
             )
+    suffix = "" if path is None else Path(fspath(path)).suffix.lower()
+    if known == "ro-crate" and suffix in _NO_CRATE_SUFFIXES:
+        raise ValueError(
+            f"Invalid path {fspath(path or '')!r}: an RO-Crate is a directory, or an archive with "
+            "the suffix '.zip'."
+        )
     return known, options
 
 

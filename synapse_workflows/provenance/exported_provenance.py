@@ -23,6 +23,8 @@ _NO_LIMIT: Final = 1_000_000
 #: Line in the description of the Activity of an Airflow task; see `lineage.activity_description`.
 _AIRFLOW_RUN: Final = re.compile(r"^Airflow run \S+ of .+$", re.MULTILINE)
 
+_ORCID: Final = re.compile(r"\b\d{4}-\d{4}-\d{4}-\d{3}[\dX]$")
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -101,9 +103,8 @@ class ExportedProvenance:
         return max(format_time(time) or "" for time in times)
 
     def get_used(self, activity_id: str) -> list[Ref]:
-        """Return the sources that an Activity used, without its own results; each once."""
-        own = self.graph.generated.get(activity_id, ())
-        return [ref for ref in self._get_sources(activity_id, executed=False) if ref not in own]
+        """Return the sources that an Activity used, each once."""
+        return self._get_sources(activity_id, executed=False)
 
     def get_executed(self, activity_id: str) -> list[Ref]:
         """Return the code that an Activity executed; each once."""
@@ -243,5 +244,11 @@ def _read_user(syn: Session, user_id: str) -> User:
         user_name=profile.get("userName") or None,
         first_name=profile.get("firstName") or None,
         last_name=profile.get("lastName") or None,
-        orcid=bundle.get("ORCID") or None,
+        orcid=_to_orcid_url(bundle.get("ORCID")),
     )
+
+
+def _to_orcid_url(orcid: str | None) -> str | None:
+    """Return the URL of an ORCID record; None for other texts."""
+    digits = _ORCID.search(orcid or "")
+    return f"https://orcid.org/{digits[0]}" if digits else None

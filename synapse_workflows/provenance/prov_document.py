@@ -224,7 +224,8 @@ class _DocumentBuilder:
             time = _to_time(self.provenance.graph.entities[ref].modified_on)
             self.document.generation(generated, name, time=time)
             for source in used:
-                self.document.derivation(generated, source, activity=name)
+                if source != generated:
+                    self.document.derivation(generated, source, activity=name)
 
     def _add_associations(
         self,

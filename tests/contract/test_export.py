@@ -278,6 +278,10 @@ def test_an_archive_has_the_files_of_the_directory(syn, story, tmp_path):
         ({"format": "pdf", "path": "a.pdf"}, "Invalid format 'pdf'"),
         ({"format": "svg", "parent": "nonsense"}, "nonsense"),
         ({"format": "svg"}, "path and parent are missing"),
+        (
+            {"format": "ro-crate", "path": "ro-crate-metadata.json"},
+            "is a directory, or an archive",
+        ),
         ({"path": "a.svg", "name": "x"}, "pass its parent"),
         ({"path": "a.svg", "depth": 0}, "Invalid depth 0"),
         ({"path": "a.svg", "include_files": True}, "include_files is an option of .*'ro-crate'"),

@@ -124,6 +124,8 @@ def test_an_activity_that_used_its_own_result_is_no_derivation_from_itself(syn, 
     document = build_document(read_provenance(syn, file))
     check_document(document)
     assert statements(document, "wasDerivedFrom") == []
+    (used,) = statements(document, "used")
+    assert f"synapse:{file.id}.1" in used
 
 
 TEXTS = st.text(max_size=20)

@@ -96,3 +96,35 @@ def test_an_archive_depends_on_names_and_contents_only(tmp_path):
     assert archives[0].read_bytes() == archives[1].read_bytes()
     with zipfile.ZipFile(archives[0]) as archive:
         assert archive.namelist() == ["sub/a", "sub/b"]
+
+
+@pytest.mark.parametrize("content", ["same", "other"])
+def test_a_crate_of_another_process_is_accepted_if_it_is_the_same(tmp_path, content):
+    path = tmp_path / "crate"
+
+    def write(complete):
+        write_crate(a="same")(complete)
+        write_crate(a=content)(path)
+
+    if content == "same":
+        write_output(path, write, overwrite=False)
+    else:
+        with pytest.raises(FileExistsError):
+            write_output(path, write, overwrite=False)
+    assert (path / "a.json").read_text() == content
+
+
+def test_a_crate_that_cannot_be_replaced_is_kept(tmp_path, monkeypatch):
+    path = tmp_path / "crate"
+    write_output(path, write_crate(a="old"), overwrite=False)
+    rename = type(path).rename
+
+    def refuse(self, target):
+        if target == path and self.name == "crate":
+            raise OSError("refused")
+        return rename(self, target)
+
+    monkeypatch.setattr(type(path), "rename", refuse)
+    with pytest.raises(OSError, match="refused"):
+        write_output(path, write_crate(a="new"), overwrite=True)
+    assert (path / "a.json").read_text() == "old"

@@ -16,8 +16,9 @@ URLS = st.one_of(
     ).map("".join),
     st.sampled_from(
         [
-            "workflow.cwl", "./", "#run", "run", "activity-1", "ro-crate-metadata.json", "https://[bad", "docker://a",
-            "https://repo/activity/1", "https://repo/entity/syn2/version/1/file",
+            "workflow.cwl", "./", "#run", "run", "activity-1", "ro-crate-metadata.json",
+            "https://[bad", "docker://a", "https://repo/activity/1",
+            "https://repo/entity/syn2/version/1/file",
             "https://portal/Profile:1", "https://h/v2/n/manifests/latest",
             f"file:///a.py#sha256={'a' * 64}", f"git+https://h/o/r@{'b' * 40}#a/b.py",
         ]
