@@ -84,7 +84,10 @@ if TYPE_CHECKING:
     from synapse_workflows.hooks.sts_s3 import SynapseStsS3Hook as SynapseStsS3Hook
     from synapse_workflows.hooks.synapse import SynapseHook as SynapseHook
     from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy as SynapseRetryPolicy
-    from synapse_workflows.links import SynapseEntityLink as SynapseEntityLink
+    from synapse_workflows.links import (
+        SynapseEntityLink as SynapseEntityLink,
+        SynapseLineageLink as SynapseLineageLink,
+    )
     from synapse_workflows.notifications import SynapseNotifier as SynapseNotifier
     from synapse_workflows.operators.annotations import (
         SynapseAnnotateOperator as SynapseAnnotateOperator,
@@ -181,6 +184,7 @@ _MODULES = {
     "SynapseHook": "synapse_workflows.hooks.synapse",
     "SynapseIndexS3PrefixOperator": "synapse_workflows.operators.storage",
     "SynapseLeaderboardOperator": "synapse_workflows.operators.leaderboards",
+    "SynapseLineageLink": "synapse_workflows.links",
     "SynapseMessageOperator": "synapse_workflows.operators.messages",
     "SynapseNotifier": "synapse_workflows.notifications",
     "SynapseReapSubmissionsOperator": "synapse_workflows.operators.submissions",
