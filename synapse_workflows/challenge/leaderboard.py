@@ -20,7 +20,7 @@ from synapse_workflows.client.errors import SynapseStaleError
 from synapse_workflows.client.model.status_annotations import from_submission_status_annotations
 from synapse_workflows.client.model.submissions import Submission, SubmissionStatus
 from synapse_workflows.constants import SubmissionStatusEnum
-from synapse_workflows.lineage.activity_writer import add_known_version
+from synapse_workflows.lineage.source_versions import add_known_version
 
 #: Whose best submission is ranked: of each user who submitted, of each team (users without a team
 #: stand for themselves), or all submissions.

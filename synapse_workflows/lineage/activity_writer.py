@@ -1,40 +1,47 @@
 """The Activity of a running task: created once, updated, and linked to tables."""
 
-from collections import defaultdict
-from collections.abc import Mapping
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, Final
 
 from synapse_workflows.client.api.async_jobs import polling_settings
-from synapse_workflows.client.api.provenance import delete_unlinked
 from synapse_workflows.client.core import table_state
 from synapse_workflows.client.core.conflicts import retry_stale
-from synapse_workflows.client.core.events import Wrote, has_open_version
-from synapse_workflows.client.core.flows import Call
+from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import (
-    SynapseBadRequestError,
-    SynapseForbiddenError,
-    SynapseNotFoundError,
-    SynapseStaleError,
-)
-from synapse_workflows.constants import CONTAINERS, TABLE
+from synapse_workflows.client.errors import SynapseHTTPError
+from synapse_workflows.constants import TABLE
+from synapse_workflows.lineage import hand_written
 from synapse_workflows.lineage.activity_description import ActivityDescription
-from synapse_workflows.lineage.lineage_log import log_gaps
+from synapse_workflows.lineage.lineage_log import log_gaps, log_left_out
+from synapse_workflows.lineage.source_versions import SourceVersions
+from synapse_workflows.lineage.stored_activities import StoredActivities
 from synapse_workflows.lineage.task_state_store import TaskStateStore
 from synapse_workflows.provenance.activity import (
     build_activity,
+    get_source_key,
     have_same_sources,
-    iter_unpinned,
-    keep_added,
     move_uncommon_urls,
     parse_activity,
 )
 from synapse_workflows.provenance.record import EntityRef, Origin, Record
+from synapse_workflows.provenance.source_limit import (
+    MAX_SOURCES,
+    count_left_out,
+    limit_listed_gaps,
+    limit_sources,
+)
+
+#: Maximum number of sources after Synapse has rejected an Activity with more.
+_SMALL_LIMITS: Final = (200, 20)
+_REJECTIONS: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 class ActivityWriter:
     """Writer of the Activity of one task instance under one connection.
+
+    The files that a task stores share one Activity. Each table has one of its own, because it also
+    contains the sources of other tasks.
 
     Args:
         client: Client of the connection.
@@ -42,6 +49,7 @@ class ActivityWriter:
         state_store: Stores the id of the Activity for retries.
         key: Key of the Activity id in `state_store`.
         max_tries: `max_tries` of the task instance. Clearing the task increases `max_tries`.
+        versions: Current versions of the sources, shared by the writers of a connection.
     """
 
     def __init__(
@@ -51,52 +59,49 @@ class ActivityWriter:
         state_store: TaskStateStore,
         key: str,
         max_tries: int = 0,
+        versions: SourceVersions | None = None,
     ) -> None:
         self.client = client
         self.description = description
-        self.state_store = state_store
-        self.key = key
-        self.max_tries = max_tries
         #: Gaps that the task has logged.
         self.logged_gaps: set[str] = set()
         self.declared_name: str | None = None
         self.declared_description: str | None = None
-        self._saved: dict[str, Any] | None = None
-        self._is_unlinked = False
+        #: Whether what a person wrote into an Activity is kept; False to replace it.
+        self.keeps_changes = True
+        self.activities = StoredActivities(
+            client, description, state_store, key, max_tries, self._merge_changes
+        )
+        self._versions = SourceVersions(client) if versions is None else versions
+        self._claimed: set[tuple[str, int]] = set()
         self._inherited = Record()
+        self._kept_texts: list[str] = []
+        self._left_out_before = 0
+        self._least_left_out = 0
+        self._limit = MAX_SOURCES
         self._common_urls_only = False
-        self._versions: dict[str, EntityRef | None] = {}
 
     @property
     def saved(self) -> Mapping[str, Any] | None:
         """The Activity as last saved; None before the first save."""
-        return self._saved
+        return self.activities.current
 
-    @cached_property
+    @property
     def earlier_activity_id(self) -> str | None:
-        """Id of the Activity that earlier tries of the task wrote."""
-        state: Mapping[str, Any] | str | None = self.state_store.get(self.key)
-        if isinstance(state, Mapping):
-            return str(state["id"]) if state["done"] == self.max_tries else None
-        return state
+        """Id of the Activity that earlier tries of the task wrote last."""
+        ids = self.activities.earlier_ids
+        return ids[-1] if ids else None
 
-    @cached_property
+    @property
     def earlier_versions(self) -> Mapping[str, list[int]]:
         """Versions that earlier tries of the task created, by entity id, in ascending order."""
-        versions: defaultdict[str, list[int]] = defaultdict(list)
-        if self.earlier_activity_id is None:
-            return versions
-        path = f"/activity/{self.earlier_activity_id}"
-        activity = self._get(path)
-        if activity is None or not self.description.matches(activity):
-            return versions
-        for reference in self.client.iter_items(Call("GET", f"{path}/generated")):
-            number = reference.get("targetVersionNumber")
-            versions[reference["targetId"]].append(int(number or 0))
-        return {entity_id: sorted(numbers) for entity_id, numbers in versions.items()}
+        return self.activities.earlier_versions
 
     def save(self, sources: Record) -> str:
         """Write the Activity of a version that is about to be created.
+
+        An Activity of an earlier try is used again if it has the same sources, or if this try has
+        repeated all versions that have it. Otherwise it stays, because it is true for them.
 
         Args:
             sources: What the task used and ran.
@@ -105,21 +110,53 @@ class ActivityWriter:
             The id of the Activity.
 
         Raises:
-            SynapseNotFoundError: A declared source does not exist.
+            UnknownSourceError: A declared source does not exist.
         """
         _ = self.earlier_versions  # read before this try creates versions with this Activity
-        return str(self._save_with_accepted_urls(self._create_body(sources), None)["id"])
+        body = self._create_body(sources)
+        existing = self.activities.latest
+        if existing is not None and not self._may_update(existing, body):
+            existing = None
+        return str(self._store(sources, body, existing)["id"])
+
+    def keep(self, activity: dict[str, Any], entity: Mapping[str, Any], sources: Record) -> None:
+        """Update the Activity of a version that a try of this task instance stored before.
+
+        The Activity is left as it is if other versions have it that this try has not repeated, or
+        if this try has an Activity already.
+
+        Args:
+            activity: The Activity of the version.
+            entity: Properties of the version.
+            sources: What the task used and ran.
+        """
+        self._claimed.add((entity["id"], entity["versionNumber"]))
+        current = self.activities.current
+        if current is not None and current["id"] != activity["id"]:
+            return
+        body = self._create_body(sources)
+        if self._may_update(activity, body):
+            self._store(sources, body, activity)
+
+    def is_own(self, activity: Mapping[str, Any] | None) -> bool:
+        """Return whether a try of this task instance wrote an Activity."""
+        return activity is not None and self.description.matches(activity)
 
     def mark_linked(self) -> None:
         """Record that a version that has the Activity was created."""
-        self._is_unlinked = False
+        self.activities.is_unlinked = False
 
     def discard(self) -> None:
         """Delete the Activity if this try created the Activity and no version has it."""
-        if self._is_unlinked and self._saved is not None:
-            delete_unlinked(self.client, self._saved["id"])
-            self.state_store.delete(self.key)
-            self._is_unlinked, self._saved = False, None
+        self.activities.discard()
+
+    def finish(self) -> None:
+        """Mark the stored Activity id as done, so that a cleared task creates a new Activity."""
+        self.activities.finish()
+
+    def attach(self, activity_id: str) -> None:
+        """Use an existing Activity that an earlier process of the task created."""
+        self.activities.current = self.activities.get(f"/activity/{activity_id}")
 
     def link(self, stored: Wrote, sources: Record) -> str:
         """Add sources to the Activity of an entity's open version, after the entity was changed.
@@ -147,35 +184,6 @@ class ActivityWriter:
         """
         return retry_stale(lambda: self._merge(stored, sources))
 
-    def _merge(self, stored: Wrote, sources: Record) -> str:
-        path = f"/entity/{stored.entity_id}"
-        entity = self.client.call("GET", path).json
-        linked = self._get(f"{path}/generatedBy")
-        if linked is not None:
-            if not stored.changed:
-                return str(linked["id"])
-            if not self._has_only_own_rows(stored):
-                self._inherited |= parse_activity(linked, Origin.WROTE)
-        body = self._create_body(sources)
-        is_own = linked is not None and self.description.matches(linked)
-        if linked is not None and not is_own and have_same_sources(linked, body):
-            self.discard()  # of an attempt before another client linked the same sources
-            saved = linked
-        else:
-            saved = self._save_with_accepted_urls(body, linked if is_own else None)
-        self.client.call("PUT", path, params={"generatedBy": saved["id"]}, json=entity)
-        self._is_unlinked = False
-        return str(saved["id"])
-
-    def _has_only_own_rows(self, stored: Wrote) -> bool:
-        """Return whether the task replaced all rows of a table and no row was changed since."""
-        if stored.replaced_etag is None:
-            return False
-        fingerprint = table_state.fetch_fingerprint(
-            stored.entity_id, None, polling_settings(self.client), TABLE
-        )
-        return self.client.run(fingerprint).etag == stored.replaced_etag
-
     def create_for_snapshot(self, current: EntityRef, sources: Record) -> str:
         """Write the Activity of a snapshot that is about to be created, without linking it.
 
@@ -189,202 +197,164 @@ class ActivityWriter:
         Returns:
             The id of the Activity.
         """
-        linked = self._get(f"/entity/{current.id}/generatedBy")
-        is_own = linked is not None and self.description.matches(linked)
+        linked = self.activities.get(f"/entity/{current.id}/generatedBy")
         if linked is not None:
-            self._inherited |= parse_activity(linked, Origin.WROTE)
-        body = self._create_body(sources | Record.from_stored(current))
-        return str(self._save_with_accepted_urls(body, linked if is_own else None)["id"])
+            self._inherit(linked)
+        sources |= Record.from_stored(current)
+        body = self._create_body(sources)
+        activity = self._store(sources, body, self._find_for_open_version(linked, body))
+        self.activities.is_unlinked = False
+        return str(activity["id"])
 
-    def attach(self, activity_id: str) -> None:
-        """Use an existing Activity that an earlier process of the task created."""
-        self._saved = self._get(f"/activity/{activity_id}")
+    def _merge(self, stored: Wrote, sources: Record) -> str:
+        path = f"/entity/{stored.entity_id}"
+        entity = self.client.call("GET", path).json
+        linked = self.activities.get(f"{path}/generatedBy")
+        if linked is not None:
+            if not stored.changed:
+                return str(linked["id"])
+            if not self._has_only_own_rows(stored):
+                self._inherit(linked)
+        body = self._create_body(sources)
+        if linked is not None and not self.is_own(linked) and have_same_sources(linked, body):
+            self.discard()  # of an attempt before another client linked the same sources
+            saved = linked
+        else:
+            saved = self._store(sources, body, self._find_for_open_version(linked, body))
+        self.client.call("PUT", path, params={"generatedBy": saved["id"]}, json=entity)
+        self.mark_linked()
+        return str(saved["id"])
 
-    def adopt(self, activity: Mapping[str, Any]) -> bool:
-        """Use an existing Activity if a try of this task instance wrote it; return True if so."""
-        is_other = self._saved is not None and self._saved["id"] != activity["id"]
-        if is_other or not self.description.matches(activity):
-            return False
-        self._saved = dict(activity)
-        return True
+    def _inherit(self, linked: Mapping[str, Any]) -> None:
+        """Add the sources and hand-written texts of the Activity of an open version."""
+        is_own = self.is_own(linked)
+        if not self.keeps_changes and not is_own:
+            self.client.logger.warning(
+                "lineage_mode='replace': replacing %s", hand_written.describe_replaced(linked)
+            )
+            return
+        if hand_written.is_hand_written(linked):
+            self.client.logger.info(
+                "Keeping hand-written provenance: %s", hand_written.describe_replaced(linked)
+            )
+        self._inherited |= parse_activity(linked, Origin.WROTE)
+        texts = (*self._kept_texts, *hand_written.list_kept_texts(linked))
+        self._kept_texts = list(dict.fromkeys(texts))
+        if is_own:
+            self._least_left_out = max(self._least_left_out, count_left_out(linked))
+        else:
+            self._left_out_before = max(self._left_out_before, count_left_out(linked))
 
-    def finish(self) -> None:
-        """Mark the stored Activity id as done, so that a cleared task creates a new Activity.
+    def _find_for_open_version(
+        self, linked: dict[str, Any] | None, body: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """Return the Activity to update for an open version; None to create one.
 
-        A retry still finds the versions of earlier tries, because a worker may stop before it
-        reports success.
+        The Activity of an earlier version must not change any more: the version is immutable.
         """
-        if self._saved is not None:
-            done = {"id": self._saved["id"], "done": self.max_tries}
-            self.state_store.set(self.key, done)
+        if linked is not None and self.is_own(linked):
+            return linked
+        existing = self.activities.latest
+        if existing is None or self.activities.is_unlinked or have_same_sources(existing, body):
+            return existing
+        is_linked = next(self.activities.iter_generated(str(existing["id"])), None) is not None
+        return None if is_linked else existing
 
-    def _create_body(self, sources: Record) -> dict[str, Any]:
-        pinned = self._pin_versions(sources | self._inherited)
-        log_gaps(self.logged_gaps, pinned.list_gaps())
-        body = build_activity(
-            pinned,
+    def _has_only_own_rows(self, stored: Wrote) -> bool:
+        """Return whether the task replaced all rows of a table and no row was changed since."""
+        if stored.replaced_etag is None:
+            return False
+        fingerprint = table_state.fetch_fingerprint(
+            stored.entity_id, None, polling_settings(self.client), TABLE
+        )
+        return self.client.run(fingerprint).etag == stored.replaced_etag
+
+    def _may_update(self, existing: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+        """Return whether the new sources are true for all versions that have an Activity."""
+        if have_same_sources(existing, body):
+            return True
+        return self.activities.get_versions(existing) <= self._claimed
+
+    def build_body(self, sources: Record) -> dict[str, Any]:
+        """Build the Activity without any request."""
+        merged = sources.resolve_inlets() | self._inherited
+        text = self.description.to_text(
+            self.declared_description, limit_listed_gaps(merged.list_gaps())
+        )
+        return build_activity(
+            merged,
             self.declared_name or self.description.name,
-            self.description.to_text(self.declared_description, pinned.list_gaps()),
+            "\n".join([text, *self._kept_texts]),
             site=self.client.repoEndpoint,
         )
-        return move_uncommon_urls(body) if self._common_urls_only else body
 
-    def _save_with_accepted_urls(
-        self, body: Mapping[str, Any], linked: dict[str, Any] | None
+    def _create_body(self, sources: Record) -> dict[str, Any]:
+        pinned = self._versions.pin(sources)
+        log_gaps(self.logged_gaps, (pinned.resolve_inlets() | self._inherited).list_gaps())
+        body = self.build_body(pinned)
+        if self._common_urls_only:
+            body = move_uncommon_urls(body)
+        return self._limit_sources(body, pinned)
+
+    def _limit_sources(self, body: dict[str, Any], own: Record) -> dict[str, Any]:
+        if len(body["used"]) <= self._limit and not self._left_out_before + self._least_left_out:
+            return body
+        preferred = build_activity(own, "", "", site=self.client.repoEndpoint)["used"]
+        before = self._left_out_before
+        excess = max(len(body["used"]) - self._limit, 0)
+        limited, left_out = limit_sources(
+            body,
+            self._limit,
+            preferred={get_source_key(item) for item in preferred},
+            left_out_before=before + max(self._least_left_out - before - excess, 0),
+        )
+        log_left_out(left_out)
+        return limited
+
+    def _merge_changes(
+        self, body: Mapping[str, Any], changed: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Merge what a person changed in an Activity of this task instance, or log its loss."""
+        described = hand_written.describe_replaced(changed)
+        if not self.keeps_changes:
+            self.client.logger.warning("lineage_mode='replace': replacing %s", described)
+            return body
+        self.client.logger.info("Keeping what was changed by hand: %s", described)
+        return hand_written.merge_changes(body, changed, self.description.name)
+
+    def _store(
+        self, sources: Record, body: Mapping[str, Any], existing: dict[str, Any] | None
     ) -> dict[str, Any]:
-        """Save the Activity; if Synapse rejects it, retry without URLs of uncommon schemes."""
+        """Store the Activity. If Synapse rejects it, leave out what it may not accept.
+
+        Args:
+            sources: What the task used and ran.
+            body: The Activity with these sources.
+            existing: The Activity to update; None to create one.
+        """
         try:
-            return self._save(body, linked)
-        except SynapseBadRequestError:
-            accepted = move_uncommon_urls(body)
-            if accepted["used"] == body["used"]:
+            return self.activities.store(body, existing)
+        except SynapseHTTPError as error:
+            if error.status not in _REJECTIONS:
                 raise
-            self._common_urls_only = True
-            return self._save(accepted, linked)
-
-    def _save(self, body: Mapping[str, Any], linked: dict[str, Any] | None) -> dict[str, Any]:
-        existing = self._saved or self._get_from_earlier_try() or linked
-        saved = None if existing is None else self._update(existing, body)
-        if saved is None:
-            saved = self.client.call("POST", "/activity", json=dict(body)).json
-            self.state_store.set(self.key, saved["id"])
-            self._is_unlinked = True
-        self._saved = saved
-        return saved
-
-    def _get_from_earlier_try(self) -> dict[str, Any] | None:
-        activity_id = self.state_store.get(self.key)
-        if not isinstance(activity_id, str):
-            return None
-        activity = self._get(f"/activity/{activity_id}")
-        return activity if activity is not None and self.description.matches(activity) else None
-
-    def _update(self, existing: dict[str, Any], body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Update an Activity if its content differs from `body`.
-
-        Sources that another client has added meanwhile are kept. Return None if the Activity was
-        deleted or is not writable.
-        """
-        if _is_up_to_date(existing, body):
-            return existing
-        path = f"/activity/{existing['id']}"
-        try:
-            return _to_dict(self.client.call("PUT", path, json={**existing, **body}))
-        except SynapseStaleError:
-            fresh = self._get(path)
-            return (
-                None if fresh is None else self._update(fresh, keep_added(body, existing, fresh))
-            )
-        except (SynapseForbiddenError, SynapseNotFoundError):
-            return None
-
-    def _get(self, path: str) -> dict[str, Any] | None:
-        """Return the JSON of a GET request, or None if the object is not found or not readable."""
-        try:
-            return _to_dict(self.client.call("GET", path))
-        except (SynapseForbiddenError, SynapseNotFoundError):
-            return None
-
-    def _pin_versions(self, sources: Record) -> Record:
-        """Set the current version in each reference that has no version.
-
-        An unknown entity that was not declared is added to `Record.gaps`.
-
-        Raises:
-            SynapseNotFoundError: An unknown entity or version was declared.
-        """
-        record = sources
-        declared = {entry.ref for entry in sources.with_origins(Origin.DECLARED).entries()}
-        for ref in declared:
-            if isinstance(ref, EntityRef) and ref.version is not None:
-                require_source(self.client, ref)
-        for ref in list(iter_unpinned(sources, self.client.repoEndpoint)):
-            current = self._get_current(ref, is_declared=ref in declared)
-            if current is None:
-                record = record.replace_ref(ref, None).with_gap(
-                    f"{ref.id} was not found, or is not readable by this account"
-                )
-            elif current.version is not None:
-                record = record.replace_ref(ref, current)
-        return record
-
-    def _get_current(self, ref: EntityRef, *, is_declared: bool) -> EntityRef | None:
-        """Return the current version of an entity, or None if the entity is not readable."""
-        if ref.id not in self._versions:
+            rejection = error
+        for smaller in self._iter_smaller(sources, body):
+            self.client.logger.warning("Synapse rejected an Activity: %s", rejection)
             try:
-                entity = _to_dict(self.client.call("GET", f"/entity/{ref.id}"))
-            except SynapseNotFoundError as error:
-                if is_declared:
-                    raise _unknown_source_error(ref, error) from error
-                self._versions[ref.id] = None
-            except SynapseForbiddenError:
-                self._versions[ref.id] = None
-            else:
-                is_container = entity.get("concreteType") in CONTAINERS
-                version = None if is_container else entity.get("versionNumber")
-                self._versions[ref.id] = EntityRef(
-                    ref.id, version, self.client.repoEndpoint, has_open_version(entity)
-                )
-        return self._versions[ref.id]
+                return self.activities.store(smaller, existing)
+            except SynapseHTTPError as error:
+                if error.status not in _REJECTIONS:
+                    raise
+        raise rejection
 
-
-def require_source(client: Session, ref: EntityRef) -> None:
-    """Check that a declared source exists, in the declared version.
-
-    A source that the caller may not read, or of another Synapse, is not checked. A version is
-    checked once.
-
-    Raises:
-        SynapseNotFoundError: The source does not exist.
-
-    Source:
-        GET /entity/{id}, GET /entity/{id}/version/{versionNumber}
-        https://rest-docs.synapse.org/rest/GET/entity/id/version/versionNumber.html
-    """
-    if ref.site not in (None, client.repoEndpoint):
-        return
-    known = _get_known_versions(client)
-    if (ref.id, ref.version) in known:
-        return
-    version = "" if ref.version is None else f"/version/{ref.version}"
-    try:
-        client.call("GET", f"/entity/{ref.id}{version}")
-    except SynapseForbiddenError:
-        client.logger.debug("%s is declared as a source and is not readable", ref)
-    except SynapseNotFoundError as error:
-        raise _unknown_source_error(ref, error) from error
-    if ref.version is not None:
-        known.add((ref.id, ref.version))
-
-
-def add_known_version(client: Session, entity_id: str, version: int) -> None:
-    """Declare that a version existed, also if it was deleted since.
-
-    Synapse keeps a copy of a submitted version, so it is a source of a score after its deletion.
-    """
-    _get_known_versions(client).add((entity_id, version))
-
-
-def _get_known_versions(client: Session) -> set[tuple[str, int | None]]:
-    known: set[tuple[str, int | None]] = client.get_or_create("lineage.known_versions", set)
-    return known
-
-
-def _unknown_source_error(ref: EntityRef, error: SynapseNotFoundError) -> SynapseNotFoundError:
-    """Return the error for a declared source that does not exist."""
-    return SynapseNotFoundError(
-        error.status,
-        error.reason,
-        error.call,
-        advice=f"{ref} is declared as a source (used, executed or activity) of what the task "
-        "stores. Correct its ID or version, or remove it.",
-    )
-
-
-def _is_up_to_date(existing: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
-    same_text = all(existing.get(key) == body[key] for key in ("name", "description"))
-    return same_text and have_same_sources(existing, body)
-
-
-def _to_dict(reply: Any) -> dict[str, Any]:
-    return dict(reply.json)
+    def _iter_smaller(
+        self, sources: Record, body: Mapping[str, Any]
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield the Activity without URLs of uncommon schemes, then with fewer sources."""
+        if not self._common_urls_only and move_uncommon_urls(body)["used"] != body["used"]:
+            self._common_urls_only = True
+            yield self._create_body(sources)
+        for limit in _SMALL_LIMITS:
+            if len(body["used"]) > limit:
+                self._limit = limit
+                yield self._create_body(sources)

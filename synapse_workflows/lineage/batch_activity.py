@@ -64,7 +64,7 @@ class BatchActivity:
             return self._activity_id
         if self._is_separate:
             return self._earlier_id
-        return self._collector.get_writer(self._client).earlier_activity_id
+        return self._collector.activities.get_writer(self._client).earlier_activity_id
 
     @property
     def shows_versions(self) -> bool:
@@ -97,14 +97,14 @@ class BatchActivity:
         with self._lock:
             self._is_created = False
         if not self._is_separate and self._activity_id is not None:
-            self._collector.get_writer(self._client).mark_linked()
+            self._collector.activities.get_writer(self._client).mark_linked()
 
     @property
     def earlier_versions(self) -> Mapping[str, list[int]]:
         """Versions with the Activity of the task that its earlier tries created, by ID."""
         if self._is_separate:
             return {}
-        return self._collector.get_writer(self._client).earlier_versions
+        return self._collector.activities.get_writer(self._client).earlier_versions
 
     @property
     def _collector(self) -> LineageCollector:
@@ -132,6 +132,6 @@ class BatchActivity:
         if self._activity_id is None:
             return
         if not self._is_separate:
-            self._collector.get_writer(self._client).discard()
+            self._collector.activities.get_writer(self._client).discard()
         elif self._is_created:
             provenance.delete_unlinked(self._client, self._activity_id)

@@ -59,7 +59,7 @@ class CodeStorage:
                 if stored is None:
                     record = record.with_gap(self._refused[ref.url])
                 else:
-                    record = record.replace_ref(ref, stored)
+                    record = record.replace_refs({ref: stored})
         return record
 
     def _get_or_store(self, ref: UrlRef) -> EntityRef | None:

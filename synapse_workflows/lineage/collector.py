@@ -1,7 +1,6 @@
 """Collection of a running task's lineage, by one collector for all clients of the task."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, cast
@@ -12,7 +11,6 @@ from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.events import Event, Wrote
 from synapse_workflows.constants import CONTAINERS
 from synapse_workflows.lineage.activity_description import ActivityDescription
-from synapse_workflows.lineage.activity_writer import ActivityWriter
 from synapse_workflows.lineage.asset_events import emit_asset_event
 from synapse_workflows.lineage.code_storage import CodeStorage
 from synapse_workflows.lineage.declared_provenance import DeclaredProvenance, current_declared
@@ -23,17 +21,15 @@ from synapse_workflows.lineage.lineage_log import log_gaps, log_reads, log_store
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended
 from synapse_workflows.lineage.published_record import CONTEXT_KEY, XCOM_KEY, PublishedRecord
 from synapse_workflows.lineage.store_notes import StoreNotes
-from synapse_workflows.lineage.task_state_store import (
-    AIRFLOW_LOCK,
-    LockedStateStore,
-    TaskStateStore,
-)
+from synapse_workflows.lineage.task_activities import TaskActivities
+from synapse_workflows.lineage.task_state_store import AIRFLOW_LOCK, TaskStateStore
 from synapse_workflows.lineage.upstream import (
     UpstreamLineage,
     collect_static_lineage,
     collect_upstream,
 )
 from synapse_workflows.provenance.record import EntityRef, Origin, Record
+from synapse_workflows.provenance.record_builder import RecordBuilder
 
 T = TypeVar("T")
 #: Factor by which the number of stored entities must grow before the record is published again.
@@ -47,6 +43,7 @@ class EventSource(Protocol):
     synapse_conn_id: str
     repoEndpoint: str  # noqa: N815 - names of the client attributes
     portalEndpoint: str  # noqa: N815
+    lineage_required: bool
 
     @property
     def lineage_mode(self) -> LineageMode:
@@ -91,7 +88,8 @@ class LineageCollector:
     def __init__(self, context: Mapping[str, Any]) -> None:
         self.context = context
         self.ti = context["ti"]
-        self.record = Record()
+        self._builder = RecordBuilder()
+        self._logged_reads: set[Any] = set()
         #: Id of the Activity of each stored entity.
         self.activity_ids: dict[str, str] = {}
         #: Whether a client without automatic lineage was used.
@@ -100,7 +98,6 @@ class LineageCollector:
         self.stored_files: set[str] = set()
         #: Highest version of each file that this try has kept as the result of an operation.
         self.kept_versions: dict[str, int] = {}
-        self._writers: dict[str, ActivityWriter] = {}
         self._task_objects: dict[str, Any] = {}
         self._caches: dict[int, Cache] = {}
         self._attached: dict[str, str] = {}
@@ -109,21 +106,28 @@ class LineageCollector:
         self._observers: list[Callable[[], Record]] = []
         #: Gaps that were logged.
         self._logged_gaps: set[str] = set()
+        #: The Activities of the task.
+        self.activities = TaskActivities(context, self._logged_gaps)
         self.details = EntityDetails()
         self._published: PublishedRecord | None = None
         self._published_count = 0
         self._lock = AIRFLOW_LOCK
         call_after_execute(self.ti.task, self.finish)
 
-    @cached_property
+    @property
     def state_store(self) -> TaskStateStore:
         """Task state store for all threads of the task."""
-        return LockedStateStore(self.context["task_state_store"])
+        return self.activities.state_store
 
-    @cached_property
+    @property
     def description(self) -> ActivityDescription:
         """Name and description of the Activity of the task."""
-        return ActivityDescription.from_context(self.context)
+        return self.activities.description
+
+    @property
+    def record(self) -> Record:
+        """What the clients of the task have read, run and written so far."""
+        return self._builder.record
 
     @property
     def is_retry(self) -> bool:
@@ -150,13 +154,13 @@ class LineageCollector:
         if is_suspended():
             return
         with self._lock:
-            log_reads(self.record, record)
-            self.record |= record
+            log_reads(self._logged_reads, record)
+            self._builder.add(record)
 
     def restore(self, record: Record) -> None:
         """Add what the task recorded in another process before it was deferred."""
         with self._lock:
-            self.record |= record
+            self._builder.add(record)
 
     def discard_output(self, entity_id: str, version: int | None) -> None:
         """Ignore that the task has stored an entity, because the task has deleted it again.
@@ -166,14 +170,7 @@ class LineageCollector:
             version: The deleted version; None for the whole entity.
         """
         with self._lock:
-            kept = (
-                ref
-                for ref in self.record.wrote
-                if not isinstance(ref, EntityRef)
-                or ref.id != entity_id
-                or version not in (None, ref.version)
-            )
-            self.record = replace(self.record, wrote=tuple(kept))
+            self._builder.discard_output(entity_id, version)
 
     def get_or_create(self, key: str, factory: Callable[[], T]) -> T:
         """Return an object that the task shares, for example a hook; create a missing object."""
@@ -210,11 +207,11 @@ class LineageCollector:
             if client.lineage_mode is LineageMode.OFF:
                 return None
             declared = current_declared()
-            self.record |= declared.record
+            self._builder.add(declared.record)
             sources = self._collect_sources(client, declared)
             if sources is None:
                 return None
-            return self.get_writer(client, declared).create_for_snapshot(current, sources)
+            return self.activities.create_for_snapshot(client, declared, current, sources)
 
     def save_activity(self, client: EventSource) -> str | None:
         """Write the Activity of a version that is about to be created.
@@ -227,9 +224,41 @@ class LineageCollector:
         """
         with self._lock:
             declared = current_declared()
-            self.record |= declared.record
+            self._builder.add(declared.record)
             sources = self._collect_sources(client, declared)
-            return None if sources is None else self.get_writer(client, declared).save(sources)
+            if sources is None:
+                return None
+            return self.activities.save(client, declared, sources)
+
+    def keep_activity(
+        self, client: EventSource, activity: dict[str, Any], entity: Mapping[str, Any]
+    ) -> None:
+        """Update the Activity of a version that an earlier try of the task stored.
+
+        Args:
+            client: Client of the connection.
+            activity: The Activity of the version.
+            entity: Properties of the version.
+        """
+        with self._lock:
+            declared = current_declared()
+            self._builder.add(declared.record)
+            sources = self._collect_sources(client, declared)
+            if sources is not None:
+                self.activities.get_writer(client, declared)
+                self.activities.keep(client, activity, entity, sources)
+
+    def complete_activity(self, client: EventSource, entity: Mapping[str, Any]) -> str | None:
+        """Add the Activity that an earlier try of the task could not store; return its ID.
+
+        Args:
+            client: Client of the connection.
+            entity: Properties of the version, which has no Activity.
+        """
+        activity_id = self.save_activity(client)
+        if activity_id is None:
+            return None
+        return self.activities.complete(client, entity, activity_id)
 
     def get_notes(self, client: EventSource) -> StoreNotes:
         """Return the notes about what the task stores under a connection."""
@@ -246,7 +275,7 @@ class LineageCollector:
         """Set the Activity that the next stored version of an entity will have."""
         with self._lock:
             self._attached[entity_id] = activity_id
-            self.get_writer(client).attach(activity_id)
+            self.activities.get_writer(client, table_id=entity_id).attach(activity_id)
 
     def add_finish_callback(self, callback: Callable[[], object]) -> None:
         """Add a function that is called after the task's code and before it reports success."""
@@ -293,8 +322,7 @@ class LineageCollector:
         with self._lock:
             if self.observed:
                 self.publish()
-            for writer in self._writers.values():
-                writer.finish()
+            self.activities.finish()
             for callback in self._finish_callbacks:
                 callback()
             for cache in self._caches.values():
@@ -315,7 +343,7 @@ class LineageCollector:
     def _record_write(self, event: Wrote, client: EventSource) -> None:
         declared = current_declared()
         stored = EntityRef(event.entity_id, event.version, client.repoEndpoint, event.is_open)
-        self.record |= Record.from_stored(stored) | declared.record
+        self._builder.add(Record.from_stored(stored) | declared.record)
         attached = self._attached.pop(event.entity_id, None)
         if event.is_reused:
             activity_id = event.activity_id
@@ -325,21 +353,13 @@ class LineageCollector:
             activity_id = self._link_activity(event, client, declared)
         if activity_id is not None:
             self.activity_ids[event.entity_id] = activity_id
-        log_store(event, self._find_activity(client, activity_id))
+        else:
+            self.activities.add_pending(client, event, is_table=not event.activity_given)
+        conn_id = client.synapse_conn_id
+        log_store(event, self.activities.find(conn_id, activity_id) if activity_id else None)
         use_aliases = event.changed or (self.is_retry and not event.is_reused)
         emit_asset_event(self.context, event, activity_id, client, use_aliases=use_aliases)
         self._publish_if_grown()
-
-    def _find_activity(
-        self, client: EventSource, activity_id: str | None
-    ) -> Mapping[str, Any] | None:
-        """Return the Activity if this task wrote it, else only its id."""
-        if activity_id is None:
-            return None
-        writer = self._writers.get(client.synapse_conn_id)
-        saved = None if writer is None else writer.saved
-        is_own = saved is not None and str(saved["id"]) == str(activity_id)
-        return saved if is_own else {"id": activity_id}
 
     def _publish_if_grown(self) -> None:
         if len(self.record.wrote) >= self._published_count * _PUBLISH_GROWTH:
@@ -351,7 +371,7 @@ class LineageCollector:
         sources = self._collect_sources(client, declared)
         if sources is None:
             return None
-        return self.get_writer(client, declared).link(event, sources)
+        return self.activities.link(client, declared, event, sources)
 
     def _collect_sources(self, client: EventSource, declared: DeclaredProvenance) -> Record | None:
         """Return the sources of the Activity, or None if the lineage mode requires none."""
@@ -373,25 +393,3 @@ class LineageCollector:
             lambda: CodeStorage(client, parent_id),
         )
         return storage.store_code(sources)
-
-    def get_writer(
-        self, client: Any, declared: DeclaredProvenance | None = None
-    ) -> ActivityWriter:
-        """Return the writer of the task's Activity under the connection of a client."""
-        conn_id = client.synapse_conn_id
-        if conn_id not in self._writers:
-            self._writers[conn_id] = ActivityWriter(
-                client,
-                self.description,
-                self.state_store,
-                f"synapse_activity:{conn_id}",
-                int(self.ti.max_tries),
-            )
-        writer = self._writers[conn_id]
-        writer.logged_gaps = self._logged_gaps
-        if parameters := client.lineage_settings.describe_run(self.context):
-            writer.description = replace(self.description, parameters=parameters)
-        if declared is not None:
-            writer.declared_name = declared.name or writer.declared_name
-            writer.declared_description = declared.description or writer.declared_description
-        return writer

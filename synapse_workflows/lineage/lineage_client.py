@@ -24,7 +24,6 @@ from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.model.rest_object import RestObject
 from synapse_workflows.client.model.submissions import Submission
-from synapse_workflows.lineage.activity_writer import require_source
 from synapse_workflows.lineage.collector import (
     current_collector,
 )
@@ -36,6 +35,7 @@ from synapse_workflows.lineage.declared_provenance import (
 )
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended, without_lineage
 from synapse_workflows.lineage.lineage_settings import LineageSettings
+from synapse_workflows.lineage.source_versions import require_sources
 from synapse_workflows.lineage.store_provenance import (
     IfUnchanged,
     TaskProvenance,
@@ -230,9 +230,7 @@ class LineageClient(StsClient):
             self.call("GET", f"/activity/{activity['id']}")
             return
         record = parse_activity(activity or {}, Origin.DECLARED) | parse_declared(used, executed)
-        for ref in (*record.inputs(), *record.executed()):
-            if isinstance(ref, EntityRef):
-                require_source(self, ref)
+        require_sources(self, (*record.inputs(), *record.executed()))
 
     def record_row_provenance(
         self,

@@ -1,28 +1,30 @@
 """Log lines about the inputs of a task, its gaps and the content of its Activities."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.provenance.activity import GAP_PREFIX
-from synapse_workflows.provenance.record import Record
+from synapse_workflows.provenance.record import Record, Ref
 
 _log: Final = logging.getLogger(__name__)
 #: Maximum number of sources in one line.
 _MAX_SOURCES: Final = 20
+#: Maximum number of sources in one line about sources that are left out of an Activity.
+_MAX_LEFT_OUT: Final = 500
 
 
-def log_reads(known: Record, added: Record) -> None:
+def log_reads(logged: set[Ref], added: Record) -> None:
     """Log the inputs that a task has not recorded before, and the origin of each input.
 
     Args:
-        known: What the task has recorded.
+        logged: The inputs that the task has logged; new inputs are added.
         added: References that are being added.
     """
-    before = set(known.inputs())
     for entry in added.used:
-        if entry.ref not in before:
+        if entry.ref not in logged:
+            logged.add(entry.ref)
             _log.info("Recorded as used: %s (%s)", entry.ref, entry.origin.value)
 
 
@@ -50,6 +52,17 @@ def log_store(stored: Wrote, activity: Mapping[str, Any] | None) -> None:
     _log.info("%s %s.%s: %s", verb, stored.entity_id, stored.version, format_activity(activity))
 
 
+def log_left_out(items: Sequence[Mapping[str, Any]]) -> None:
+    """Log the sources that are left out of an Activity with too many sources.
+
+    Args:
+        items: Items of `used`.
+    """
+    for start in range(0, len(items), _MAX_LEFT_OUT):
+        names = ", ".join(_iter_names(items[start : start + _MAX_LEFT_OUT]))
+        _log.warning("Left out of the Activity: %s", names)
+
+
 def format_activity(activity: Mapping[str, Any] | None) -> str:
     """Return an Activity as one line: `Activity 4: used syn3.1; executed a.py@sha256:9f8e`."""
     if activity is None:
@@ -70,7 +83,7 @@ def _join(items: list[Mapping[str, Any]]) -> str:
     return ", ".join(names + more) or "nothing"
 
 
-def _iter_names(items: list[Mapping[str, Any]]) -> Iterator[str]:
+def _iter_names(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for item in items:
         reference = item.get("reference")
         if reference is None:

@@ -87,7 +87,7 @@ def _link_activity(
         activity_id = collector.save_activity(client)
     if activity_id is not None:
         client.call("PUT", path, params={"generatedBy": activity_id}, json=entity)
-        collector.get_writer(client).mark_linked()
+        collector.activities.get_writer(client).mark_linked()
     return entity, activity_id
 
 

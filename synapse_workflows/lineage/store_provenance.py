@@ -79,7 +79,9 @@ class TaskProvenance(StoreProvenance):
 
     def _list_own(self, entity: Mapping[str, Any]) -> list[int]:
         """Return the numbers of the versions that earlier tries of the task created."""
-        numbers = self.collector.get_writer(self.syn).earlier_versions.get(entity["id"], [])
+        numbers = self.collector.activities.get_writer(self.syn).earlier_versions.get(
+            entity["id"], []
+        )
         if not self.force:
             return numbers
         noted = self.collector.get_notes(self.syn).find(entity["parentId"], entity["name"])
@@ -99,11 +101,21 @@ class TaskProvenance(StoreProvenance):
         self.collector.kept_versions[entity["id"]] = entity["versionNumber"]
         activity = provenance.find_activity(self.syn, entity)
         self.activity_id = None if activity is None else activity["id"]
-        writer = self.collector.get_writer(self.syn)
-        if self.has_task_activity and activity is not None and writer.adopt(activity):
-            self.activity_id = self.collector.save_activity(self.syn)
+        writer = self.collector.activities.get_writer(self.syn)
+        if self.has_task_activity and activity is not None and writer.is_own(activity):
+            self.collector.keep_activity(self.syn, activity, entity)
+        elif activity is None and self.has_task_activity and self._is_incomplete(entity):
+            self.activity_id = self.collector.complete_activity(self.syn, entity)
         else:
             self._log_kept(entity, activity)
+
+    def _is_incomplete(self, entity: Mapping[str, Any]) -> bool:
+        """Return whether an earlier try stored a version whose Activity could not be stored."""
+        if self.collector.activities.is_pending(self.syn, entity):
+            return True
+        notes = self.collector.get_notes(self.syn)
+        before = notes.find(entity["parentId"], entity["name"])
+        return before is not None and entity["versionNumber"] == before + 1
 
     def save(
         self,
@@ -129,20 +141,21 @@ class TaskProvenance(StoreProvenance):
         """Record that a version has the Activity."""
         super().mark_linked()
         if self.has_task_activity and self.activity_id is not None:
-            self.collector.get_writer(self.syn).mark_linked()
+            self.collector.activities.get_writer(self.syn).mark_linked()
 
     def discard(self) -> None:
         """Delete the Activity that was stored for a version that was not created."""
         super().discard()
         if self.has_task_activity:
-            self.collector.get_writer(self.syn).discard()
+            self.collector.activities.get_writer(self.syn).discard()
 
     def _note(self, properties: Mapping[str, Any], existing: Mapping[str, Any] | None) -> None:
         """Note the previous version if the Activity does not identify the task."""
         entity = properties if existing is None else existing["entity"]
         if existing is not None:
             self.collector.stored_files.add(entity["id"])
-        if self.force and not (self.has_task_activity and self.activity_id):
+        has_failed = self.has_task_activity and self.collector.activities.has_failed(self.syn)
+        if has_failed or (self.force and not (self.has_task_activity and self.activity_id)):
             version = 0 if existing is None else entity["versionNumber"]
             self.collector.get_notes(self.syn).begin(entity["parentId"], entity["name"], version)
 

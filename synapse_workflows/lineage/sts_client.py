@@ -27,6 +27,9 @@ class StsClient(Synapse):
             mask_credentials(reply.object)
         return reply
 
+    #: Whether a task fails if its Activity cannot be stored.
+    lineage_required: bool = False
+
     def get_sts_storage_token(
         self, entity: Any, permission: StsPermission, **options: Any
     ) -> dict[str, Any] | str:

@@ -13,6 +13,8 @@ from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, 
 
 #: Prefix of lines in the description of an Activity that list sources without a version.
 GAP_PREFIX: Final = "Not pinned: "
+#: ID or URL of a source, its version, and whether it was executed.
+SourceKey = tuple[str, int | None, bool]
 _COMMON_SCHEMES = frozenset({"http", "https", "ftp", "file"})
 
 
@@ -112,7 +114,7 @@ def keep_added(
         `body`, with the sources that are in `current` but not in `known`.
     """
     present = _source_keys(known) | _source_keys(body)
-    added = [item for item in current.get("used") or () if _source_key(item) not in present]
+    added = [item for item in current.get("used") or () if get_source_key(item) not in present]
     return {**body, "used": [*body["used"], *added]}
 
 
@@ -202,11 +204,12 @@ def _find_dropped_queries(activity: Mapping[str, Any]) -> list[str]:
     return [f"{url}: the query of the URL is not recorded" for url in redacted]
 
 
-def _source_keys(activity: Mapping[str, Any]) -> set[tuple[str, int | None, bool]]:
-    return {_source_key(item) for item in activity.get("used") or ()}
+def _source_keys(activity: Mapping[str, Any]) -> set[SourceKey]:
+    return {get_source_key(item) for item in activity.get("used") or ()}
 
 
-def _source_key(item: Mapping[str, Any]) -> tuple[str, int | None, bool]:
+def get_source_key(item: Mapping[str, Any]) -> SourceKey:
+    """Return what identifies an item of `used` of an Activity."""
     ref, executed = parse_source(item), bool(item.get("wasExecuted"))
     if isinstance(ref, UrlRef):
         return ref.url, None, executed

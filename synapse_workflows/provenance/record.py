@@ -210,18 +210,29 @@ class Record:
         origin, references without a version if the same object has a reference with a version,
         and entity versions that the record itself wrote.
         """
-        observed = {
-            _get_key(entry.ref) for entry in self.used if entry.origin not in _OVERRIDABLE_ORIGINS
-        }
         own = defaultdict(list)
         for ref in self.stored_entities:
             own[ref.id].append(ref)
         return _keep_most_exact(
             entry.ref
+            for entry in self.resolve_inlets().used
+            if not any(_covers(ref, entry.ref) for ref in own[_get_key(entry.ref)])
+        )
+
+    def resolve_inlets(self) -> "Record":
+        """Return a copy without the inlets and asset events that other references override.
+
+        The remaining ones have the origin `WROTE`: what is merged later does not override them.
+        """
+        observed = {
+            _get_key(entry.ref) for entry in self.used if entry.origin not in _OVERRIDABLE_ORIGINS
+        }
+        used = (
+            replace(entry, origin=Origin.WROTE) if entry.origin in _OVERRIDABLE_ORIGINS else entry
             for entry in self.used
             if not (entry.origin in _OVERRIDABLE_ORIGINS and _get_key(entry.ref) in observed)
-            and not any(_covers(ref, entry.ref) for ref in own[_get_key(entry.ref)])
         )
+        return replace(self, used=_unique(used))
 
     def entries(self) -> tuple[RecordEntry, ...]:
         """Return all sources: the used inputs and the executed code."""
@@ -238,13 +249,13 @@ class Record:
         """
         if url is None:
             return self
-        outputs = [
+        outputs = {
             entry
             for entry in self.used
             if entry.origin is Origin.WROTE
             and isinstance(entry.ref, UrlRef)
             and entry.ref.url.startswith(url)
-        ]
+        }
         if not outputs:
             return self
         kept = (entry for entry in self.used if entry not in outputs and entry.ref != UrlRef(url))
@@ -270,13 +281,15 @@ class Record:
         These are open versions of tables and views, and URLs that were read and do not identify a
         version.
         """
-        inputs = [ref for ref in self.inputs() if isinstance(ref, EntityRef)]
+        inputs: defaultdict[str, list[Ref]] = defaultdict(list)
+        for ref in self.inputs():
+            inputs[_get_key(ref)].append(ref)
         open_refs = (
             entry.ref
             for entry in self.used
             if isinstance(entry.ref, EntityRef)
             and entry.ref.is_open
-            and any(ref.covers(entry.ref) for ref in inputs)
+            and any(_covers(ref, entry.ref) for ref in inputs[entry.ref.id])
         )
         opened = (describe_open(str(ref), ref.read_at, ref.etag) for ref in open_refs)
         return limit_gaps((*self.gaps, *opened, *self._iter_unpinned_urls()))
@@ -296,14 +309,12 @@ class Record:
             ran=tuple(entry for entry in self.ran if entry.origin in origins),
         )
 
-    def replace_ref(self, old: Ref, new: Ref | None) -> "Record":
-        """Return a copy in which a reference is replaced, or removed if `new` is None."""
+    def replace_refs(self, new: Mapping[Ref, Ref | None]) -> "Record":
+        """Return a copy in which references are replaced, or removed if the new one is None."""
 
         def replace_in(entries: tuple[RecordEntry, ...]) -> tuple[RecordEntry, ...]:
-            replaced = (
-                replace(entry, ref=new) if entry.ref == old and new else entry for entry in entries
-            )
-            return _unique(entry for entry in replaced if entry.ref != old)
+            refs = ((new.get(entry.ref, entry.ref), entry) for entry in entries)
+            return _unique(RecordEntry(ref, entry.origin) for ref, entry in refs if ref)
 
         return replace(self, used=replace_in(self.used), ran=replace_in(self.ran))
 

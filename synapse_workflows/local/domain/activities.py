@@ -1,5 +1,6 @@
 """Activities and the entity versions they generated."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,14 +44,13 @@ def serialize(activity: Activity) -> dict[str, Any]:
 
 def _parse_used(session: Session, body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Parse the `used` list; keep the order and drop exact duplicates."""
-    used: list[dict[str, Any]] = []
+    used: dict[str, dict[str, Any]] = {}
     for each in request_fields.get_list(body, "used") or []:
         if not isinstance(each, dict):
             raise BadRequest("used must be an array of objects.")
         item = _parse_used_item(session, each)
-        if item not in used:
-            used.append(item)
-    return used
+        used.setdefault(json.dumps(item, sort_keys=True), item)
+    return list(used.values())
 
 
 def _parse_used_item(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,256 @@
+"""The Activities of a running task. A task that did its work does not fail because of them."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Final, Protocol, TypeVar
+
+import requests
+
+from synapse_workflows.client.core.events import Wrote
+from synapse_workflows.client.core.redaction import redact_text
+from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.lineage.activity_description import ActivityDescription
+from synapse_workflows.lineage.activity_writer import ActivityWriter
+from synapse_workflows.lineage.declared_provenance import DeclaredProvenance
+from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.lineage.source_versions import SourceVersions, UnknownSourceError
+from synapse_workflows.lineage.task_state_store import LockedStateStore, TaskStateStore
+from synapse_workflows.provenance.activity import GAP_PREFIX
+from synapse_workflows.provenance.pending_activity import PENDING_KEY, PendingActivity
+from synapse_workflows.provenance.record import EntityRef, Record
+from synapse_workflows.provenance.repair import link_if_missing
+
+T = TypeVar("T")
+_log: Final = logging.getLogger(__name__)
+#: Time after a failure without a further attempt, in seconds. Each attempt has retries.
+_PAUSE: Final = 60.0
+
+
+class ActivityClient(Protocol):
+    """Connection and lineage settings of a client that stores Activities."""
+
+    synapse_conn_id: str
+    repoEndpoint: str  # noqa: N815 - name of the client attribute
+    lineage_required: bool
+
+    @property
+    def lineage_mode(self) -> LineageMode:
+        """Sources of the Activities that the client writes."""
+
+
+class TaskActivities:
+    """Writers of the Activities of a task, one for the files and one for each table.
+
+    If an Activity cannot be stored, and the client does not require lineage, the entity is stored
+    without it. The Activity is then pending: it is an item of the XCom `PENDING_KEY`, from which
+    `synapse-workflows provenance repair` completes it. A retry of the task completes it as well.
+
+    Args:
+        context: Context of the running task.
+        logged_gaps: Gaps that the task has logged.
+    """
+
+    def __init__(self, context: Mapping[str, Any], logged_gaps: set[str]) -> None:
+        self._context = context
+        self._ti = context["ti"]
+        self._logged_gaps = logged_gaps
+        self._writers: dict[tuple[str, str | None], ActivityWriter] = {}
+        self._versions: dict[str, SourceVersions] = {}
+        self._failures: dict[tuple[str, str | None], tuple[float, PendingActivity]] = {}
+        self._pending: dict[tuple[str, str | None], PendingActivity] = {}
+
+    @cached_property
+    def state_store(self) -> TaskStateStore:
+        """Task state store for all threads of the task."""
+        return LockedStateStore(self._context["task_state_store"])
+
+    @cached_property
+    def description(self) -> ActivityDescription:
+        """Name and description of the Activity of the task."""
+        return ActivityDescription.from_context(self._context)
+
+    def save(self, client: Any, declared: DeclaredProvenance, sources: Record) -> str | None:
+        """Write the Activity of a version that is about to be created; see `ActivityWriter`."""
+        writer = self.get_writer(client, declared)
+        return self._attempt(client, None, writer, sources, lambda: writer.save(sources))
+
+    def keep(
+        self, client: Any, activity: dict[str, Any], entity: Mapping[str, Any], sources: Record
+    ) -> None:
+        """Update the Activity of a version of an earlier try; see `ActivityWriter`."""
+        writer = self.get_writer(client)
+        self._attempt(
+            client, None, writer, sources, lambda: writer.keep(activity, entity, sources)
+        )
+
+    def complete(self, client: Any, entity: Mapping[str, Any], activity_id: str) -> str | None:
+        """Link the saved Activity to a version that was stored without it; return its ID.
+
+        If the version has another Activity by now, that Activity stays.
+        """
+        repair = link_if_missing(client, entity["id"], entity["versionNumber"], activity_id)
+        if repair.state == "repaired":
+            self.get_writer(client).mark_linked()
+        else:
+            self.get_writer(client).discard()
+        return repair.activity_id
+
+    def link(
+        self, client: Any, declared: DeclaredProvenance, stored: Wrote, sources: Record
+    ) -> str | None:
+        """Add sources to the Activity of an open version; see `ActivityWriter`."""
+        table_id = stored.entity_id
+        writer = self.get_writer(client, declared, table_id)
+        return self._attempt(
+            client, table_id, writer, sources, lambda: writer.link(stored, sources)
+        )
+
+    def create_for_snapshot(
+        self, client: Any, declared: DeclaredProvenance, current: EntityRef, sources: Record
+    ) -> str | None:
+        """Write the Activity of a snapshot; see `ActivityWriter`."""
+        writer = self.get_writer(client, declared, current.id)
+        return self._attempt(
+            client,
+            current.id,
+            writer,
+            sources,
+            lambda: writer.create_for_snapshot(current, sources),
+        )
+
+    def get_writer(
+        self,
+        client: Any,
+        declared: DeclaredProvenance | None = None,
+        table_id: str | None = None,
+    ) -> ActivityWriter:
+        """Return the writer of the Activity of a table, or of the files, under a connection.
+
+        Args:
+            client: Client of the connection.
+            declared: Provenance that the caller declares.
+            table_id: The table or view; None for the Activity of the files.
+        """
+        conn_id = client.synapse_conn_id
+        key = (conn_id, table_id)
+        if key not in self._writers:
+            suffix = "" if table_id is None else f":{table_id}"
+            self._writers[key] = ActivityWriter(
+                client,
+                self.description,
+                self.state_store,
+                f"synapse_activity:{conn_id}{suffix}",
+                int(self._ti.max_tries),
+                self._versions.setdefault(conn_id, SourceVersions(client)),
+            )
+        writer = self._writers[key]
+        writer.logged_gaps = self._logged_gaps
+        writer.keeps_changes = client.lineage_mode is not LineageMode.REPLACE
+        if parameters := client.lineage_settings.describe_run(self._context):
+            writer.description = replace(self.description, parameters=parameters)
+        if declared is not None:
+            writer.declared_name = declared.name or writer.declared_name
+            writer.declared_description = declared.description or writer.declared_description
+        return writer
+
+    def find(self, conn_id: str, activity_id: str) -> Mapping[str, Any]:
+        """Return an Activity if this task wrote it, else only its id."""
+        for (writer_conn_id, _), writer in self._writers.items():
+            saved = writer.saved
+            if writer_conn_id == conn_id and saved and str(saved["id"]) == str(activity_id):
+                return saved
+        return {"id": activity_id}
+
+    def add_pending(self, client: ActivityClient, stored: Wrote, *, is_table: bool) -> None:
+        """Note that a version was stored without its Activity, if its Activity has failed."""
+        key = (client.synapse_conn_id, stored.entity_id if is_table else None)
+        if key not in self._failures or stored.version is None:
+            return
+        failed = self._failures[key][1]
+        known = self._pending.get(key, failed)
+        pending = PendingActivity(
+            known.versions, failed.activity, failed.reason, known.synapse_conn_id, known.site
+        ).with_version(stored.entity_id, stored.version)
+        self._pending[key] = pending
+        _log.warning(
+            "%s.%s was stored without its Activity: %s. Run this task again, or "
+            "'synapse-workflows provenance repair', to add it. Without it: %s",
+            stored.entity_id,
+            stored.version,
+            failed.reason,
+            failed.activity["used"],
+        )
+        self.state_store.set(_get_state_key(client), self._list_pending(client.synapse_conn_id))
+        self._ti.xcom_push(PENDING_KEY, [one.to_json() for one in self._pending.values()])
+
+    def is_pending(self, client: ActivityClient, entity: Mapping[str, Any]) -> bool:
+        """Return whether an earlier try stored a version without its Activity."""
+        known = self.state_store.get(_get_state_key(client)) or []
+        return [entity["id"], entity.get("versionNumber")] in [list(one) for one in known]
+
+    def has_failed(self, client: ActivityClient) -> bool:
+        """Return whether the Activity of the files of this try could not be stored."""
+        return (client.synapse_conn_id, None) in self._failures
+
+    def finish(self) -> None:
+        """Mark the stored ids of the Activities as done."""
+        for writer in self._writers.values():
+            writer.finish()
+
+    def _list_pending(self, conn_id: str) -> list[list[Any]]:
+        return [
+            list(version)
+            for (pending_conn_id, _), pending in self._pending.items()
+            if pending_conn_id == conn_id
+            for version in pending.versions
+        ]
+
+    def _attempt(
+        self,
+        client: ActivityClient,
+        table_id: str | None,
+        writer: ActivityWriter,
+        sources: Record,
+        store: Callable[[], T],
+    ) -> T | None:
+        """Store an Activity. If that fails and lineage is not required, log it and return None."""
+        key = (client.synapse_conn_id, table_id)
+        if key in self._failures and time.monotonic() - self._failures[key][0] < _PAUSE:
+            return None
+        try:
+            result = store()
+        except UnknownSourceError:
+            raise
+        except (SynapseError, requests.RequestException) as error:
+            if client.lineage_required:
+                raise
+            reason = redact_text(f"{type(error).__name__}: {error}")
+            _log.warning("The Activity could not be stored: %s", reason, exc_info=True)
+            body = _without_unpinned(writer.build_body(sources))
+            pending = PendingActivity((), body, reason, key[0], client.repoEndpoint)
+            self._failures[key] = (time.monotonic(), pending)
+            return None
+        self._failures.pop(key, None)
+        return result
+
+
+def _without_unpinned(body: dict[str, Any]) -> dict[str, Any]:
+    """Move entities without a version to the description: a repair would pin another version."""
+    pinned = [
+        item
+        for item in body["used"]
+        if "url" in item or item["reference"].get("targetVersionNumber") is not None
+    ]
+    lines = [
+        f"{GAP_PREFIX}{item['reference']['targetId']}: its version was not found when it was used"
+        for item in body["used"]
+        if item not in pinned
+    ]
+    return {**body, "used": pinned, "description": "\n".join([body["description"], *lines])}
+
+
+def _get_state_key(client: ActivityClient) -> str:
+    return f"synapse_pending:{client.synapse_conn_id}"

@@ -1,0 +1,125 @@
+"""Limit of the number of sources in an Activity. What is left out is counted and described."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from synapse_workflows.provenance.activity import SourceKey, get_source_key
+
+#: Maximum number of sources that an Activity lists.
+MAX_SOURCES: Final = 2000
+#: Maximum number of gaps that the description of an Activity lists.
+MAX_GAPS: Final = 50
+#: Maximum length of the summary of the sources that are left out, in characters.
+_MAX_SUMMARY: Final = 600
+_LEFT_OUT: Final = re.compile(r"^Left out: (?:at least )?(\d+) sources", re.MULTILINE)
+_MORE_GAPS: Final = re.compile(r"\d+ more, listed in the log of the task")
+
+
+def limit_sources(
+    activity: Mapping[str, Any],
+    limit: int = MAX_SOURCES,
+    *,
+    preferred: AbstractSet[SourceKey] = frozenset(),
+    left_out_before: int = 0,
+) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
+    """Leave out sources beyond a limit, and say so in the description.
+
+    The choice depends only on the sources, not on their order. Executed code comes first, then the
+    preferred sources, then newer entities and versions before older ones.
+
+    Args:
+        activity: Body of an Activity.
+        limit: Maximum number of sources.
+        preferred: Keys of the sources that are left out last.
+        left_out_before: Number of sources that earlier Activities of the entity left out.
+
+    Returns:
+        The body, and the sources that are left out now.
+    """
+    used = list(activity["used"])
+    left_out: list[Mapping[str, Any]] = []
+    if len(used) > limit:
+        ordered = sorted(used, key=lambda item: _get_rank(item, preferred))
+        left_out = ordered[limit:]
+        keys = {get_source_key(item) for item in left_out}
+        used = [item for item in used if get_source_key(item) not in keys]
+    count = len(left_out) + left_out_before
+    if not count:
+        return dict(activity), []
+    line = _describe(count, left_out, limit, is_minimum=left_out_before > 0)
+    description = "\n".join([activity["description"], line])
+    return {**activity, "used": used, "description": description}, left_out
+
+
+def count_left_out(activity: Mapping[str, Any]) -> int:
+    """Return how many sources an Activity does not list, as its description says."""
+    found = _LEFT_OUT.search(activity.get("description") or "")
+    return 0 if found is None else int(found[1])
+
+
+def limit_listed_gaps(gaps: Sequence[str]) -> tuple[str, ...]:
+    """Return the first gaps and the number of the others."""
+    listed = [gap for gap in gaps if not _MORE_GAPS.fullmatch(gap)]
+    if len(listed) <= MAX_GAPS:
+        return tuple(listed)
+    more = f"{len(listed) - MAX_GAPS} more, listed in the log of the task"
+    return (*listed[:MAX_GAPS], more)
+
+
+def _describe(
+    count: int, items: Iterable[Mapping[str, Any]], limit: int, *, is_minimum: bool
+) -> str:
+    number = f"at least {count}" if is_minimum else str(count)
+    summary = "; ".join(_iter_summaries(items))
+    if len(summary) > _MAX_SUMMARY:
+        summary = summary[:_MAX_SUMMARY].rpartition("; ")[0] + "; ..."
+    details = f": {summary}" if summary else ""
+    return (
+        f"Left out: {number} sources, because an Activity lists at most {limit}{details}. The log "
+        "of each task that stored names what it left out."
+    )
+
+
+def _iter_summaries(items: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield ranges of the IDs of entities, and the number of the URLs of each host."""
+    ids: set[int] = set()
+    hosts: Counter[str] = Counter()
+    for item in items:
+        name = get_source_key(item)[0]
+        if "url" in item:
+            parts = urlsplit(name)
+            hosts[f"{parts.scheme}://{parts.netloc}"] += 1
+        else:
+            ids.add(_get_number(name))
+    for host, number in sorted(hosts.items()):
+        yield f"{number} below {host}"
+    for first, last in _iter_ranges(sorted(ids)):
+        yield f"syn{first}" if first == last else f"syn{first} to syn{last}"
+
+
+def _iter_ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    first = last = None
+    for number in numbers:
+        if first is not None and last is not None and number == last + 1:
+            last = number
+            continue
+        if first is not None and last is not None:
+            yield first, last
+        first = last = number
+    if first is not None and last is not None:
+        yield first, last
+
+
+def _get_rank(item: Mapping[str, Any], preferred: AbstractSet[SourceKey]) -> tuple[Any, ...]:
+    key = get_source_key(item)
+    name, version, executed = key
+    number = 0 if "url" in item else _get_number(name)
+    return not executed, key not in preferred, -number, name, -(version or 0)
+
+
+def _get_number(entity_id: str) -> int:
+    digits = entity_id.removeprefix("syn")
+    return int(digits) if digits.isdecimal() else 0
