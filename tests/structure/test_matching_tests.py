@@ -127,7 +127,6 @@ TESTED_BY = {
     "operators/deferrable": "airflow/test_table_stores_deferrable.py",
     "lineage/batch_activity": "airflow/test_prefix_index.py",
     "lineage/declared_provenance": "airflow/test_lineage_client.py",
-    "lineage/event_records": "airflow/test_published_record.py",
     "ui/pages": "airflow/test_app_access.py",
     "ui/run_lineage": "airflow/test_app_access.py",
     "ui/run_list": "airflow/test_app_access.py",
