@@ -10,6 +10,7 @@ from synapse_workflows.client.core.parallel_requests import map_parallel
 from synapse_workflows.client.core.redaction import redact_name, redact_text, redact_url
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseForbiddenError, SynapseNotFoundError
+from synapse_workflows.constants import CONTAINERS
 from synapse_workflows.provenance.activity import parse_source
 from synapse_workflows.provenance.graph_drawing import AVAILABILITY_GAPS
 from synapse_workflows.provenance.provenance_graph import EntityVersion, ProvenanceGraph
@@ -130,7 +131,7 @@ class ExportedProvenance:
         gaps = []
         if not entity.is_available:
             gaps.append(AVAILABILITY_GAPS[entity.availability])
-        elif entity.ref.version is None and entity.current_version is not None:
+        elif entity.ref.version is None and entity.concrete_type not in CONTAINERS:
             gaps.append("The version is not known.")
         if entity.is_open:
             gaps.append("This is an open version, not a snapshot: its content may change.")

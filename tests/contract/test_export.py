@@ -256,6 +256,17 @@ def test_an_entity_without_an_activity(syn, story, tmp_path):
     assert {one.name for one in tmp_path.iterdir()} & {"raw", ".raw"} == set()
 
 
+def test_a_project_has_no_version(syn, project, story, tmp_path):
+    syn.setProvenance(project, Activity("collect", used=[story.raw]))
+    result = export_provenance(syn, project, path=tmp_path / "a.provn")
+    assert (result.entity_id, result.version) == (project.id, None)
+    assert "not known" not in (tmp_path / "a.provn").read_text()
+    export_provenance(syn, project, "ro-crate", tmp_path / "crate")
+    by_id = {str(one.get("identifier")): one for one in read_crate(tmp_path / "crate").values()}
+    assert by_id[project.id]["@type"] == "Dataset"
+    assert "version" not in by_id[project.id]
+
+
 def test_an_archive_has_the_files_of_the_directory(syn, story, tmp_path):
     export_provenance(syn, story.report, "ro-crate", tmp_path / "crate", include_files=True)
     export_provenance(syn, story.report, "ro-crate", tmp_path / "a.zip", include_files=True)
