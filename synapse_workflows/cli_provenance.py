@@ -158,6 +158,67 @@ def diff(
 
 
 @app.command()
+def repair(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="JSON file with the value of the XCom `synapse_pending_activities` of a task. "
+            "Default: the XComs of all tasks in Airflow."
+        ),
+    ] = None,
+    *,
+    airflow_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AIRFLOW__API__BASE_URL",
+            help="Base URL of Airflow. The variable AIRFLOW_API_TOKEN has a token of its REST "
+            "API; without it, one is requested without credentials.",
+        ),
+    ] = None,
+    dag_id: Annotated[str | None, typer.Option(help="Only tasks of this DAG.")] = None,
+    run_id: Annotated[str | None, typer.Option(help="Only tasks of this run.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add Activities that Synapse rejected when tasks stored entities.
+
+    A task whose Activity is rejected stores the entity without it, and keeps the Activity in an
+    XCom. A version that has an Activity meanwhile is left as it is, so a repeated repair changes
+    nothing. Synapse can add an Activity to the current version of an entity only.
+
+    Exit status: 0; 1 if an Activity is still rejected, or for an error.
+    """
+    import os
+    from dataclasses import asdict
+
+    from synapse_workflows.client.core.redaction import redact_url
+    from synapse_workflows.provenance.pending_xcoms import read_pending_file, read_pending_xcoms
+    from synapse_workflows.provenance.repair import repair_activities
+
+    token = os.environ.get("AIRFLOW_API_TOKEN")
+    with _errors():
+        if file is not None:
+            pending = read_pending_file(file)
+        elif airflow_url is not None:
+            pending = read_pending_xcoms(airflow_url, token, dag_id=dag_id, run_id=run_id)
+        else:
+            raise typer.BadParameter("Expected a file, or --airflow-url.")
+    with _errors(), _login() as syn:
+        endpoint = syn.repoEndpoint.rstrip("/")
+        own = [one for one in pending if one.site.rstrip("/") == endpoint]
+        results = repair_activities(syn, own)
+    if as_json:
+        _print_json([asdict(result) for result in results])
+    else:
+        for result in results:
+            entity = f"{result.entity_id}.{result.version}"
+            typer.echo(f"{entity}  {result.state}: {result.message}")
+    for site in sorted({one.site for one in pending if one not in own}):
+        typer.echo(f"Skipped: the Activities of another Synapse, {redact_url(site)}.", err=True)
+    if any(result.state == "failed" for result in results):
+        raise typer.Exit(1)
+
+
+@app.command()
 def export(
     entity: Entity,
     *,

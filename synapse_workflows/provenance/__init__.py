@@ -22,7 +22,15 @@ if TYPE_CHECKING:
         export_provenance as export_provenance,
     )
     from synapse_workflows.provenance.graph_drawing import to_drawing as to_drawing
+    from synapse_workflows.provenance.pending_xcoms import (
+        read_pending_file as read_pending_file,
+        read_pending_xcoms as read_pending_xcoms,
+    )
     from synapse_workflows.provenance.provenance_graph import ProvenanceGraph as ProvenanceGraph
+    from synapse_workflows.provenance.repair import (
+        Repair as Repair,
+        repair_activities as repair_activities,
+    )
     from synapse_workflows.provenance.tree import (
         format_results as format_results,
         format_sources as format_sources,
@@ -35,6 +43,7 @@ _MODULES = {
     "ProvenanceComparison": "comparison",
     "ProvenanceExport": "export",
     "ProvenanceGraph": "provenance_graph",
+    "Repair": "repair",
     "check_coverage": "coverage",
     "compare_provenance": "comparison",
     "export_provenance": "export",
@@ -42,7 +51,10 @@ _MODULES = {
     "format_report": "coverage",
     "format_results": "tree",
     "format_sources": "tree",
+    "read_pending_file": "pending_xcoms",
+    "read_pending_xcoms": "pending_xcoms",
     "render_tree": "tree",
+    "repair_activities": "repair",
     "to_drawing": "graph_drawing",
     "walk_provenance": "walk",
 }

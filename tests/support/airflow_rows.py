@@ -31,6 +31,7 @@ class Instance:
     Args:
         task_id: ID of the task.
         published: its published lineage, the value of its XCom, or None.
+        key: the key of this XCom.
         map_index: its map index.
         state: its state.
     """
@@ -39,6 +40,7 @@ class Instance:
     published: PublishedRecord | str | Mapping[str, Any] | None = None
     map_index: int = -1
     state: str = "success"
+    key: str = XCOM_KEY
 
 
 def create_tables() -> None:
@@ -85,7 +87,7 @@ def add_run(dag_id: str, run_id: str, instances: Iterable[Instance], day: int = 
         ]
         session.execute(insert(TaskInstance), rows)
         xcoms = [
-            {"task_id": one.task_id, "map_index": one.map_index, "key": XCOM_KEY, **place}
+            {"task_id": one.task_id, "map_index": one.map_index, "key": one.key, **place}
             | {"dag_run_id": run.id, "value": _serialize(one.published)}
             for one in instances
             if one.published is not None

@@ -1,0 +1,142 @@
+"""Repair of Activities that are pending in the XComs of Airflow, over its REST API."""
+
+import json
+import threading
+import time
+
+import pytest
+import uvicorn
+from airflow.api_fastapi.app import create_app, get_auth_manager, purge_cached_app
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from support.airflow_rows import Instance, add_run, create_tables
+from typer.testing import CliRunner
+
+from synapse_workflows.cli import app
+from synapse_workflows.client.errors import SynapseNotFoundError
+from synapse_workflows.demo.processes import find_free_port
+from synapse_workflows.provenance.pending_activity import PENDING_KEY, PendingActivity
+from synapse_workflows.provenance.pending_xcoms import PendingXComError, read_pending_xcoms
+
+RUN = "manual__2026-01-01T00:00:00+00:00"
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory):
+    """URL of an API server of Airflow with an empty database."""
+    folder = tmp_path_factory.mktemp("server")
+    with pytest.MonkeyPatch.context() as patch:
+        passwords = folder / "passwords.json"
+        patch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{folder}/airflow.db")
+        patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "s" * 64)
+        patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(passwords))
+        patch.setenv("AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN", ".*")
+        patch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+        create_tables()
+        purge_cached_app()
+        port = find_free_port()
+        config = uvicorn.Config(create_app(apps="core"), port=port, log_config=None, ws="none")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{port}"
+        server.should_exit = True
+        thread.join()
+        purge_cached_app()
+
+
+@pytest.fixture
+def token(airflow, monkeypatch):
+    """Token of an administrator of Airflow, also in the environment."""
+    user = SimpleAuthManagerUser(username="admin", role="ADMIN")
+    value = get_auth_manager().generate_jwt(user)
+    monkeypatch.setenv("AIRFLOW_API_TOKEN", value)
+    return value
+
+
+@pytest.fixture
+def repair(socket_service, tmp_path, monkeypatch):
+    """Return a function that runs the command as alice."""
+    (tmp_path / ".synapseConfig").write_text(socket_service.synapse_config("alice"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def run(*arguments, status=0):
+        result = CliRunner().invoke(app, ["provenance", "repair", *arguments])
+        assert result.exit_code == status, result.output
+        # the API server of this process logs its requests to the same stream
+        lines = result.output.splitlines(keepends=True)
+        return "".join(line for line in lines if "[http.access]" not in line)
+
+    return run
+
+
+@pytest.fixture
+def pending(socket_service):
+    """Return a function that describes a pending Activity of a version."""
+
+    def create(entity, name, site=None):
+        body = {"name": name, "description": "", "used": []}
+        entity_id, _, version = entity.partition(".")
+        site = site or socket_service.endpoints["repoEndpoint"]
+        one = PendingActivity(
+            ((entity_id, int(version)),), body, "503 down", "synapse_default", site
+        )
+        return one.to_json()
+
+    return create
+
+
+def add_pending(dag_id, values):
+    """Add a run with mapped task instances whose XComs have pending Activities."""
+    instances = [
+        Instance("group.store", json.dumps([value]), map_index=number, key=PENDING_KEY)
+        for number, value in enumerate(values)
+    ]
+    add_run(dag_id, RUN, [*instances, Instance("other", json.dumps({"x": 1}))])
+
+
+def test_pending_activities_of_all_tasks_are_added_once(
+    airflow, token, repair, pending, put, alice
+):
+    one, two, elsewhere = put("one.txt", "1"), put("two.txt", "2"), put("three.txt", "3")
+    add_pending("first_dag", [pending(one, "first"), pending(two, "second")])
+    add_pending("other dag", [pending(elsewhere, "third")])
+    output = repair("--airflow-url", airflow, "--dag-id", "first_dag")
+    assert [line.split(":")[0] for line in output.splitlines()] == [
+        f"{one}  repaired",
+        f"{two}  repaired",
+    ]
+    assert alice.getProvenance(two)["name"] == "second"
+    with pytest.raises(SynapseNotFoundError):
+        alice.getProvenance(elsewhere)
+    again = json.loads(repair("--airflow-url", f"{airflow}/", "--json"))
+    assert [each["state"] for each in again] == ["present", "present", "repaired"]
+    assert alice.getProvenance(elsewhere)["name"] == "third"
+
+
+def test_pending_activities_of_a_file_and_of_another_synapse(
+    repair, pending, put, alice, tmp_path
+):
+    file, entity = tmp_path / "pending.json", put("one.txt", "1")
+    other = pending("syn1.1", "other", site="https://me:q7Zx@other.example.org/repo/v1")
+    file.write_text(json.dumps([pending(entity, "mine"), other]))
+    output = repair(str(file))
+    assert f"{entity}  repaired" in output
+    assert "Skipped: the Activities of another Synapse, https://other.example.org" in output
+    assert "q7Zx" not in output
+    assert alice.getProvenance(entity)["name"] == "mine"
+    file.write_text('{"a": 1}')
+    assert "has no pending Activities" in repair(str(file), status=1)
+    assert "Expected a file, or --airflow-url" in repair(status=2)
+
+
+def test_token_that_airflow_rejects_is_an_error_without_the_token(airflow, token):
+    with pytest.raises(
+        PendingXComError, match=r"status 40[13]\. Check the URL, the token"
+    ) as error:
+        read_pending_xcoms(airflow, "q7Zx-wrong-token")
+    assert "q7Zx" not in str(error.value)
+    with pytest.raises(PendingXComError, match=r"No response of Airflow from http://127.0.0.1:"):
+        read_pending_xcoms(f"http://127.0.0.1:{find_free_port()}", token)
