@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from synapse_workflows.client.synapse import Synapse
     from synapse_workflows.provenance.provenance_reader import Progress
 
-#: Exit status of an error in commands whose status 1 has a meaning.
-_TROUBLE = 2
+#: Exit status of an error in commands whose status 1 has another meaning.
+_ERROR = 2
 
 
 class _TreeByDefault(TyperGroup):
@@ -118,7 +118,7 @@ def check(
     """
     from synapse_workflows.provenance.coverage import check_coverage, format_report
 
-    with _errors(_TROUBLE), _login(container) as syn, _show_progress("check") as progress:
+    with _errors(_ERROR), _login(container) as syn, _show_progress("check") as progress:
         report = check_coverage(syn, container, all_versions=all_versions, progress=progress)
     if as_json:
         _print_json(report.to_json())
@@ -147,7 +147,7 @@ def diff(
     """
     from synapse_workflows.provenance.comparison import compare_provenance, format_comparison
 
-    with _errors(_TROUBLE), _login(first, second) as syn:
+    with _errors(_ERROR), _login(first, second) as syn:
         comparison = compare_provenance(syn, first, second)
     if as_json:
         _print_json(comparison.to_json())
