@@ -22,6 +22,7 @@ import wrapt
 from airflow.sdk import Asset, get_current_context
 from airflow.sdk.lineage import get_hook_lineage_collector
 
+from synapse_workflows.assets import SCHEME
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.lineage.container_images import ContainerImageRecorder
 from synapse_workflows.lineage.hook_lineage import add_recorder, discard_output
@@ -139,6 +140,8 @@ def _report_opened(wrapped: Any, path: Any, args: Any, kwargs: Any) -> Any:
 
 def _report(context: Any, url: str, *, is_output: bool) -> None:
     """Report a URL to Airflow's collector, if a task runs in this process."""
+    if url.startswith(f"{SCHEME}:"):
+        return  # the client records entities, and Airflow collects a limited number of objects
     if is_suspended():
         return
     try:
