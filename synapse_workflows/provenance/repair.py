@@ -60,6 +60,10 @@ def _repair(syn: Session, pending: PendingActivity) -> Iterator[Repair]:
     activity_id: str | None = None
     is_linked = False
     for entity_id, version in pending.versions:
+        if pending.site != syn.repoEndpoint:
+            message = f"Stored in another Synapse: {pending.site}"
+            yield Repair(entity_id, version, "failed", None, message)
+            continue
         try:
             found = _find_obstacle(syn, entity_id, version)
             if found is not None:

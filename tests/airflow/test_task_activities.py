@@ -204,7 +204,8 @@ def test_rows_are_stored_without_the_activity(
 
 def test_repair_of_deleted_entity(alice, socket_service):
     entity = alice.store(Project("Deleted before the repair"))
-    pending = PendingActivity(((entity.id, 1),), {"name": "n", "used": []}, "r", "c", "s")
+    body, site = {"name": "n", "used": []}, alice.repoEndpoint
+    pending = PendingActivity(((entity.id, 1),), body, "reason", "synapse_default", site)
     alice.delete(entity)
     assert [one.state for one in repair_activities(alice, [pending])] == ["missing"]
 
