@@ -2,10 +2,10 @@
 
 import os
 import subprocess
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
 #: Maximum time of a git command, in seconds.
@@ -15,6 +15,14 @@ _PAGES: Final = {"github.com": "blob", "gitlab.com": "-/blob", "bitbucket.org": 
 _SCP_MARK: Final = ":"
 #: Environment variables that name another repository than that of the file.
 _REPOSITORY_VARIABLES: Final = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"})
+
+
+class _FileState(NamedTuple):
+    """A file, its time of modification in nanoseconds, and its size in bytes."""
+
+    path: Path
+    modified: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,11 @@ class CommittedFile:
         if not self.is_clean or self.remote is None:
             return None
         return create_file_url(self.remote, self.commit, self.path)
+
+
+#: Commits of files whose state has not changed.
+_known: dict[_FileState, CommittedFile | None] = {}
+_MAX_KNOWN: Final = 10_000
 
 
 def create_file_url(remote: str, commit: str, path: str) -> str | None:
@@ -86,34 +99,56 @@ def parse_remote(remote: str | None) -> str | None:
     return remote if is_remote else None
 
 
-def find_commit(file: Path) -> CommittedFile | None:
-    """Return the commit of a file; None if it is not in a git checkout, or git is not installed.
+def find_commits(files: Iterable[Path]) -> dict[Path, CommittedFile]:
+    """Return the commits of files; without those that are in no git checkout.
 
-    The result is kept while the file does not change. It stays true if the checkout moves on: the
-    file has this content in the commit.
+    Git must be installed. The results are kept while the files do not change. They stay true if
+    the checkout moves on: a file has this content in the commit.
     """
+    states = {file: state for file in files if (state := _get_state(file)) is not None}
+    missing = [state for state in states.values() if state not in _known]
+    if len(_known) > _MAX_KNOWN:
+        _known.clear()
+    while missing:
+        found = _read_checkout(missing)
+        _known.update(found)
+        missing = [state for state in missing if state not in found]
+    results = {file: _known.get(state) for file, state in states.items()}
+    return {file: found for file, found in results.items() if found is not None}
+
+
+def _get_state(file: Path) -> _FileState | None:
     try:
-        state = file.stat()
+        found = file.stat()
     except OSError:
         return None
-    return _find_commit(file.resolve(), state.st_mtime_ns, state.st_size)
+    return _FileState(file.resolve(), found.st_mtime_ns, found.st_size)
 
 
-@lru_cache(maxsize=1024)
-def _find_commit(file: Path, _modified: int, _size: int) -> CommittedFile | None:
-    found = _git(file.parent, "rev-parse", "--show-toplevel", "HEAD")
-    if found is None:
-        return None
-    root, _, commit = found.rpartition("\n")
-    try:
-        path = file.relative_to(Path(root).resolve()).as_posix()
-    except ValueError:
-        return None
-    is_known = bool(_git(file.parent, "ls-tree", "-z", "--name-only", "HEAD", "--", file.name))
-    difference = _git(file.parent, "diff", "--quiet", "HEAD", "--", file.name)
-    is_clean = is_known and difference is not None
-    remote = _find_remote(file.parent, commit) if is_clean else None
-    return CommittedFile(path, commit, remote, is_clean)
+def _read_checkout(states: Sequence[_FileState]) -> dict[_FileState, CommittedFile | None]:
+    """Return the commits of the files that are in the same checkout as the first file."""
+    folder = states[0].path.parent
+    head = _git(folder, "rev-parse", "--show-toplevel", "HEAD")
+    if head is None:
+        return {state: None for state in states if state.path.parent == folder}
+    top, _, commit = head.rpartition("\n")
+    root = Path(top).resolve()
+    inside = {one: one.path for one in states if one.path.is_relative_to(root)}
+    if states[0] not in inside:
+        return {states[0]: None}
+    paths = {one: path.relative_to(root).as_posix() for one, path in inside.items()}
+    known = _list_names(root, "ls-tree", "--name-only", "--full-tree", "HEAD", paths.values())
+    changed = _list_names(root, "diff", "--name-only", "--no-renames", "HEAD", paths.values())
+    clean = set() if known is None or changed is None else known - changed
+    remote = _find_remote(root, commit) if clean else None
+    return {one: CommittedFile(path, commit, remote, path in clean) for one, path in paths.items()}
+
+
+def _list_names(root: Path, command: str, *arguments: Any) -> set[str] | None:
+    """Return the paths that a git command lists; None if it fails."""
+    *options, paths = arguments
+    output = _git(root, "--literal-pathspecs", command, "-z", *options, "--", *paths)
+    return None if output is None else set(output.split("\0"))
 
 
 def _find_remote(folder: Path, commit: str) -> str | None:

@@ -11,7 +11,7 @@ from synapse_workflows.lineage.code_files import (
     list_code_files,
     unwrap_function,
 )
-from synapse_workflows.lineage.git_checkout import CommittedFile, find_commit, parse_remote
+from synapse_workflows.lineage.git_checkout import CommittedFile, find_commits, parse_remote
 from synapse_workflows.provenance.file_hashes import SHORT_HASH, create_hash_ref
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
@@ -34,6 +34,8 @@ def identify_code(task: Any, bundle: Any = None) -> Record:
     if has_unknown_source(function):
         name = getattr(unwrap_function(function), "__name__", "a function")
         record = record.with_gap(f"{start}: the source of {name} is not in a file")
+    if _get_commit(bundle) is None:
+        find_commits(files)  # all at once, which is faster
     for file in files:
         ref = identify_file(file, task, bundle)
         if ref is None:
@@ -58,7 +60,7 @@ def identify_file(file: Path, task: Any, bundle: Any = None) -> UrlRef | None:
     in_bundle = _create_commit_url(bundle, name)
     if in_bundle is not None:
         return in_bundle
-    committed = find_commit(file)
+    committed = find_commits([file]).get(file)
     if committed is not None and committed.url is not None:
         return UrlRef(committed.url, f"{name} at {committed.commit[:SHORT_HASH]}")
     return create_hash_ref(file, name, _get_commit(bundle) or _describe_state(committed))

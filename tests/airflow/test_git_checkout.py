@@ -1,12 +1,13 @@
 """Code in git checkouts that do not come from a git bundle."""
 
+import shutil
 import subprocess
 
 import pytest
 from airflow.dag_processing.bundles.local import LocalDagBundle
 from airflow.sdk import DAG, BaseOperator
 
-from synapse_workflows.lineage.git_checkout import create_file_url, find_commit
+from synapse_workflows.lineage.git_checkout import create_file_url, find_commits
 from synapse_workflows.lineage.task_code import identify_code
 
 REMOTE = "https://deploy:q7Zx-token@github.com/org/repo.git"
@@ -85,13 +86,27 @@ def test_commit_that_no_remote_has_is_no_permanent_url(checkout):
 def test_ignored_and_missing_files_are_not_committed(checkout):
     (checkout / ".gitignore").write_text("ignored.py")
     (checkout / "dags" / "ignored.py").write_text("# ignored")
-    assert not find_commit(checkout / "dags" / "ignored.py").is_clean
-    assert find_commit(checkout / "dags" / "missing.py") is None
+    ignored, missing = checkout / "dags" / "ignored.py", checkout / "dags" / "missing.py"
+    found = find_commits([missing, ignored])
+    assert list(found) == [ignored]
+    assert not found[ignored].is_clean
+
+
+def test_files_of_several_checkouts_are_found_together(checkout, tmp_path):
+    other, plain = tmp_path / "other", tmp_path / "plain.py"
+    shutil.copytree(checkout, other)
+    plain.write_text("# plain")
+    (other / "dags" / "flow 1.py").write_text("# changed")
+    files = [checkout / "dags" / "flow 1.py", plain, other / "dags" / "flow 1.py"]
+    found = find_commits(files)
+    assert [file in found and found[file].is_clean for file in files] == [True, False, False]
+    assert plain not in found
 
 
 def test_variables_of_another_repository_are_ignored(checkout, monkeypatch, tmp_path):
     monkeypatch.setenv("GIT_DIR", str(tmp_path))
-    assert find_commit(checkout / "dags" / "flow 1.py").url
+    (file,) = find_commits([checkout / "dags" / "flow 1.py"]).values()
+    assert file.url
 
 
 def test_without_git_the_hash_is_recorded(checkout, monkeypatch, tmp_path):
