@@ -20,8 +20,13 @@ from synapse_workflows.ui.run_lineage import RunLineage, TaskRun
 MAX_NODES: Final = 500
 #: Maximum number of edges of such a graph.
 MAX_EDGES: Final = 2000
-#: Number of instances of a mapped task, and of inputs and outputs of a task, in larger graphs.
-SHORT_LENGTH: Final = 20
+#: Maximum numbers of instances of a mapped task, and of inputs and outputs of a task, in larger
+#: graphs: the first number that makes the graph small enough.
+_SHORT_LENGTHS: Final = (20, 5, 1)
+#: Number of named Activities of a task, and of instances that are connected to all others.
+_FEW: Final = 20
+#: Number of inputs and outputs of a single task in focus, in larger graphs.
+_FOCUS_LENGTH: Final = 150
 
 #: Task ID and map index; -1 for a task that is not mapped.
 TaskKey = tuple[str, int]
@@ -38,8 +43,9 @@ def build_run_graph(run: RunLineage, airflow_url: str, focus: Iterable[TaskKey] 
     """
     focus = set(focus)
     graph = _RunGraph(run, airflow_url, focus).build()
-    if len(graph.nodes) > MAX_NODES or len(graph.edges) > MAX_EDGES:
-        graph = _RunGraph(run, airflow_url, focus, SHORT_LENGTH).build()
+    for length in _SHORT_LENGTHS:
+        if len(graph.nodes) > MAX_NODES or len(graph.edges) > MAX_EDGES:
+            graph = _RunGraph(run, airflow_url, focus, length).build()
     return graph
 
 
@@ -132,12 +138,12 @@ class _RunGraph:
         """Add a task instance with what it used, ran and stored itself."""
         published = task.published or PublishedRecord(Record())
         record, node_id = published.record, _get_task_id(task)
-        for ref in self._shorten(record.inputs(), node_id, "input"):
+        for ref in self._shorten(record.inputs(), task, "input"):
             self._add_input(ref, node_id)
         for ref in record.executed():
             self._add_code(ref, node_id)
         self.nodes.append(self._create_task_node(task, published))
-        for ref in self._shorten(record.wrote, node_id, "output"):
+        for ref in self._shorten(record.wrote, task, "output"):
             self.nodes.append(self._create_node(ref))
             is_kept = isinstance(ref, EntityRef) and ref.id in published.reused
             label = "kept an earlier version" if is_kept else ""
@@ -153,7 +159,7 @@ class _RunGraph:
             "State": state,
             "Operator": task.operator or "",
             "Map index": str(task.map_index) if task.map_index >= 0 else "",
-            "Activity": ", ".join(ids[:SHORT_LENGTH]),
+            "Activity": ", ".join(ids[:_FEW]),
         }
         activity = ids[0] if len(ids) == 1 else f"{len(ids)} Activities"
         details = [activity] if ids else []
@@ -174,11 +180,14 @@ class _RunGraph:
         path = get_task_path(self.run.dag_id, self.run.run_id, task.task_id, task.map_index)
         return f"{self.airflow_url.rstrip('/')}/{path}"
 
-    def _shorten(self, refs: tuple[Ref, ...], node_id: str, noun: str) -> Iterator[Ref]:
+    def _shorten(self, refs: tuple[Ref, ...], task: TaskRun, noun: str) -> Iterator[Ref]:
         """Yield the first references, and add a node that stands for the others."""
-        yield from refs[: self.length]
-        hidden = len(refs) - self.length if self.length is not None else 0
+        is_only_focus = self.focus == {(task.task_id, task.map_index)}
+        length = _FOCUS_LENGTH if self.length is not None and is_only_focus else self.length
+        yield from refs[:length]
+        hidden = len(refs) - length if length is not None else 0
         if hidden > 0:
+            node_id = _get_task_id(task)
             more = f"{node_id} more {noun}s"
             self.nodes.append(
                 Node(more, "entity", f"{hidden} more {noun}s", "not shown in this drawing")
@@ -230,10 +239,10 @@ class _RunGraph:
                 self.flows.add(flow)
                 self._add_flow(flow)
         passed = {ref for flow in published.flows for ref in self._list_passed(flow)}
-        node_id = _get_task_id(self.tasks[key])
+        task = self.tasks[key]
         direct = tuple(ref for ref in published.upstream.inputs() if ref not in passed)
-        for ref in self._shorten(direct, node_id, "inherited input"):
-            self._add_input(ref, node_id)
+        for ref in self._shorten(direct, task, "inherited input"):
+            self._add_input(ref, _get_task_id(task))
 
     def _add_flow(self, flow: DataFlow) -> None:
         """Connect the instances of two tasks; if there are too many, only the first ones."""
@@ -251,7 +260,7 @@ class _RunGraph:
 
     def _choose_some(self, keys: list[TaskKey]) -> list[TaskKey]:
         """Return the first instances, and those in focus."""
-        return [*keys[:SHORT_LENGTH], *(key for key in keys[SHORT_LENGTH:] if key in self.focus)]
+        return [*keys[:_FEW], *(key for key in keys[_FEW:] if key in self.focus)]
 
     def _list_passed(self, flow: DataFlow) -> set[Ref]:
         """Return what the source of a flow contributes to the tasks downstream of it."""

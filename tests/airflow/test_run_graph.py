@@ -199,3 +199,13 @@ def test_a_task_that_stored_thousands_of_files_names_some_and_counts_the_others(
     hidden = count - sum(node.id.startswith("syn") for node in graph.nodes)
     labels = [node.label for node in graph.nodes]
     assert hidden == 0 or f"{hidden} more outputs" in labels
+    focused = build(task("store", publish(stored=stored)), focus=[("store", -1)])
+    assert len(graph.nodes) <= len(focused.nodes) <= MAX_NODES
+
+
+def test_a_run_of_hundreds_of_tasks_with_many_inputs_is_bounded():
+    used = [entity(number + 1) for number in range(100)]
+    tasks = [task(f"task{i}", publish(used=used, stored=[entity(1000 + i)])) for i in range(200)]
+    graph = build(*tasks)
+    assert len(graph.nodes) <= 3 * len(tasks) + 1, "the task, an output, a node for other inputs"
+    assert "99 more inputs" in {node.label for node in graph.nodes}
