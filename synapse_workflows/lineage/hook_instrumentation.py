@@ -23,14 +23,16 @@ from airflow.sdk import Asset, get_current_context
 from airflow.sdk.lineage import get_hook_lineage_collector
 
 from synapse_workflows.assets import SCHEME
-from synapse_workflows.client.core.redaction import redact_url
+from synapse_workflows.client.core.redaction import redact_endpoint, redact_url
 from synapse_workflows.lineage.container_images import ContainerImageRecorder
 from synapse_workflows.lineage.hook_lineage import add_recorder, discard_output
 from synapse_workflows.lineage.lineage_mode import is_suspended
 from synapse_workflows.lineage.s3_access import S3AccessRecorder
 
 _log: Final = logging.getLogger(__name__)
-_READS: Final = frozenset({"GET", "POST"})
+#: Methods of requests whose response is an input.
+READ_METHODS: Final = frozenset({"GET", "POST"})
+_HTTP_PROVIDER: Final = "airflow.providers.http."
 _WRITES: Final = frozenset({"PUT", "PATCH"})
 
 
@@ -57,25 +59,38 @@ def _instrument_http(module: Any) -> None:
 
 def _report_response(wrapped: Any, hook: Any, args: Any, kwargs: Any) -> Any:
     response = wrapped(*args, **kwargs)
-    request = getattr(response, "request", None)
+    request = getattr(_get_first(response), "request", None)
     _report_request(hook, request, getattr(response, "status_code", None))
     return response
 
 
 async def _report_async_response(wrapped: Any, hook: Any, args: Any, kwargs: Any) -> Any:
     response = await wrapped(*args, **kwargs)
-    request = getattr(response, "request_info", None)
+    request = getattr(_get_first(response), "request_info", None)
     _report_request(hook, request, getattr(response, "status", None))
     return response
 
 
+def _get_first(response: Any) -> Any:
+    """Return the first response of a request that was redirected, for example to signed URLs."""
+    return next(iter(getattr(response, "history", None) or ()), response)
+
+
 def _report_request(hook: Any, request: Any, status: int | None) -> None:
     method, url = getattr(request, "method", None), getattr(request, "url", None)
+    module = type(hook).__module__
+    if module.startswith("airflow.providers.") and not module.startswith(_HTTP_PROVIDER):
+        return  # hooks of services, for example of chats, whose messages are no data
     if status is not None and status < HTTPStatus.BAD_REQUEST and url:
-        if method in _READS:
-            _report(hook, redact_url(str(url)), is_output=False)
+        if method in READ_METHODS:
+            _report(hook, redact_request(method, str(url)), is_output=False)
         elif method in _WRITES:
-            _report(hook, redact_url(str(url)), is_output=True)
+            _report(hook, redact_request(method, str(url)), is_output=True)
+
+
+def redact_request(method: str, url: str) -> str:
+    """Return the URL of a request, without what may be a secret."""
+    return redact_url(url) if method == "GET" else redact_endpoint(url)
 
 
 def _instrument_aws(module: Any) -> None:

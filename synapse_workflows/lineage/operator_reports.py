@@ -5,12 +5,10 @@ from typing import Any, Final
 
 from airflow.sdk.lineage import get_hook_lineage_collector
 
-from synapse_workflows.client.core.redaction import redact_url
+from synapse_workflows.lineage.hook_instrumentation import READ_METHODS, redact_request
 from synapse_workflows.lineage.sql_lineage import SQL_KEY
 
 _log: Final = logging.getLogger(__name__)
-#: Methods of requests whose response is an input.
-_READS: Final = frozenset({"GET", "POST"})
 
 
 def report_operator(task: Any) -> None:
@@ -42,6 +40,6 @@ def _report_sql(task: Any) -> None:
 
 def _report_request(task: Any) -> None:
     collector: Any = get_hook_lineage_collector()
-    url = redact_url(task.hook.url_from_endpoint(task.endpoint))
-    add = collector.add_input_asset if task.method in _READS else collector.add_output_asset
+    url = redact_request(task.method, task.hook.url_from_endpoint(task.endpoint))
+    add = collector.add_input_asset if task.method in READ_METHODS else collector.add_output_asset
     add(context=task.hook, uri=url)

@@ -26,6 +26,7 @@ from synapse_workflows.lineage.hook_lineage import (
 )
 from synapse_workflows.lineage.operator_reports import report_operator
 from synapse_workflows.lineage.reported_lineage import REPORTED
+from synapse_workflows.provenance.record import Record
 
 if TYPE_CHECKING:
     from synapse_workflows.lineage.collector import LineageCollector
@@ -56,11 +57,11 @@ def on_task_instance_running(previous_state: Any, task_instance: Any) -> None:  
     task = getattr(task_instance, "task", None)
     if not hasattr(task, "resume_execution"):
         return
-    start_hook_lineage()
-    REPORTED.start(task)
     call_after_execute(task, _publish_hook_lineage)
     call_before_resume(task, _restore_record)
     call_with_outcome(task, REPORTED.add_result, _handle_exception)
+    start_hook_lineage()
+    REPORTED.start(task)
 
 
 @hookimpl
@@ -99,12 +100,14 @@ def _handle_exception(error: BaseException) -> None:
 def _publish_hook_lineage() -> None:
     """Publish what hooks reported. A collector publishes by itself, after this function."""
     from synapse_workflows.lineage.collector import find_collector
+    from synapse_workflows.lineage.lineage_log import log_reads
 
     report_operator(get_current_context()["ti"].task)
     is_new = find_collector() is None
     _write_reported_activities()
     collector = _get_collector()
     if collector is not None and is_new:
+        log_reads(Record(), collector.observed)
         collector.finish()
 
 

@@ -16,6 +16,12 @@ from synapse_workflows.provenance.record import Record
 SECRET = "hunter2-secret"
 
 
+class ChatHook(HttpHook):
+    """Hook of a provider of a service."""
+
+    __module__ = "airflow.providers.chat.hooks"
+
+
 @pytest.fixture
 def api(api, web, s3_service):
     """Execution API with connections to an HTTP server and to an S3 server."""
@@ -51,10 +57,14 @@ def test_requests_of_hooks(api, web):
     def work():
         for method in ("GET", "HEAD", "PUT", "DELETE"):
             HttpHook(method).run(f"{method}?key={SECRET}")
+        HttpHook("POST").run("services/T0123/B0123/aB3dE6gH9jK2mN5pQ8sT1vW4")
+        HttpHook("GET").run("moved")
+        ChatHook("POST").run("messages")
         HttpHook("GET").run("missing", extra_options={"check_response": False})
 
     root = f"http://127.0.0.1:{web}"
-    assert run(api, work) == ([f"{root}/GET"], [f"{root}/PUT"])
+    read = [f"{root}/GET", f"{root}/moved", f"{root}/services/T0123/B0123/redacted"]
+    assert run(api, work) == (read, [f"{root}/PUT"])
 
 
 def test_requests_of_asynchronous_hooks(api, web, monkeypatch):

@@ -1,4 +1,4 @@
-"""HTTP server that answers each request with a status."""
+"""HTTP server that answers each request with a status: 302, 404 or 200."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(404 if "missing" in self.path else 200)
+        is_redirected = self.path.startswith("/moved")
+        self.send_response(302 if is_redirected else 404 if "missing" in self.path else 200)
+        if is_redirected:
+            self.send_header("Location", "/signed/object")
         self.end_headers()
         self.wfile.write(b"{}")
 
@@ -20,7 +23,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serve_statuses() -> Iterator[int]:
-    """Serve the status 404 for each path with `missing`, and 200 for others; yield the port."""
+    """Serve 404 for paths with `missing`, 302 for `/moved`, and 200; yield the port."""
     server = HTTPServer(("127.0.0.1", 0), _Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

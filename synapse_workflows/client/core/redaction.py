@@ -40,6 +40,8 @@ _BARE_USER_INFO = re.compile(r"\A[^/?#@:\s]*:[^/?#@\s]*@")
 _ORACLE_USER_INFO = re.compile(r"\A(jdbc:oracle:\w+:)[^@]*@", re.IGNORECASE)
 #: A URL inside a text, up to white space.
 _URL_IN_TEXT = re.compile(r"[A-Za-z][\w+.:-]*://\S*")
+#: Part of the path of a webhook that may be a token.
+_TOKEN = re.compile(r"\A(?=\D*\d)[^.]{16,}\Z")
 #: Fragment that identifies the content of a file; see `lineage.task_code` and `s3_access`.
 _CONTENT_HASH = re.compile(r"sha256=[0-9a-f]{64}|etag=[0-9a-f]{32}(?:-\d{1,5})?")
 #: Path of a Python file in a repository, encoded for a URL; of any file, at a full commit.
@@ -154,6 +156,18 @@ def _strip_parameters(url: str) -> str:
     if _SCHEME_WITH_PARAMETERS.match(place):
         place = _PATH_PARAMETERS.sub("", place)
     return place
+
+
+def redact_endpoint(url: str) -> str:
+    """Return the URL of a request that sends something, which is safe to record.
+
+    Webhooks have tokens in their paths: `https://hooks.slack.com/services/T0/B0/<token>`. Each
+    part of the path that may be a token is replaced: 16 characters or more, with a digit, and no
+    extension. `redact_url` is applied, too.
+    """
+    scheme, separator, rest = redact_url(url).partition("://")
+    host, *parts = rest.split("/")
+    return scheme + separator + "/".join([host, *(_TOKEN.sub("redacted", one) for one in parts)])
 
 
 def redact_name(name: str) -> str:

@@ -12,7 +12,13 @@ import responses
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from synapse_workflows.client.core.credentials import Token
-from synapse_workflows.client.core.redaction import REDACTED, redact, redact_text, redact_url
+from synapse_workflows.client.core.redaction import (
+    REDACTED,
+    redact,
+    redact_endpoint,
+    redact_text,
+    redact_url,
+)
 from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseHTTPError
@@ -275,3 +281,19 @@ def test_secret_properties_are_removed(text):
     shown = redact(text)
     assert "a-s3cret" not in shown
     assert REDACTED in shown
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://u:p@host/v1/search?key=secret#x", "https://host/v1/search"),
+        ("https://hooks.slack.com/services/T0/B0/aB3dE6gH9jK2mN5pQ", "/services/T0/B0/redacted"),
+        ("https://api.telegram.org/bot123456:AAH-secret_token/send", "/redacted/send"),
+        ("https://host/files/a-long-name-of-a-file-2026.csv", "/a-long-name-of-a-file-2026.csv"),
+        ("https://host", "https://host"),
+        ("no url", "no url"),
+    ],
+)
+def test_tokens_in_the_path_of_a_webhook_are_removed(url, kept):
+    assert redact_endpoint(url).endswith(kept)
+    assert "secret" not in redact_endpoint(url)
