@@ -26,7 +26,6 @@ from synapse_workflows.lineage.hook_lineage import (
 )
 from synapse_workflows.lineage.operator_reports import report_operator
 from synapse_workflows.lineage.reported_lineage import REPORTED
-from synapse_workflows.provenance.record import Record
 
 if TYPE_CHECKING:
     from synapse_workflows.lineage.collector import LineageCollector
@@ -107,8 +106,8 @@ def _publish_hook_lineage() -> None:
     _write_reported_activities()
     collector = _get_collector()
     if collector is not None and is_new:
-        log_reads(Record(), collector.observed)
         collector.finish()
+        log_reads(set(), collector.observed)
 
 
 @_keep_task_alive
