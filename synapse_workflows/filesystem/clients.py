@@ -37,11 +37,17 @@ class FileSystemClient:
         """Return the client.
 
         Raises:
+            ValueError: `profile` or `config_path` is given in a task.
             AirflowNotFoundException: The connection is not defined.
             SynapseAuthenticationError: There are no credentials, or Synapse rejects them.
         """
         collector = current_collector()
         if collector is not None:
+            if self.profile or self.config_path:
+                raise ValueError(
+                    "Invalid storage options profile and config_path: a task uses a connection, "
+                    "for example syn://conn_id@syn123 or synapse_conn_id='conn_id'."
+                )
             from synapse_workflows.hooks.base import SynapseBaseHook
 
             conn_id = self.synapse_conn_id or _DEFAULT_CONN_ID

@@ -104,8 +104,7 @@ class WriteTarget:
     def _get_identity(self, syn: Synapse) -> dict[str, Any]:
         """Return the properties that identify the file; create the missing folders."""
         if self.existing is not None:
-            entity = self.existing["entity"]
-            return {"id": entity["id"], "parent": entity["parentId"], "name": entity["name"]}
+            return {"id": self.existing["entity"]["id"], "name": self.name}
         return {"parent": create_folders(syn, self.parent_id, self.folders), "name": self.name}
 
 

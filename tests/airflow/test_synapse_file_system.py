@@ -318,6 +318,16 @@ def test_an_entity_is_moved_with_its_versions(fs, project, put):
         fs.mv(f"{project}/other.csv", f"{project}/no/new.csv")
 
 
+def test_a_file_that_is_moved_while_it_is_written_stays_there(fs, project, put):
+    entity_id = put(text="1").partition(".")[0]
+    fs.mkdir(f"{project}/to")
+    with fs.open(entity_id, "wb") as file:
+        file.write(b"2")
+        fs.mv(entity_id, f"{project}/to")
+    assert fs.cat_file(f"{project}/to/raw.csv") == b"2"
+    assert fs.info(f"{project}/to/raw.csv")["id"] == entity_id
+
+
 def test_local_files(fs, project, tmp_path):
     (tmp_path / "up").mkdir()
     (tmp_path / "up" / "a.txt").write_text("a")

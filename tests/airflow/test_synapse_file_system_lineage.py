@@ -232,6 +232,14 @@ def test_a_path_needs_no_connection_when_the_dag_is_parsed():
     assert str(path / "c") == "syn://missing@syn123/dir.v1/a b.txt/c"
 
 
+def test_a_task_uses_no_other_account_than_that_of_a_connection(api, tmp_path):
+    def work():
+        SynapseFileSystem(config_path=str(tmp_path / "config")).info("syn://syn1")
+
+    result, _ = run_task(api, work)
+    assert "a task uses a connection" in str(result.error)
+
+
 def test_a_missing_connection_is_named(api):
     result, _ = run_task(api, lambda: ObjectStoragePath("syn://missing@syn123").read_text())
     assert "connection 'missing' is not defined" in str(result.error)
