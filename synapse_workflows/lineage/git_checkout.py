@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -159,6 +160,19 @@ def _find_remote(folder: Path, commit: str) -> str | None:
         url = _git(folder, "remote", "get-url", branch.partition("/")[0])
         if parse_remote(url) is not None:
             return url
+    return _find_fetched(folder, commit)
+
+
+def _find_fetched(folder: Path, commit: str) -> str | None:
+    """Return the URL from which a commit was fetched without a branch, as git-sync does."""
+    directories = _git(folder, "rev-parse", "--absolute-git-dir", "--git-common-dir") or ""
+    for directory in directories.splitlines():
+        with suppress(OSError):
+            for line in (folder / directory / "FETCH_HEAD").read_text().splitlines():
+                fetched, _, source = line.partition("\t")
+                url = source.rpartition("\t")[2].rpartition(" of ")[2]
+                if fetched == commit and parse_remote(url) is not None:
+                    return url
     return None
 
 

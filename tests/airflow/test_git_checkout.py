@@ -83,6 +83,21 @@ def test_commit_that_no_remote_has_is_no_permanent_url(checkout):
     assert name.startswith(f"flow 1.py at {commit[:12]} (sha256 ")
 
 
+@pytest.mark.parametrize("is_worktree", [True, False])
+def test_commit_that_was_fetched_without_a_branch_has_permanent_url(checkout, is_worktree):
+    """Git-sync fetches a commit, and checks it out in a worktree."""
+    git(checkout, "update-ref", "-d", "refs/remotes/upstream/main")
+    commit = git(checkout, "rev-parse", "HEAD")
+    line = f"{commit}\t\t'{commit}' of https://github.com/org/repo\n"
+    (checkout / ".git" / "FETCH_HEAD").write_text(f"{COMMIT}\t\tbranch 'x' of https://h/r\n{line}")
+    folder = checkout
+    if is_worktree:
+        folder = checkout.parent / "worktree"
+        git(checkout, "worktree", "add", "--detach", str(folder))
+    expected = f"https://github.com/org/repo/blob/{commit}/dags/flow%201.py"
+    assert identify(folder)[0] == expected
+
+
 def test_ignored_and_missing_files_are_not_committed(checkout):
     (checkout / ".gitignore").write_text("ignored.py")
     (checkout / "dags" / "ignored.py").write_text("# ignored")
