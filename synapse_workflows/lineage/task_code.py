@@ -112,7 +112,7 @@ def _create_page_url(bundle: Any, commit: str, subdir: str) -> str | None:
     """Return the web page of the bundle's directory, from the URL template of the bundle.
 
     A URL with a query string is not used: query strings are never recorded, and without its query
-    string the URL would be wrong.
+    string the URL would be wrong. Neither is a URL without the commit, such as that of a branch.
     """
     template = bundle.view_url_template()
     if not template:
@@ -124,7 +124,7 @@ def _create_page_url(bundle: Any, commit: str, subdir: str) -> str | None:
     except (KeyError, IndexError, ValueError):
         return None
     parts = urlsplit(page)
-    if not parts.scheme or parts.query:
+    if not parts.scheme or parts.query or commit not in page:
         return None
     host = parts.hostname or ""
     if host == "github.com" or host.endswith(".github.com"):

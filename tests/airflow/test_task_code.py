@@ -190,6 +190,12 @@ def test_template_with_unknown_field_is_ignored(bundle):
     assert list_code(identify_code(task, made))[0][0].startswith("file:///flow.py#sha256=")
 
 
+def test_template_without_the_commit_is_ignored(bundle):
+    made, _ = bundle(view_url_template="https://github.com/org/repo/blob/main/{subdir}")
+    task = create_operator(Path(made.path) / "flow.py", "flow.py")
+    assert list_code(identify_code(task, made))[0][0].startswith("file:///flow.py#sha256=")
+
+
 def test_template_with_query_is_ignored(bundle):
     made, _ = bundle(view_url_template="https://host/{subdir}?version={version}&token=secret")
     task = create_operator(Path(made.path) / "flow.py", "flow.py")
