@@ -30,6 +30,7 @@ from synapse_workflows.lineage.upstream import (
 )
 from synapse_workflows.provenance.record import EntityRef, Origin, Record
 from synapse_workflows.provenance.record_builder import RecordBuilder
+from synapse_workflows.provenance.record_limit import limit_record
 
 T = TypeVar("T")
 #: Factor by which the number of stored entities must grow before the record is published again.
@@ -302,10 +303,11 @@ class LineageCollector:
         log_gaps(self._logged_gaps, record.list_gaps())
         inherits = record.stored_entities and "upstream" in self.__dict__
         upstream = self.upstream if inherits else UpstreamLineage(Record())
+        record = limit_record(record, self.description.name)
         published = PublishedRecord(
             record,
             index if index is not None and index >= 0 else None,
-            upstream.record,
+            limit_record(upstream.record, self.description.name),
             upstream.flows,
             dict(self.details.names),
             dict(self.activity_ids),

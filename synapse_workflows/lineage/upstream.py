@@ -86,16 +86,16 @@ class _UpstreamWalk:
     def collect(self, running: TaskInstances) -> UpstreamLineage:
         """Return the lineage that a task inherits."""
         self._add_upstream(running)
-        record = Record()
+        records: list[Record] = []
         while self.queue:
             upstream, target = self.queue.popleft()
             for instances in self._select_succeeded(upstream):
                 self._add_flow(instances, target)
                 if instances not in self.visited:
                     self.visited.add(instances)
-                    record |= self._visit(instances, target)
-        record |= Record.from_refs(Origin.READ, gaps=self.gaps)
-        return UpstreamLineage(record, tuple(self.flows))
+                    records.append(self._visit(instances, target))
+        records.append(Record.from_refs(Origin.READ, gaps=self.gaps))
+        return UpstreamLineage(Record.merge(records), tuple(self.flows))
 
     def _add_flow(self, source: TaskInstances, target: TaskInstances) -> None:
         flow = DataFlow(source.task_id, source.index, target.task_id, target.index)

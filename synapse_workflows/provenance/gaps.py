@@ -8,6 +8,8 @@ _OPEN: Final = "is an open version, not a snapshot"
 _NO_VERSION: Final = "has no version"
 #: Maximum number of listed reads of an open version, and of listed URLs without a version.
 _MAX_OPEN_READS: Final = 5
+#: Start of the gap of a record that does not list all inputs or outputs of its task.
+NOT_LISTED: Final = "not listed: "
 _MAX_URLS: Final = 20
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 from synapse_workflows.client.core.redaction import redact_name, redact_url
 from synapse_workflows.client.model.ids import split_version
-from synapse_workflows.provenance.gaps import describe_open, describe_url, limit_gaps
+from synapse_workflows.provenance.gaps import NOT_LISTED, describe_open, describe_url, limit_gaps
 from synapse_workflows.provenance.object_versions import strip_version
 from synapse_workflows.provenance.url_versions import parse_url_version
 
@@ -271,7 +271,7 @@ class Record:
         """
         outputs = Record.from_refs(Origin.WROTE, used=self.wrote)
         if self.stored_entities:
-            return outputs
+            return replace(outputs, gaps=tuple(g for g in self.gaps if g.startswith(NOT_LISTED)))
         inputs = (entry for entry in self.used if entry.origin is not Origin.LOOKUP)
         return replace(self, used=_unique((*inputs, *outputs.used)), wrote=())
 
