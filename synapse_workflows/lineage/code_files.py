@@ -57,7 +57,7 @@ def list_code_files(task: Any, bundle: Any = None) -> tuple[list[Path], int]:
     """
     root = find_root(task, bundle)
     start = [Path(task.dag.fileloc)]
-    source = find_source_file(getattr(task, "python_callable", None))
+    source = find_source_file(get_field(task, "python_callable"))
     if source is not None and is_inside(source, root):
         start.append(source)
     files = _follow_imports(start, root)
@@ -67,6 +67,14 @@ def list_code_files(task: Any, bundle: Any = None) -> tuple[list[Path], int]:
         unique.setdefault(file.resolve(), file)
     listed = list(unique.values())
     return listed[:_MAX_FILES], len(listed[_MAX_FILES:])
+
+
+def get_field(task: Any, name: str) -> Any:
+    """Return an attribute of an operator, or an argument of a mapped one; None if it has none."""
+    value = getattr(task, name, None)
+    if value is not None:
+        return value
+    return (getattr(task, "partial_kwargs", None) or {}).get(name)
 
 
 def find_source_file(function: Any) -> Path | None:
@@ -182,7 +190,7 @@ def _read_names(file: Path, _modified: int, _size: int) -> SourceNames:
 def _find_scripts(task: Any, sources: Iterable[Path], root: Path) -> list[Path]:
     """Return the scripts of a task: files of its templates, and files in its commands."""
     folders = _list_template_folders(task, root)
-    fields = {name: _iter_texts(getattr(task, name, None)) for name in task.template_fields}
+    fields = {name: _iter_texts(get_field(task, name)) for name in task.template_fields}
     values = {name: list(texts) for name, texts in fields.items()}
     contents = {text for texts in values.values() for text in texts if text}
     found = list(_match_templates(task, contents, sources, folders))

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from synapse_workflows.lineage.code_files import (
     find_root,
+    get_field,
     has_unknown_source,
     is_inside,
     list_code_files,
@@ -27,10 +28,14 @@ def identify_code(task: Any, bundle: Any = None) -> Record:
         A record with the files in `ran`. A file that cannot be read is a gap.
     """
     record, start = Record(), f"code of DAG {task.dag_id}"
-    files, omitted = list_code_files(task, bundle)
+    try:
+        files, omitted = list_code_files(task, bundle)
+    except (OSError, RuntimeError, ValueError) as error:  # for example a loop of symbolic links
+        files, omitted = [Path(task.dag.fileloc)], 0
+        record = record.with_gap(f"{start}: imported modules and scripts are not known: {error}")
     if omitted:
         record = record.with_gap(f"{start}: {omitted} more files are not listed")
-    function = getattr(task, "python_callable", None)
+    function = get_field(task, "python_callable")
     if has_unknown_source(function):
         name = getattr(unwrap_function(function), "__name__", "a function")
         record = record.with_gap(f"{start}: the source of {name} is not in a file")

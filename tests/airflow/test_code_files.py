@@ -99,6 +99,25 @@ def test_scripts_in_commands_are_code(folder, command):
     assert list_names(folder, task) == ["flow.py", "scripts/run.py"]
 
 
+def test_scripts_of_mapped_operators_are_code(folder):
+    write(folder, flow_py="", scripts___run_py="")
+    with DAG("flow", schedule=None) as dag:
+        BashOperator.partial(task_id="t", bash_command="python scripts/run.py").expand(
+            env=[{"A": "1"}, {"A": "2"}]
+        )
+    dag.fileloc, dag.relative_fileloc = str(folder / "flow.py"), "flow.py"
+    assert list_names(folder, dag.get_task("t")) == ["flow.py", "scripts/run.py"]
+
+
+def test_loop_of_links_is_a_gap(folder):
+    write(folder, flow_py="")
+    (folder / "loop").symlink_to(folder / "loop")
+    task = create_operator(folder)
+    task.dag.template_searchpath = [str(folder / "loop")]
+    task.python_callable = None
+    assert len(identify_code(task).ran) == 1
+
+
 @pytest.mark.parametrize("command", ["cat data.csv", "python /etc/x.py ../y.py", "a" * 30_000])
 def test_other_words_of_commands_are_no_code(folder, command, tmp_path):
     write(folder, flow_py="", data_csv="")
