@@ -66,11 +66,6 @@ def current_collector() -> "LineageCollector | None":
     return collector
 
 
-def find_collector() -> "LineageCollector | None":
-    """Return the collector of the running task, or None if the task has none yet."""
-    return (_get_task_context() or {}).get(CONTEXT_KEY)
-
-
 def _get_task_context() -> dict[str, Any] | None:
     try:
         context = cast("dict[str, Any]", get_current_context())

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 
+from synapse_workflows.client.core.redaction import redact_text
 from synapse_workflows.lineage.execution_callbacks import (
     call_after_execute,
     call_before_resume,
@@ -24,7 +25,9 @@ from synapse_workflows.lineage.hook_lineage import (
     has_hook_lineage,
     start_hook_lineage,
 )
+from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.lineage.operator_reports import report_operator
+from synapse_workflows.lineage.published_record import CONTEXT_KEY
 from synapse_workflows.lineage.reported_lineage import REPORTED
 
 if TYPE_CHECKING:
@@ -77,7 +80,7 @@ def _keep_task_alive(function: Callable[[], None]) -> Callable[[], None]:
         try:
             function()
         except Exception as error:  # noqa: BLE001
-            _log.warning("The lineage of the task is incomplete: %s", error)
+            _log.warning("The lineage of the task is incomplete: %s", redact_text(str(error)))
             _log.debug("Details", exc_info=True)
 
     return call
@@ -98,14 +101,13 @@ def _handle_exception(error: BaseException) -> None:
 @_keep_task_alive
 def _publish_hook_lineage() -> None:
     """Publish what hooks reported. A collector publishes by itself, after this function."""
-    from synapse_workflows.lineage.collector import find_collector
-    from synapse_workflows.lineage.lineage_log import log_reads
-
     report_operator(get_current_context()["ti"].task)
-    is_new = find_collector() is None
+    is_new = _find_collector() is None
     _write_reported_activities()
     collector = _get_collector()
     if collector is not None and is_new:
+        from synapse_workflows.lineage.lineage_log import log_reads
+
         collector.finish()
         log_reads(set(), collector.observed)
 
@@ -113,9 +115,7 @@ def _publish_hook_lineage() -> None:
 @_keep_task_alive
 def _publish_failed_task() -> None:
     """Publish what a failed or skipped task has read, for web pages. Tasks ignore it."""
-    from synapse_workflows.lineage.collector import find_collector
-
-    collector = find_collector()
+    collector = _find_collector()
     if collector is not None and collector.observed:
         collector.publish()
 
@@ -134,9 +134,7 @@ def _write_reported_activities() -> None:
 
 @_keep_task_alive
 def _finish_collector() -> None:
-    from synapse_workflows.lineage.collector import find_collector
-
-    collector = find_collector()
+    collector = _find_collector()
     if collector is not None:
         collector.finish()
 
@@ -166,20 +164,26 @@ def _restore_record() -> None:
         collector.restore(pull_own_record(ti))
 
 
+def _find_collector() -> "LineageCollector | None":
+    """Return the collector of the task, if it has one. A plain task imports no collector."""
+    context: Any = get_current_context()
+    found: LineageCollector | None = context.get(CONTEXT_KEY)
+    return found
+
+
 def _get_collector() -> "LineageCollector | None":
     """Return the collector of the task, with what hooks reported.
 
     A task without Synapse has a collector only if hooks reported something. What hooks report is
     left out if the task uses Synapse without automatic lineage, or if the configuration says so.
     """
-    from synapse_workflows.lineage import collector as collectors
-    from synapse_workflows.lineage.lineage_mode import LineageMode
-
-    found = collectors.find_collector()
+    found = _find_collector()
     if found is None:
         if not has_hook_lineage() or not LineageMode.resolve(None).is_automatic:
             return None
-        found = collectors.current_collector()
+        from synapse_workflows.lineage.collector import current_collector
+
+        found = current_collector()
     if found is not None and not found.has_manual_lineage:
         found.add_observer(collect_hook_lineage)
     return found
