@@ -51,7 +51,7 @@ OPERATORS = {
     ),
     "external python": lambda: ExternalPythonOperator(
         task_id="first",
-        python=sys.executable,
+        python=sys._base_executable,
         python_callable=report,
         inherit_env=False,
         expect_airflow=False,
