@@ -126,7 +126,7 @@ class World:
             "state": result["state"],
             "value": self.queue.normalize(self._describe_files(result["value"])),
             "submissions": self.queue.describe(),
-            "record": result["record"],
+            "record": _without_try(result["record"]),
             "asset_events": result["asset_events"],
             "files": {
                 str(path.relative_to(self.targets)): _read(path)
@@ -306,6 +306,13 @@ def _leaves_new_state(point: KillPoint, total: int) -> bool:
     return is_download or (
         is_sent and not event.startswith("GET ") and _READS.search(event) is None
     )
+
+
+def _without_try(record: Any) -> Any:
+    """Return a published record without what differs between tries: IDs of Activities, reuse."""
+    if not isinstance(record, Mapping):
+        return record
+    return {name: part for name, part in record.items() if name not in ("activities", "reused")}
 
 
 def _read(path: Path) -> Any:
