@@ -305,14 +305,15 @@ class _EntityWriter:
         sent, stored = self._sent, existing["entity"]
         if sent is None or int(stored.get("versionNumber") or 0) <= sent.version:
             return False
+        keys = _VERSION_CONTENT & sent.properties.keys()
+        if any(sent.properties[key] != stored.get(key) for key in keys):
+            return False
         if sent.activity_id is not None:
             activity = provenance_api.find_activity(self.syn, stored)
             return activity is not None and activity["id"] == sent.activity_id
-        is_next = stored["versionNumber"] == sent.version + 1
-        keys = _VERSION_CONTENT & sent.properties.keys()
         # Without these properties, the request cannot be distinguished from a request of another
         # client.
-        return bool(keys) and is_next and all(sent.properties[k] == stored.get(k) for k in keys)
+        return bool(keys) and stored["versionNumber"] == sent.version + 1
 
     def _store_annotations(self, result: StoreResult) -> None:
         """Store the annotations of an entity, unless they are unchanged.
