@@ -9,7 +9,7 @@ from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 from airflow.sdk.execution_time.context import InletEventsAccessor
 
 from synapse_workflows.assets import entity_id_from_uri, is_submissions_uri, path_from_uri
-from synapse_workflows.client.model.ids import is_synapse_id
+from synapse_workflows.client.model.ids import is_synapse_id, parse_version_number
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 
 #: Maximum number of events of an alias that are read, newest first.
@@ -108,6 +108,6 @@ def _parse_version(extra: Mapping[str, Any]) -> int | None:
     default = payload.get("version") if isinstance(payload, dict) else None
     version = extra.get("version", default)
     try:
-        return None if version is None else int(version)
+        return None if version is None else parse_version_number(version)
     except (TypeError, ValueError):
         return None

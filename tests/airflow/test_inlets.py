@@ -144,6 +144,18 @@ def test_version_in_trigger_payload_is_used(api, project, put, write, sources_of
     assert sources_of(run.value("store")["id"])[0] == [entity]
 
 
+@pytest.mark.parametrize("version", [-3, 0, 1.5, True, "x", [1]])
+def test_an_invalid_version_in_an_event_is_not_recorded(
+    api, project, put, write, sources_of, version
+):
+    raw = put().partition(".")[0]
+    event = api.emit(synapse_asset(raw).uri, version=version)
+    with DAG("invalid", schedule=None) as dag:
+        SynapseStoreOperator(task_id="store", path=write("x"), parent_id=project)
+    run = Run(api, dag, events=(event,)).all()
+    assert sources_of(run.value("store")["id"])[0] == [f"{raw}.1"]
+
+
 def test_queue_that_triggered_the_run_is_not_an_input(api, project, write, sources_of):
     queue = synapse_submissions_asset("9600001")
     payload = {"evaluation_id": "9600001", "submission_ids": ["9700001"]}
