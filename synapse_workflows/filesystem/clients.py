@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from synapse_workflows.client.synapse import Synapse
-
 if TYPE_CHECKING:
+    from synapse_workflows.client.synapse import Synapse
     from synapse_workflows.lineage.collector import LineageCollector
 
 _DEFAULT_CONN_ID = "synapse_default"
@@ -33,7 +32,7 @@ class FileSystemClient:
     _client: Any = field(default=None, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def get(self) -> Synapse:
+    def get(self) -> "Synapse":
         """Return the client.
 
         Raises:
@@ -59,11 +58,13 @@ class FileSystemClient:
             client: Synapse = self._client
             return client
 
-    def _log_in(self) -> Synapse:
+    def _log_in(self) -> "Synapse":
         if self.synapse_conn_id is not None:
             from synapse_workflows.hooks.base import SynapseBaseHook
 
             return SynapseBaseHook(self.synapse_conn_id).client
+        from synapse_workflows.client.synapse import Synapse
+
         options: dict[str, Any] = (
             {} if self.config_path is None else {"configPath": self.config_path}
         )

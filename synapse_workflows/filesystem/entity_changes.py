@@ -73,8 +73,8 @@ def delete_directory(syn: Synapse, path: EntityPath) -> None:
     syn.delete(entity_id)
 
 
-def delete_entity(syn: Synapse, path: EntityPath, *, recursive: bool) -> str:
-    """Delete an entity, with everything in it, or one version of a file; return its ID.
+def delete_entity(syn: Synapse, path: EntityPath, *, recursive: bool) -> None:
+    """Delete an entity, with everything in it, or one version of a file.
 
     Raises:
         FileNotFoundError: There is no such entity.
@@ -87,7 +87,6 @@ def delete_entity(syn: Synapse, path: EntityPath, *, recursive: bool) -> str:
             "everything in it"
         )
     syn.delete(entity_id, version=path.version)
-    return entity_id
 
 
 def copy_file(syn: Synapse, source: Mapping[str, Any], target: WriteTarget) -> None:
@@ -133,8 +132,8 @@ def _copy_handle(syn: Synapse, source: Mapping[str, Any], handle_id: str, name: 
     return str(result["newFileHandle"]["id"])
 
 
-def move_entity(syn: Synapse, source: EntityPath, target: EntityPath) -> None:
-    """Move an entity to another container, or rename it.
+def move_entity(syn: Synapse, source: EntityPath, target: EntityPath) -> dict[str, Any]:
+    """Move an entity to another container, or rename it; return its properties.
 
     Args:
         syn: Sends the requests.
@@ -152,7 +151,7 @@ def move_entity(syn: Synapse, source: EntityPath, target: EntityPath) -> None:
     entity_id = find_by_path(syn, source)
     parent_id, missing = find_deepest(syn, target)
     if entity_id == parent_id and not missing:
-        return
+        return _get_entity(syn, entity_id)
     if len(missing) > 1:
         raise FileNotFoundError(
             f"Cannot move {source} to {target}: there is no folder {missing[0]!r} in {parent_id}. "
@@ -165,11 +164,12 @@ def move_entity(syn: Synapse, source: EntityPath, target: EntityPath) -> None:
         )
     changes = {"parentId": parent_id, **({"name": missing[0]} if missing else {})}
 
-    def update() -> None:
-        syn.call("PUT", f"/entity/{entity_id}", json={**_get_entity(syn, entity_id), **changes})
+    def update() -> dict[str, Any]:
+        properties = {**_get_entity(syn, entity_id), **changes}
+        return syn.call("PUT", f"/entity/{entity_id}", json=properties).object
 
     try:
-        retry_stale(update)
+        return retry_stale(update)
     except SynapseConflictError as error:
         raise FileExistsError(f"Cannot move {source} to {target}: {error}") from error
 

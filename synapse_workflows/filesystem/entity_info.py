@@ -8,13 +8,11 @@ from synapse_workflows.client.api import bundles
 from synapse_workflows.client.core.parallel_requests import map_parallel
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseNotFoundError
-from synapse_workflows.constants import CONTAINERS, FILE, TABLE, VIEWS
+from synapse_workflows.constants import CONTAINERS, FILE
+from synapse_workflows.filesystem.entity_types import DIRECTORY, get_file_type
 
-DIRECTORY: Final = "directory"
 #: Maximum number of requests at a time.
 _MAX_THREADS: Final = 8
-#: Types whose rows are read as CSV.
-TABULAR: Final = frozenset({TABLE, *VIEWS})
 
 
 def fetch_info(syn: Session, path: str, entity_id: str, version: int | None) -> dict[str, Any]:
@@ -59,7 +57,7 @@ def build_info(path: str, header: Mapping[str, Any]) -> dict[str, Any]:
     modified = _parse_date(header["modifiedOn"])
     return {
         "name": path,
-        "type": DIRECTORY if is_directory else _get_type(concrete_type),
+        "type": DIRECTORY if is_directory else get_file_type(concrete_type),
         "size": 0 if is_directory else None,
         "id": header["id"],
         "version": None if is_directory else header.get("versionNumber"),
@@ -83,10 +81,6 @@ def add_sizes(syn: Session, found: Sequence[dict[str, Any]]) -> list[dict[str, A
             return info
 
     return [info for _, info in map_parallel(complete, found, _MAX_THREADS)]
-
-
-def _get_type(concrete_type: str) -> str:
-    return "file" if concrete_type == FILE or concrete_type in TABULAR else "other"
 
 
 def _parse_date(text: str) -> datetime:

@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from fsspec import AbstractFileSystem
 
-from synapse_workflows.client.api import children
-from synapse_workflows.client.api.entity_paths import find_by_path
 from synapse_workflows.client.model.argument_types import EntityTypeName
 from synapse_workflows.client.model.entity_paths import PROTOCOL, EntityPath
 from synapse_workflows.client.model.ids import parse_version_number
-from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.constants import PROJECT
-from synapse_workflows.filesystem import entity_info
 from synapse_workflows.filesystem.clients import FileSystemClient
-from synapse_workflows.filesystem.entity_info import DIRECTORY
+from synapse_workflows.filesystem.entity_types import DIRECTORY
+
+if TYPE_CHECKING:
+    from synapse_workflows.client.synapse import Synapse
 
 #: All types of entities in a container.
 _CHILD_TYPES: Final[tuple[EntityTypeName, ...]] = tuple(
@@ -48,7 +47,7 @@ class EntityListing(AbstractFileSystem):  # type: ignore[misc]
         self._client = FileSystemClient(synapse_conn_id, profile, config_path)
 
     @property
-    def client(self) -> Synapse:
+    def client(self) -> "Synapse":
         """The logged-in client."""
         return self._client.get()
 
@@ -84,6 +83,9 @@ class EntityListing(AbstractFileSystem):  # type: ignore[misc]
             FileNotFoundError: There is no such entity or version.
             PermissionError: The caller may not read the entity.
         """
+        from synapse_workflows.client.api.entity_paths import find_by_path
+        from synapse_workflows.filesystem import entity_info
+
         path = self._strip_protocol(path)
         if not path:
             return {"name": "", "type": DIRECTORY, "size": 0}
@@ -105,6 +107,9 @@ class EntityListing(AbstractFileSystem):  # type: ignore[misc]
         Raises:
             FileNotFoundError: There is no such entity.
         """
+        from synapse_workflows.client.api import children
+        from synapse_workflows.filesystem import entity_info
+
         path = self._strip_protocol(path)
         own = self.info(path)
         if own["type"] != DIRECTORY:

@@ -8,7 +8,7 @@ from typing import Any
 from synapse_workflows.client.errors import SynapseUnsupportedStorageError
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.constants import FILE
-from synapse_workflows.filesystem.entity_info import DIRECTORY, TABULAR
+from synapse_workflows.filesystem.entity_types import DIRECTORY, TABULAR
 
 
 class SynapseReadFile(io.BufferedReader):

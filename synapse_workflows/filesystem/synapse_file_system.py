@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from fsspec.compression import compr
 from fsspec.core import get_compression
 
 from synapse_workflows.client.model.entity_paths import EntityPath
-from synapse_workflows.filesystem import entity_changes
 from synapse_workflows.filesystem.clients import current_collector, mask_in_task
-from synapse_workflows.filesystem.entity_info import DIRECTORY
 from synapse_workflows.filesystem.entity_listing import EntityListing
-from synapse_workflows.filesystem.read_file import open_read
+from synapse_workflows.filesystem.entity_types import DIRECTORY
 from synapse_workflows.filesystem.write_file import SynapseTextFile, SynapseWriteFile
-from synapse_workflows.filesystem.write_target import WriteTarget
+
+if TYPE_CHECKING:
+    from synapse_workflows.filesystem.write_target import WriteTarget
 
 _TEXT_OPTIONS: Final = ("encoding", "errors", "newline")
 
@@ -90,6 +90,9 @@ class SynapseFileSystem(EntityListing):
         **_options: Any,
     ) -> Any:
         """Open a file in binary mode."""
+        from synapse_workflows.filesystem.read_file import open_read
+        from synapse_workflows.filesystem.write_target import WriteTarget
+
         if mode == "rb":
             is_current = version is None and EntityPath.parse(path).version is None
             return open_read(self.client, self.info(path, version), is_current=is_current)
@@ -107,7 +110,7 @@ class SynapseFileSystem(EntityListing):
             collector.add_finish_callback(file.require_closed)
         return file
 
-    def _store(self, target: WriteTarget, file: Any, *, must_be_new: bool) -> None:
+    def _store(self, target: "WriteTarget", file: Any, *, must_be_new: bool) -> None:
         target.store(self.client, file, must_be_new=must_be_new)
 
     def mkdir(self, path: str, create_parents: bool = True, **_options: Any) -> None:
@@ -117,6 +120,8 @@ class SynapseFileSystem(EntityListing):
             FileExistsError: There is an entity at this path.
             FileNotFoundError: A parent is missing, and `create_parents` is False.
         """
+        from synapse_workflows.filesystem import entity_changes
+
         entity_changes.create_directory(
             self.client, self._parse(path), create_parents=create_parents, exist_ok=False
         )
@@ -128,6 +133,8 @@ class SynapseFileSystem(EntityListing):
             FileExistsError: There is a folder at this path, unless `exist_ok`; or an entity that
                 is not a folder.
         """
+        from synapse_workflows.filesystem import entity_changes
+
         if self._strip_protocol(path):
             entity_changes.create_directory(
                 self.client, self._parse(path), create_parents=True, exist_ok=exist_ok
@@ -139,6 +146,8 @@ class SynapseFileSystem(EntityListing):
         Raises:
             OSError: The container is not empty.
         """
+        from synapse_workflows.filesystem import entity_changes
+
         entity_changes.delete_directory(self.client, self._parse(path))
 
     def _rm(self, path: str) -> None:
@@ -161,10 +170,9 @@ class SynapseFileSystem(EntityListing):
             self._delete(self._parse(one), recursive=recursive)
 
     def _delete(self, path: EntityPath, *, recursive: bool) -> None:
-        entity_id = entity_changes.delete_entity(self.client, path, recursive=recursive)
-        collector = current_collector()
-        if collector is not None:
-            collector.discard_output(entity_id, path.version)
+        from synapse_workflows.filesystem import entity_changes
+
+        entity_changes.delete_entity(self.client, path, recursive=recursive)
 
     def cp_file(self, path1: str, path2: str, **_options: Any) -> None:
         """Copy a file in Synapse without a download. Its source is recorded as read.
@@ -173,6 +181,9 @@ class SynapseFileSystem(EntityListing):
             SynapseUnsupportedStorageError: The source is not a file.
             PermissionError: The caller may not download the source.
         """
+        from synapse_workflows.filesystem import entity_changes
+        from synapse_workflows.filesystem.write_target import WriteTarget
+
         info = self.info(path1)
         if info["type"] == DIRECTORY:
             self.makedirs(path2, exist_ok=True)
@@ -207,9 +218,15 @@ class SynapseFileSystem(EntityListing):
             FileExistsError: There is an entity at the new path.
             FileNotFoundError: There is no entity at the old path, or no container for the new one.
         """
+        from synapse_workflows.filesystem import entity_changes
+
         if maxdepth is not None:
             raise ValueError(f"Unsupported maxdepth={maxdepth}: an entity is moved as a whole.")
-        entity_changes.move_entity(self.client, self._parse(path1), self._parse(path2))
+        client: Any = self.client
+        moved = entity_changes.move_entity(client, self._parse(path1), self._parse(path2))
+        collector = current_collector()
+        if collector is not None:
+            collector.rename_output(moved["id"], moved["name"], client)
 
     def sign(
         self,
@@ -226,6 +243,8 @@ class SynapseFileSystem(EntityListing):
         Raises:
             PermissionError: The caller may not download the file.
         """
+        from synapse_workflows.filesystem import entity_changes
+
         url = entity_changes.sign_url(self.client, self.info(path))
         mask_in_task(url)
         return url

@@ -13,7 +13,7 @@ from synapse_workflows.client.model.entity_paths import EntityPath
 from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.constants import CONTAINERS, FILE
-from synapse_workflows.filesystem.entity_info import TABULAR
+from synapse_workflows.filesystem.entity_types import TABULAR
 
 
 @dataclass(frozen=True)

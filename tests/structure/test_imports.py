@@ -39,6 +39,21 @@ def test_provider_info_loads_no_other_module():
     assert not {name.partition(".")[0] for name in names} & (HEAVY | {"requests"})
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import fsspec; fsspec.filesystem('syn')",
+        "from synapse_workflows.fs import get_fs; get_fs('synapse_default')",
+        "from upath import UPath; (UPath('syn://conn@syn123') / 'a.txt').name",
+    ],
+)
+def test_a_path_loads_no_client_when_a_dag_is_parsed(statement):
+    names = loaded_by(statement)
+    assert "synapse_workflows.filesystem.synapse_file_system" in names
+    assert not {name.partition(".")[0] for name in names} & (HEAVY | {"requests", "tenacity"})
+    assert not {name for name in names if name.startswith("synapse_workflows.client.api")}
+
+
 @pytest.mark.parametrize("name", synapse_workflows.__all__)
 def test_every_public_name_can_be_imported(name):
     value = getattr(synapse_workflows, name)
