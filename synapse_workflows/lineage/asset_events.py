@@ -34,7 +34,8 @@ def emit_asset_event(
         stored: The stored entity.
         activity_id: Id of the stored entity's Activity, if any.
         client: The client that stored the entity, which resolves paths.
-        use_aliases: Whether to emit an event for the aliases.
+        use_aliases: Whether to emit an event for the aliases. An event that an alias already has
+            for the entity is updated in any case.
     """
     values = {
         "version": stored.version,
@@ -54,9 +55,32 @@ def emit_asset_event(
             elif _is_path(outlet.uri, stored, client):
                 by_path = {"id": stored.entity_id, **extra}
                 context["outlet_events"][outlet].extra.update(by_path)
-        elif isinstance(outlet, AssetAlias) and use_aliases:
+            elif context["outlet_events"][outlet].extra.get("id") == stored.entity_id:
+                context["outlet_events"][outlet].extra.clear()  # the entity was moved
+        elif isinstance(outlet, AssetAlias):
             asset = _create_asset(context["ti"], stored.entity_id, extra.get("name"))
-            _emit_through_alias(context, outlet, asset, extra)
+            _emit_through_alias(context, outlet, asset, extra, is_new=use_aliases)
+
+
+def withdraw_asset_events(context: Mapping[str, Any], entity_id: str) -> None:
+    """Remove what `emit_asset_event` has emitted, because the task has deleted the entity again.
+
+    Airflow emits the event of an outlet nevertheless, but without version.
+
+    Args:
+        context: Context of the running task.
+        entity_id: `syn123`.
+    """
+    uri = synapse_asset(entity_id).uri
+    for outlet in context["ti"].task.outlets:
+        if isinstance(outlet, AssetAlias):
+            events = context["outlet_events"][outlet].asset_alias_events
+            events[:] = [one for one in events if one.dest_asset_key.uri != uri]
+        elif isinstance(outlet, Asset | AssetUriRef):
+            extra = context["outlet_events"][outlet].extra
+            found = extra.get("id") or entity_id_from_uri(outlet.uri)
+            if found is not None and split_version(found).id == entity_id:
+                extra.clear()
 
 
 def _create_asset(ti: Any, entity_id: str, name: Any) -> Asset:
@@ -88,14 +112,19 @@ def _is_path(uri: str, stored: Wrote, client: Any) -> bool:
 
 
 def _emit_through_alias(
-    context: Mapping[str, Any], alias: AssetAlias, asset: Asset, extra: Mapping[str, Any]
+    context: Mapping[str, Any],
+    alias: AssetAlias,
+    asset: Asset,
+    extra: Mapping[str, Any],
+    *,
+    is_new: bool,
 ) -> None:
-    """Add an event to an alias; update the event that the alias already has for the asset."""
+    """Update the event that an alias has for an asset; if it has none, add it with `is_new`."""
     events = context["outlet_events"][alias]
     existing = list(_iter_extras(events, asset))
     for values in existing:
         values.update(extra)
-    if not existing:
+    if is_new and not existing:
         events.add(asset, extra=dict(extra))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from airflow.sdk import get_current_context
 
@@ -11,10 +11,10 @@ from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.events import Event, Wrote
 from synapse_workflows.constants import CONTAINERS
 from synapse_workflows.lineage.activity_description import ActivityDescription
-from synapse_workflows.lineage.asset_events import emit_asset_event
+from synapse_workflows.lineage.asset_events import emit_asset_event, withdraw_asset_events
 from synapse_workflows.lineage.code_storage import CodeStorage
 from synapse_workflows.lineage.declared_provenance import DeclaredProvenance, current_declared
-from synapse_workflows.lineage.event_records import EntityDetails, create_record
+from synapse_workflows.lineage.event_records import EntityDetails, EventSource, create_record
 from synapse_workflows.lineage.execution_callbacks import call_after_execute
 from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
 from synapse_workflows.lineage.lineage_log import log_gaps, log_reads, log_store
@@ -36,19 +36,6 @@ T = TypeVar("T")
 #: Factor by which the number of stored entities must grow before the record is published again.
 #: The factor limits the number of XComs of a task that stores thousands of files.
 _PUBLISH_GROWTH: Final = 1.1
-
-
-class EventSource(Protocol):
-    """Connection, lineage mode and repository endpoint of a client that emits events."""
-
-    synapse_conn_id: str
-    repoEndpoint: str  # noqa: N815 - names of the client attributes
-    portalEndpoint: str  # noqa: N815
-    lineage_required: bool
-
-    @property
-    def lineage_mode(self) -> LineageMode:
-        """Sources of the Activities that the client writes."""
 
 
 def current_collector() -> "LineageCollector | None":
@@ -158,15 +145,28 @@ class LineageCollector:
         with self._lock:
             self._builder.add(record)
 
-    def discard_output(self, entity_id: str, version: int | None) -> None:
-        """Ignore that the task has stored an entity, because the task has deleted it again.
-
-        Args:
-            entity_id: `syn123`.
-            version: The deleted version; None for the whole entity.
-        """
+    def discard_output(self, entity_id: str, version: int | None, client: EventSource) -> None:
+        """Ignore that the task has stored a version, or all for None: it has deleted it again."""
         with self._lock:
             self._builder.discard_output(entity_id, version)
+            if self.details.find_stored(entity_id) is not None:
+                self.details.discard(entity_id, version)
+                self._update_asset_events(entity_id, client)
+
+    def rename_output(self, entity_id: str, name: str, client: EventSource) -> None:
+        """Update the asset events of an entity that the task has moved, if it has stored it."""
+        with self._lock:
+            if self.details.find_stored(entity_id) is not None:
+                self.details.rename(entity_id, name)
+                self._update_asset_events(entity_id, client)
+
+    def _update_asset_events(self, entity_id: str, client: EventSource) -> None:
+        event = self.details.find_stored(entity_id)
+        if event is None:
+            withdraw_asset_events(self.context, entity_id)
+        else:
+            activity_id = self.activity_ids.get(entity_id)
+            emit_asset_event(self.context, event, activity_id, client, use_aliases=False)
 
     def get_or_create(self, key: str, factory: Callable[[], T]) -> T:
         """Return an object that the task shares, for example a hook; create a missing object."""

@@ -1,12 +1,26 @@
 """What the events of a client say about the lineage of a task."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from synapse_workflows.client.core.events import Event, Ran, Read, Wrote
 from synapse_workflows.constants import CONTAINERS
+from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
+
+
+class EventSource(Protocol):
+    """Connection, lineage mode and repository endpoint of a client that emits events."""
+
+    synapse_conn_id: str
+    repoEndpoint: str  # noqa: N815 - names of the client attributes
+    portalEndpoint: str  # noqa: N815
+    lineage_required: bool
+
+    @property
+    def lineage_mode(self) -> LineageMode:
+        """Sources of the Activities that the client writes."""
 
 
 @dataclass
@@ -19,12 +33,14 @@ class EntityDetails:
         reused: IDs of the stored entities of which an existing version was kept.
         properties: `concrete_type` of each entity, and `md5`, `etag` or `columns` of a version,
             by ID and version.
+        stored: The last event of each stored version, by ID and version.
     """
 
     names: dict[str, str] = field(default_factory=dict)
     portals: dict[str, str] = field(default_factory=dict)
     reused: dict[str, None] = field(default_factory=dict)
     properties: dict[tuple[str, int | None], dict[str, Any]] = field(default_factory=dict)
+    stored: dict[tuple[str, int | None], Wrote] = field(default_factory=dict)
 
     def add(self, event: Event, site: str, portal: str) -> None:
         """Add what an event says about an entity.
@@ -42,8 +58,28 @@ class EntityDetails:
                 self.reused[event.entity_id] = None
             elif isinstance(event, Wrote):
                 self.reused.pop(event.entity_id, None)
+            if isinstance(event, Wrote):
+                self.stored.pop((event.entity_id, event.version), None)
+                self.stored[event.entity_id, event.version] = event
             if not isinstance(event, Ran):
                 self._add_properties(event)
+
+    def find_stored(self, entity_id: str) -> Wrote | None:
+        """Return the last event of a stored entity; None for another entity."""
+        return next((e for k, e in reversed(self.stored.items()) if k[0] == entity_id), None)
+
+    def rename(self, entity_id: str, name: str) -> None:
+        """Set the name of a stored entity."""
+        self.names[entity_id] = name
+        for key, event in self.stored.items():
+            if key[0] == entity_id:
+                self.stored[key] = replace(event, name=name)
+
+    def discard(self, entity_id: str, version: int | None) -> None:
+        """Forget a stored version that was deleted; None for all versions."""
+        for key in [key for key in self.stored if key[0] == entity_id]:
+            if version in (None, key[1]):
+                del self.stored[key]
 
     def _add_properties(self, event: Read | Wrote) -> None:
         known: dict[str, Any] = {"concrete_type": event.concrete_type}

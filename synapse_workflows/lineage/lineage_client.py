@@ -120,6 +120,15 @@ class LineageClient(StsClient):
             self._pin_file(getattr(result, "filepath", None))
             return result
 
+    def delete(self, obj: Any, version: int | str | None = None) -> None:
+        """Delete an object, as `Synapse.delete` does. Inside a task, it is no output any more."""
+        super().delete(obj, version)
+        collector = current_collector()
+        if collector is not None and isinstance(obj, str | Entity):
+            found = parse_entity_id(obj)
+            number = found.version if version is None and isinstance(obj, str) else version
+            collector.discard_output(found.id, None if number is None else int(number), self)
+
     def store(
         self,
         obj: Any,

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from synapse_workflows.lineage.collector import EventSource, LineageCollector, current_collector
+from synapse_workflows.lineage.collector import LineageCollector, current_collector
+from synapse_workflows.lineage.event_records import EventSource
 from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
 from synapse_workflows.lineage.s3_access import S3AccessRecorder
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef

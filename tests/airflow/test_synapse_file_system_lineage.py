@@ -1,7 +1,10 @@
 """What a task reads and writes through `syn://` has exact versions in its Activity."""
 
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import md5
+
 import pytest
-from airflow.sdk import DAG, ObjectStoragePath, task
+from airflow.sdk import DAG, Asset, AssetAlias, ObjectStoragePath, task
 from airflow.sdk.io import store
 from support.execution_api import ExecutionApi, Run
 
@@ -168,6 +171,61 @@ def test_deleted_files_are_no_outputs(api, project, alice):
     _, run = run_task(api, work)
     wrote = [one["id"] for one in run.record("work")["wrote"]]
     assert wrote == [alice.findEntityId("kept.txt", project)]
+
+
+def test_deleted_and_moved_files_have_no_asset_event_of_their_old_path(api, project, alice):
+    def work():
+        root = ObjectStoragePath(f"syn://{project}")
+        for name in ("deleted.txt", "temporary.txt"):
+            (root / name).write_text(name)
+        (root / "deleted.txt").unlink()
+        (root / "temporary.txt").rename(root / "final.txt")
+
+    names = ("deleted.txt", "temporary.txt", "final.txt")
+    paths = [Asset(f"syn://{project}/{name}") for name in names]
+    run_task(api, work, outlets=[*paths, AssetAlias("all")])
+    final = alice.findEntityId("final.txt", project)
+    deleted, temporary, moved, by_alias = (event["extra"] for event in api.events)
+    assert (deleted, temporary) == ({}, {})
+    assert (moved["id"], moved["version"], moved["name"]) == (final, 1, "final.txt")
+    assert by_alias["name"] == "final.txt"
+    assert api.events[-1]["asset"]["uri"] == f"syn://{final}"
+
+
+def test_a_version_that_a_client_has_deleted_is_no_output(api, project, alice):
+    def work():
+        path = ObjectStoragePath(f"syn://{project}/a.txt")
+        for text in ("1", "2"):
+            path.write_text(text)
+        client = SynapseHook().client
+        client.delete(path.stat()["id"], version=2)
+        gone = ObjectStoragePath(f"syn://{project}/gone.txt")
+        gone.write_text("3")
+        client.delete(client.get(gone.stat()["id"], downloadFile=False))
+
+    _, run = run_task(api, work, outlets=[AssetAlias("all")])
+    stored = alice.findEntityId("a.txt", project)
+    wrote = [(one["id"], one["version"]) for one in run.record("work")["wrote"]]
+    assert wrote == [(stored, 1)]
+    assert [event["extra"]["version"] for event in api.events] == [1]
+
+
+def test_threads_that_write_one_file_create_a_version_each(api, project, alice, tmp_path):
+    def work():
+        path = ObjectStoragePath(f"syn://{project}/same.txt")
+        files = [path.open("w") for _ in range(4)]
+        for number, file in enumerate(files):
+            file.write(str(number))
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda file: file.close(), files))
+
+    result, _ = run_task(api, work)
+    assert result.state == "success", result.error
+    stored = alice.findEntityId("same.txt", project)
+    versions = [
+        alice.get(stored, version=one, downloadLocation=str(tmp_path)) for one in (1, 2, 3, 4)
+    ]
+    assert {one.md5 for one in versions} == {md5(str(n).encode()).hexdigest() for n in range(4)}
 
 
 def test_without_lineage(api, put, project, alice):
