@@ -12,7 +12,11 @@ from airflow.sdk.log import mask_secret
 from synapse_workflows.client.api.login import use_credentials
 from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.retry import RetryPolicy
-from synapse_workflows.client.errors import SynapseUnauthorizedError
+from synapse_workflows.client.errors import (
+    SynapseForbiddenError,
+    SynapseNotFoundError,
+    SynapseUnauthorizedError,
+)
 from synapse_workflows.hooks import async_sessions
 from synapse_workflows.hooks.connection import ClientSettings
 from synapse_workflows.hooks.credentials import (
@@ -188,6 +192,26 @@ class SynapseBaseHook(BaseHook):
         portal = self.settings().endpoints["portalEndpoint"].rstrip("/")
         suffix = f".{version}" if version else ""
         return f"{portal}/Synapse:{entity_id}{suffix}"
+
+    def get_evaluation_url(self, evaluation_id: str) -> str | None:
+        """Return the URL of an evaluation: the challenge page of its project on the web portal.
+
+        synapse.org has no page of a single evaluation.
+
+        Args:
+            evaluation_id: ID of the evaluation.
+
+        Returns:
+            The URL; None if the evaluation does not exist or the user may not read it.
+
+        Source:
+            GET /evaluation/{id}
+        """
+        try:
+            evaluation = self.client.getEvaluation(evaluation_id)
+        except (SynapseForbiddenError, SynapseNotFoundError):
+            return None
+        return f"{self.get_entity_url(evaluation.contentSource)}/challenge/"
 
     @cached_property
     def _client(self) -> LineageClient:

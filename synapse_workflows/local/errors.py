@@ -5,8 +5,9 @@
     ├── Unauthorized 401         ├── Conflict 409           ├── UnsupportedMediaType 415
     ├── Forbidden 403            ├── Gone 410               ├── TooManyRequests 429
     │   ├── CertificationRequired│   └── DataLost           ├── ServiceUnavailable 503
-    │   └── InsufficientScope    └── PreconditionFailed 412 └── InsufficientStorage 507
-    └── NotFound 404                 └── StaleEtag
+    │   ├── InsufficientScope    └── PreconditionFailed 412 └── InsufficientStorage 507
+    │   └── TermsNotAccepted         └── StaleEtag
+    └── NotFound 404
         └── EntityInTrash
 
 The domain raises the errors; `app` converts them to HTTP responses.
@@ -97,6 +98,13 @@ class InsufficientScope(Forbidden):
             "error_description": self.reason,
             "reason": self.reason,
         }
+
+
+class TermsNotAccepted(Forbidden):
+    """The caller has not agreed to the terms of use."""
+
+    def __init__(self) -> None:
+        super().__init__("Terms of use have not been signed.")
 
 
 class NotFound(ServiceError):

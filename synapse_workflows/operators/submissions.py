@@ -118,6 +118,7 @@ class SynapseClaimSubmissionsOperator(SynapseOperator):
     def execute(self, context: "Context") -> list[dict[str, Any]]:
         """Claim submissions and return the claims."""
         evaluation_id = _parse_evaluation_id(self.evaluation_id)
+        self.entity_url = self.hook.get_evaluation_url(evaluation_id)
         claimant, task = describe_claimant(context["ti"]), TaskState.from_context(context)
         claims = claim_submissions(self.hook.client, evaluation_id, claimant, self._options, task)
         self.log.info("Claimed %d submissions of the queue %s", len(claims), evaluation_id)
@@ -206,6 +207,7 @@ class SynapseReapSubmissionsOperator(SynapseOperator):
     def execute(self, context: "Context") -> list[ReapedSubmission]:
         """End the expired claims and return the changed submissions."""
         evaluation_id = _parse_evaluation_id(self.evaluation_id)
+        self.entity_url = self.hook.get_evaluation_url(evaluation_id)
         unclaimed_after = self.unclaimed_after
         if unclaimed_after is not None:
             unclaimed_after = parse_seconds(unclaimed_after, "unclaimed_after")

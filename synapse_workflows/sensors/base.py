@@ -70,7 +70,7 @@ class SynapseSensor(OpenLineageMethods, TemplateValues, BaseSensorOperator):
         super().__init__(**kwargs)
         self.synapse_conn_id = synapse_conn_id
         self.deferrable = deferrable
-        #: URL of the polled entity on the Synapse portal, for `SynapseEntityLink`.
+        #: URL of the polled object on the Synapse portal, for `SynapseEntityLink`.
         self.entity_url: str | None = None
         if self.retry_policy is None:
             self.retry_policy = SynapseRetryPolicy()
@@ -100,6 +100,7 @@ class SynapseSensor(OpenLineageMethods, TemplateValues, BaseSensorOperator):
         event: Mapping[str, Any],
         deadline: float | None = None,
         execution_deadline: float | None = None,
+        entity_url: str | None = None,
     ) -> Any:
         """Return the event of the trigger; on an error of the trigger, poll in the worker.
 
@@ -108,12 +109,14 @@ class SynapseSensor(OpenLineageMethods, TemplateValues, BaseSensorOperator):
             event: Event of the trigger.
             deadline: End of the timeout, in seconds since the epoch.
             execution_deadline: End of the execution_timeout, in seconds since the epoch.
+            entity_url: URL of the polled object, which was known before the deferral.
 
         Raises:
             SynapseError: Polling in the worker fails too.
             AirflowTaskTimeout: The execution_timeout has passed.
         """
         deadline = deadline or time.time() + self.timeout
+        self.entity_url = entity_url
         with enforce_deadline(self, execution_deadline):
             return self.complete(context, event, deadline, execution_deadline)
 
@@ -125,7 +128,6 @@ class SynapseSensor(OpenLineageMethods, TemplateValues, BaseSensorOperator):
         execution_deadline: float | None,
     ) -> Any:
         """Do the work of `execute_complete`, which enforces the execution_timeout."""
-        self._set_entity_url()
         if "error" not in event:
             return {self.id_key: self.polled_id} | dict(event)
         self.log.warning("Polling in the triggerer failed: %s", event["error"])
@@ -156,7 +158,7 @@ class SynapseSensor(OpenLineageMethods, TemplateValues, BaseSensorOperator):
                 Airflow would skip the task with `soft_fail`.
         """
         try:
-            self._set_entity_url()
+            self.entity_url = self.entity_url or self.get_polled_url()
             return self.poll(context)
         except AirflowFailException as error:
             raise SynapseMalformedEntityError(str(error)) from error
@@ -185,7 +187,11 @@ class SynapseSensor(OpenLineageMethods, TemplateValues, BaseSensorOperator):
         return self.defer(
             trigger=self.create_trigger(context),
             method_name="execute_complete",
-            kwargs={"deadline": deadline, "execution_deadline": execution_deadline},
+            kwargs={
+                "deadline": deadline,
+                "execution_deadline": execution_deadline,
+                "entity_url": self.entity_url,
+            },
             timeout=min(remaining, get_remaining_time(self, execution_deadline) or remaining),
         )
 
@@ -202,10 +208,9 @@ class SynapseSensor(OpenLineageMethods, TemplateValues, BaseSensorOperator):
         limit = self.execution_timeout
         return limit is not None and limit.total_seconds() < self.timeout
 
-    def _set_entity_url(self) -> None:
-        """Set the target of the task's link. An evaluation queue has no page."""
-        if self.id_key == "id":
-            self.entity_url = self.hook.get_entity_url(self.polled_id)
+    def get_polled_url(self) -> str | None:
+        """Return the URL of the polled object on the Synapse portal."""
+        return self.hook.get_entity_url(self.polled_id)
 
     @property
     @abstractmethod

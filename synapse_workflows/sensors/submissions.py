@@ -69,6 +69,10 @@ class SynapseSubmissionSensor(SynapseSensor):
         except ValueError as error:
             raise SynapseMalformedEntityError(f"Invalid evaluation_id: {error}") from error
 
+    def get_polled_url(self) -> str | None:
+        """Return the URL of the evaluation queue on the Synapse portal."""
+        return self.hook.get_evaluation_url(self.polled_id)
+
     def poll(self, context: "Context") -> PokeReturnValue:  # noqa: ARG002 - Airflow's signature
         """List the submissions with the status."""
         ids = self.client.run(fetch_submission_ids(self.polled_id, self.status))

@@ -3,12 +3,16 @@
 import pytest
 from airflow.sdk import DAG, BaseOperator
 from support.execution_api import Run
+from support.submission_queue import SubmissionQueue
 
 import synapse_workflows
 from synapse_workflows import (
+    SynapseClaimSubmissionsOperator,
     SynapseEntityLink,
     SynapseGetOperator,
+    SynapseReapSubmissionsOperator,
     SynapseStoreOperator,
+    SynapseSubmissionSensor,
     SynapseTableQueryOperator,
     SynapseTableRowsSensor,
     SynapseTableStoreOperator,
@@ -68,6 +72,27 @@ def test_a_sensor_links_to_the_polled_table(api, filled):
     assert run.task("missing").state == "failed"
     assert run.value("wait", "synapse_entity_link").endswith(f"/Synapse:{filled}")
     assert run.value("missing", "synapse_entity_link") == ""
+
+
+def test_tasks_of_a_queue_link_to_the_challenge_page_of_its_project(api, alice, tmp_path):
+    queue = SubmissionQueue(alice, tmp_path)
+    with DAG("links", schedule=None) as dag:
+        SynapseSubmissionSensor(task_id="wait", evaluation_id=queue.id, mode="reschedule")
+        SynapseClaimSubmissionsOperator(task_id="claim", evaluation_id=queue.id)
+        SynapseReapSubmissionsOperator(task_id="reap", evaluation_id=queue.id)
+        SynapseReapSubmissionsOperator(task_id="missing", evaluation_id="1")
+    run = Run(api, dag)
+    assert run.task("wait").state == "up_for_reschedule"
+    project = alice.getEvaluation(queue.id).contentSource
+    for task_id in ("claim", "reap"):
+        assert run.task(task_id).state == "success"
+        link = run.value(task_id, "synapse_entity_link")
+        assert link.endswith(f"/Synapse:{project}/challenge/")
+    assert run.task("missing").state == "failed"
+    assert run.value("missing", "synapse_entity_link") == ""
+    queue.submit()
+    assert run.task("wait").state == "success"
+    assert run.value("wait", "synapse_entity_link") == run.value("reap", "synapse_entity_link")
 
 
 def test_a_failed_task_links_to_the_entity_that_is_known(api, table, tmp_path):

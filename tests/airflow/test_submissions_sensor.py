@@ -59,6 +59,7 @@ def test_sensor_waits_in_the_triggerer(wait, queue, triggerer, status):
     assert event == {"submissions": 3, "submission_ids": ids}
     assert run.task("wait", event=event).state == "success"
     assert run.value("wait") == {"evaluation_id": queue.id} | event
+    assert run.value("wait", "synapse_entity_link").endswith("/challenge/")
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -21,6 +21,7 @@ from synapse_workflows import (
     Table,
 )
 from synapse_workflows.constants import FOLDER, PROJECT
+from synapse_workflows.local.settings import DEFAULT_USERS, UserSeed
 from synapse_workflows.testing import over_socket
 
 SCRIPT = "<script>alert(1)</script>"
@@ -271,6 +272,36 @@ def test_an_evaluation_shows_submissions_to_those_who_may_read_them(
     assert "of bob" in bob.read(page)
     assert "of alice" not in bob.read(page)
     assert "<script>alert" not in alice.get(f"/{page}").text
+
+
+def test_a_project_lists_its_evaluations_at_the_address_that_tasks_link_to(
+    alice, bob, syn, project
+):
+    """synapse.org shows the evaluations of a project at this address, too."""
+    other = syn.store(Project("Other challenge"))
+    own, foreign = (
+        syn.store(Evaluation(name=f"Queue of {each.name}", contentSource=each.id))
+        for each in (project, other)
+    )
+    syn.setPermissions(project, "bob", ["READ"])
+    page = alice.read(f"/Synapse:{project.id}/challenge/")
+    assert own.name in page
+    assert foreign.name not in page
+    assert own.name not in bob.read(f"/Synapse:{project.id}/challenge/")
+
+
+def test_a_user_who_has_not_agreed_to_the_terms_of_use_is_told_what_to_do(tmp_path):
+    eve = UserSeed(user_name="eve", accepts_terms_of_use=False)
+    with over_socket(tmp_path, users=(*DEFAULT_USERS, eve)) as service:
+        visitor = Visitor(service, None)
+        response = visitor.get(service.service_info["signInUrls"]["eve"])
+        assert response.status_code == 403
+        assert "The user eve has not agreed to the terms of use" in response.text
+        body = {"accessToken": service.token("eve")}
+        url = f"{visitor.base_url}/auth/v1/termsOfUse2"
+        assert f"POST {urlsplit(url).path}" in response.text
+        assert requests.post(url, json=body, timeout=30).status_code == 204
+        assert visitor.get("/").status_code == 200
 
 
 def test_responses_have_a_strict_policy_and_are_not_stored(alice, project):

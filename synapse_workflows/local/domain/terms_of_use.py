@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from synapse_workflows.local.domain import auth, request_fields
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.principal import Caller
-from synapse_workflows.local.errors import BadRequest, Forbidden, Unauthorized
+from synapse_workflows.local.errors import BadRequest, TermsNotAccepted, Unauthorized
 from synapse_workflows.local.storage.credential_models import TermsAgreement
 
 _LATEST_VERSION: Final = "1.0.0"
@@ -35,10 +35,10 @@ def check(session: Session, caller: Caller) -> None:
     """Check that the caller has agreed to the terms of use, or is anonymous.
 
     Raises:
-        Forbidden: The caller has not agreed.
+        TermsNotAccepted: The caller has not agreed.
     """
     if not caller.is_anonymous and not has_agreed(session, caller.id):
-        raise Forbidden("Terms of use have not been signed.")
+        raise TermsNotAccepted
 
 
 def get_info() -> dict[str, Any]:

@@ -31,7 +31,7 @@ from synapse_workflows.local.domain.portal import (
 )
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.storage import download_urls
-from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
+from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, TermsNotAccepted
 from synapse_workflows.local.routers.dependencies import ApiRequest, Transaction, get_service
 from synapse_workflows.local.routers.parameters import parse_version_number
 
@@ -116,7 +116,12 @@ def sign_out(request: Request) -> Response:
 @router.get("/Synapse:{path:path}")
 @router.get("//Synapse:{path:path}")
 def get_entity(
-    request: Request, path: str, children: Offset = 0, versions: Offset = 0, rows: Offset = 0
+    request: Request,
+    path: str,
+    children: Offset = 0,
+    versions: Offset = 0,
+    rows: Offset = 0,
+    evaluations: Offset = 0,
 ) -> Response:
     """Show an entity or one of its versions, or redirect to its file.
 
@@ -126,6 +131,7 @@ def get_entity(
         children: Number of children to skip.
         versions: Number of versions to skip.
         rows: Number of rows to skip.
+        evaluations: Number of evaluations of a project to skip.
     """
 
     def read(tx: Transaction) -> Response:
@@ -148,11 +154,17 @@ def get_entity(
             if content.has_rows
             else None
         )
+        queues = (
+            evaluation_page.list_evaluations(tx.session, tx.caller, evaluations, entity)
+            if content.type_name == "project"
+            else None
+        )
         return _render(
             request,
             "entity.html",
             page=content,
             rows=row_page,
+            evaluations=queues,
             is_version=number is not None,
             is_wiki=part == "wiki",
             has_provenance=bool(graph.edges),
@@ -200,6 +212,8 @@ def _respond(request: Request, read: Callable[[Transaction], Response]) -> Respo
     try:
         with api_request.read_transaction("view") as tx:
             return read(tx)
+    except TermsNotAccepted:
+        return _render(request, "terms.html", status=403)
     except (BadRequest, Forbidden, NotFound):
         return _render(request, "missing.html", status=404)
 

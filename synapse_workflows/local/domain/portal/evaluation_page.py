@@ -63,8 +63,19 @@ def read_evaluation_page(
     return EvaluationPage(evaluation, owner, ListPage(items, offset, len(bundles) > PAGE_SIZE))
 
 
-def list_evaluations(session: Session, caller: Caller, offset: int) -> ListPage:
-    """List one page of the evaluations that the caller can READ."""
+def list_evaluations(
+    session: Session, caller: Caller, offset: int, project: int | None = None
+) -> ListPage:
+    """List one page of the evaluations that the caller can READ.
+
+    Args:
+        session: Database session.
+        caller: User of the request.
+        offset: Number of evaluations to skip.
+        project: ID of the project of the evaluations; None for any project.
+    """
     page = Page(PAGE_SIZE + 1, offset)
-    found = evaluations.list_evaluations(session, caller, AccessType.READ, page)
+    found = evaluations.list_evaluations(
+        session, caller, AccessType.READ, page, content_source=project
+    )
     return ListPage(found[:PAGE_SIZE], offset, len(found) > PAGE_SIZE)
