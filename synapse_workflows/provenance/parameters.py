@@ -8,7 +8,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from synapse_workflows.client.core.redaction import redact_name, redact_text
+from synapse_workflows.client.core.redaction import (
+    REDACTED,
+    has_secret_name,
+    redact_name,
+    redact_text,
+    redact_tokens,
+)
 
 #: Prefixes of lines in the description of an Activity that contain a JSON object: the parameters
 #: of the task, and the configuration (`conf`) of the run.
@@ -19,6 +25,8 @@ _MAX_VALUE: Final = 500
 _MAX_TOTAL: Final = 8_000
 #: Name of the item that says how many parameters are omitted, and of text that is not JSON.
 _OMITTED: Final = "..."
+#: What Airflow shows in place of a secret.
+_MASKED: Final = "***"
 #: Maximum depth of nested values.
 _MAX_DEPTH: Final = 20
 #: Line breaks that JSON does not escape.
@@ -40,7 +48,7 @@ def format_parameters(prefix: str, values: Mapping[str, Any]) -> str | None:
     total = 0
     names = sorted(values, key=str)
     for number, name in enumerate(names):
-        key, value = redact_text(str(name)), _limit(_redact_value(values[name]))
+        key, value = redact_text(str(name)), _limit(_redact_item(name, values[name]))
         total += len(_dump({key: value}))
         if total > _MAX_TOTAL:
             kept[_OMITTED] = f"{len(names) - number} more are not listed"
@@ -71,7 +79,7 @@ def redact_description(text: str) -> str:
 
     Parameters stay valid JSON: each value is redacted alone.
     """
-    return "\n".join(_redact_line(line) for line in text.split("\n"))
+    return "\n".join(_redact_line(line) for line in redact_tokens(text).split("\n"))
 
 
 def _redact_line(line: str) -> str:
@@ -90,12 +98,20 @@ def _parse_object(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _redact_item(name: Any, value: Any, depth: int = 0) -> Any:
+    """Return the value of a parameter; of one with the name of a secret, only whether it is set."""
+    is_secret = has_secret_name(str(name)) and not isinstance(value, bool | None)
+    return REDACTED if is_secret and value not in ("", _MASKED) else _redact_value(value, depth)
+
+
 def _redact_value(value: Any, depth: int = 0) -> Any:
     """Return a value as JSON has it, with all texts redacted."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if depth < _MAX_DEPTH and isinstance(value, Mapping):
-        return {redact_text(str(key)): _redact_value(one, depth + 1) for key, one in value.items()}
+        return {
+            redact_text(str(key)): _redact_item(key, one, depth + 1) for key, one in value.items()
+        }
     if depth < _MAX_DEPTH and isinstance(value, list | tuple | set | frozenset):
         items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
         return [_redact_value(one, depth + 1) for one in items]

@@ -39,7 +39,7 @@ _BARE_USER_INFO = re.compile(r"\A[^/?#@:\s]*:[^/?#@\s]*@")
 #: As in `jdbc:oracle:thin:me/password@//host`.
 _ORACLE_USER_INFO = re.compile(r"\A(jdbc:oracle:\w+:)[^@]*@", re.IGNORECASE)
 #: A URL inside a text, up to white space.
-_URL_IN_TEXT = re.compile(r"[A-Za-z][\w+.:-]*://\S*")
+_URL_IN_TEXT = re.compile(r"[A-Za-z][\w+.:-]{0,40}://\S*")
 #: Part of the path of a webhook that may be a token.
 _TOKEN = re.compile(r"\A(?=\D*\d)[^.]{16,}\Z")
 #: Fragment that identifies the content of a file; see `lineage.task_code` and `s3_access`.
@@ -57,11 +57,35 @@ _S3_VERSION = re.compile(
 _SERVICE_TOKEN = re.compile(
     r"\b(?:gh[a-z]_|github_pat_|glpat-|xox[a-z]-|sk-|pypi-|hf_)[\w-]{16,}|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
 )
-#: Value of a secret parameter in a text, for example in a connection string.
-_SECRET_ASSIGNMENT = re.compile(
-    r"""(\b[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|(?:api|access|account|private)[_-]?key"""
-    r"""|signature|credentials?)\s*=\s*)(?:"[^"]*"|'[^']*'|[^\s&;,'"<>]+)""",
-    re.IGNORECASE,
+#: Value of the HTTP header Authorization; bearer tokens are recognized everywhere.
+_AUTHORIZATION = re.compile(
+    r"""(\bauthorization["']?\s*[:=]\s*["']?(?!bearer\b)(?:[\w-]+\s+)?)[^\s'",;]+""", re.IGNORECASE
+)
+#: Private key in PEM format, also in a text that contains line breaks as `\\n`, or is truncated.
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"(?:[\w+/=\s\\:,-]*?-----END [A-Z ]*PRIVATE KEY-----|[\w+/=\s\\:,-]*)"
+)
+#: End of the name of a secret.
+_SECRET_NAME: Final = (
+    r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|signature"
+    r"|(?:api|access|account|private|secret|encryption|signing|ssh)[_-]?key)"
+)
+#: Names that are common words, and secret only as names of parameters.
+_PARAMETER_NAME = re.compile(
+    rf".*{_SECRET_NAME}|(?:.*[_.-])?(?:auth|pat|pw|jwt|bearer|cookies?)", re.IGNORECASE
+)
+_VALUE: Final = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s&;,'"<>]+)"""
+#: Value of a secret parameter in a text, for example in a connection string, a command, or JSON.
+_SECRET_ASSIGNMENTS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE | re.MULTILINE)
+    for pattern in (
+        rf"({_SECRET_NAME}\s*=\s*){_VALUE}",
+        r"(\bsig=)[\w%+/=-]{20,}",
+        rf"((?<!\S)-[\w.-]{{0,50}}{_SECRET_NAME}\s+)(?!-){_VALUE}",
+        rf"""({_SECRET_NAME}["']\s*:\s*)(?=["']){_VALUE}""",
+        rf"(^[ \t]*(?:- )?[\w.-]{{0,50}}{_SECRET_NAME}:[ \t]+)[^\s<].*",
+    )
 )
 
 
@@ -98,12 +122,19 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     text = _SIGNED_FIELD.sub(rf"\1{REDACTED}", text)
     text = _SECRET_PROPERTY.sub(rf"\1{REDACTED}", text)
     text = _USER_INFO.sub(f"{REDACTED}@", text)
+    text = _AUTHORIZATION.sub(rf"\1{REDACTED}", text)
     return redact_tokens(_BEARER.sub(rf"\1 {REDACTED}", text))
 
 
 def redact_tokens(text: str) -> str:
-    """Remove the tokens that are recognized by their form."""
+    """Remove the tokens and private keys that are recognized by their form."""
+    text = _PRIVATE_KEY.sub(REDACTED, text)
     return _SERVICE_TOKEN.sub(REDACTED, _JWT.sub(REDACTED, text))
+
+
+def has_secret_name(name: str) -> bool:
+    """Return whether a parameter with this name usually has a secret as its value."""
+    return _PARAMETER_NAME.fullmatch(name) is not None
 
 
 def register_masker(masker: Callable[[str], str]) -> None:
@@ -182,4 +213,6 @@ def redact_name(name: str) -> str:
 def redact_text(text: str) -> str:
     """Return a text that is safe to record, with `redact_url` applied to each URL in the text."""
     without_queries = _URL_IN_TEXT.sub(lambda match: redact_url(match[0]), _mask(text))
-    return redact(_SECRET_ASSIGNMENT.sub(rf"\1{REDACTED}", without_queries))
+    for pattern in _SECRET_ASSIGNMENTS:
+        without_queries = pattern.sub(rf"\1{REDACTED}", without_queries)
+    return redact(without_queries)

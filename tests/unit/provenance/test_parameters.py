@@ -70,3 +70,26 @@ def test_line_that_a_user_has_written_is_redacted():
     assert redact_description(text) == (
         'Parameters: {"a": "https://h/x"}\nParameters: password=<redacted>'
     )
+
+
+def test_values_with_the_names_of_secrets_are_redacted():
+    secrets = {
+        "auth": "q7Zx",
+        "synapse_pat": "q7Zx",
+        "credentials": {"user": "q7Zx", "pw": "q7Zx"},
+        "deep": [{"pw": ["q7Zx"]}],
+        "dbPassword": 7219,
+    }
+    kept = {"max_tokens": 512, "pattern": "a", "author": "me", "auth_token": None, "pwd": "***"}
+    line = format_parameters(PARAMETERS_PREFIX, secrets | kept)
+    assert "q7Zx" not in line
+    assert "7219" not in line
+    assert parse(line).items() >= kept.items()
+    assert redact_description(line) == line
+
+
+def test_private_key_in_several_lines_of_a_description_is_redacted():
+    key = "-----BEGIN PRIVATE KEY-----\nq7Zx\n-----END PRIVATE KEY-----"
+    line = format_parameters(CONF_PREFIX, {"key": key, "n": 1})
+    assert redact_description(f"a {key}\n{line}") == f"a <redacted>\n{line}"
+    assert parse(line) == {"conf.key": "<redacted>", "conf.n": 1}

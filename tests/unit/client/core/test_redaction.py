@@ -6,6 +6,8 @@ import logging
 import pickle
 import string
 
+import time
+
 import pytest
 import requests
 import responses
@@ -259,6 +261,14 @@ def test_redact_url_keeps_the_version_id_of_an_s3_object(url, shown):
         "AccountName=me;AccountKey=a-s3cret==;EndpointSuffix=x",
         "API_KEY = 'a-s3cret', MY_TOKEN=a-s3cret&x=1",
         "https://host/ghp_0123456789abcdefghij/x AKIA0123456789ABCDEF",
+        "run --password a-s3cret --db-token='a-s3cret x' --n 3",
+        '{"secret_token": "a-s3cret\\\"a-s3cret", "n": 1}',
+        "user: me\npassword: a-s3cret a-s3cret\n- DB_TOKEN: a-s3cret",
+        "Authorization: Basic a-s3cret==",
+        "{'Authorization': 'token a-s3cret'}",
+        "SharedAccessSignature=sv=2026&sig=a-s3cret-0123456789abcdef%3D",
+        "-----BEGIN RSA PRIVATE KEY-----\na-s3cret+/=\n-----END RSA PRIVATE KEY-----",
+        '{"key": "-----BEGIN PRIVATE KEY-----\\\na-s3cret"}',
     ],
 )  # fmt: skip
 def test_redact_text_removes_secret_parameters_and_tokens(text):
@@ -267,6 +277,30 @@ def test_redact_text_removes_secret_parameters_and_tokens(text):
     assert "ghp_" not in shown
     assert "AKIA" not in shown
     assert REDACTED in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Invalid token: expected x",
+        "The password is wrong",
+        "sig=0.05 pattern: x",
+        "-----BEGIN CERTIFICATE-----\nabc",
+        "password=<redacted>",
+        "token: <redacted>",
+    ],
+)
+def test_redact_text_keeps_other_text(text):
+    assert redact_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 200_000, "a.b-" * 50_000, "-----BEGIN PRIVATE KEY-----" * 3000]
+)
+def test_redact_text_of_long_text_is_fast(text):
+    before = time.thread_time()
+    redact_text(text)
+    assert time.thread_time() - before < 5
 
 
 @pytest.mark.parametrize(
