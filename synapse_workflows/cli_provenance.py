@@ -264,6 +264,7 @@ def export(
     """Export the provenance of an entity version to a file, or to a File in Synapse."""
     from dataclasses import asdict
 
+    from synapse_workflows.client.model.ids import parse_entity_id
     from synapse_workflows.provenance.export import export_provenance
     from synapse_workflows.provenance.export_format import create_file_name, parse_export_format
 
@@ -271,7 +272,7 @@ def export(
         known = parse_export_format(format, output)
     with _errors(), _login(entity) as syn:
         if output is None and parent is None:
-            output = Path(create_file_name(entity.partition(".")[0], known))
+            output = Path(create_file_name(parse_entity_id(entity).id, known))
         result = export_provenance(
             syn,
             entity,

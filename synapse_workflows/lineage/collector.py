@@ -351,7 +351,7 @@ class LineageCollector:
         if activity_id is not None:
             self.activity_ids[event.entity_id] = activity_id
         else:
-            self.activities.add_pending(client, event, is_table=not event.activity_given)
+            self.activities.add_pending(client, event)
         conn_id = client.synapse_conn_id
         log_store(event, self.activities.find(conn_id, activity_id) if activity_id else None)
         use_aliases = event.changed or (self.is_retry and not event.is_reused)

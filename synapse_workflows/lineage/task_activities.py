@@ -12,6 +12,7 @@ import requests
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.redaction import redact_text
 from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.constants import TABLE, VIEWS
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.activity_writer import ActivityWriter
 from synapse_workflows.lineage.declared_provenance import DeclaredProvenance
@@ -25,6 +26,12 @@ from synapse_workflows.provenance.repair import link_if_missing
 
 T = TypeVar("T")
 _log: Final = logging.getLogger(__name__)
+#: What to do about a version without its Activity.
+_ADDED_LATER: Final = "Run this task again, or 'synapse-workflows provenance repair', to add it."
+_NEVER_ADDED: Final = (
+    "It is a snapshot, to which Synapse cannot add an Activity. To get one, delete the snapshot "
+    "and run this task again; lineage_required=True creates no snapshot without it."
+)
 #: Time after a failure without a further attempt, in seconds. Each attempt has retries.
 _PAUSE: Final = 60.0
 
@@ -164,9 +171,11 @@ class TaskActivities:
                 return saved
         return {"id": activity_id}
 
-    def add_pending(self, client: ActivityClient, stored: Wrote, *, is_table: bool) -> None:
+    def add_pending(self, client: ActivityClient, stored: Wrote) -> None:
         """Note that a version was stored without its Activity, if its Activity has failed."""
-        key = (client.synapse_conn_id, stored.entity_id if is_table else None)
+        is_snapshot = stored.concrete_type in {TABLE, *VIEWS} and not stored.is_open
+        has_own_activity = is_snapshot or not stored.activity_given
+        key = (client.synapse_conn_id, stored.entity_id if has_own_activity else None)
         if key not in self._failures or stored.version is None:
             return
         failed = self._failures[key][1]
@@ -176,11 +185,11 @@ class TaskActivities:
         ).with_version(stored.entity_id, stored.version)
         self._pending[key] = pending
         _log.warning(
-            "%s.%s was stored without its Activity: %s. Run this task again, or "
-            "'synapse-workflows provenance repair', to add it. Without it: %s",
+            "%s.%s was stored without its Activity: %s. %s Without it: %s",
             stored.entity_id,
             stored.version,
             failed.reason,
+            _NEVER_ADDED if is_snapshot else _ADDED_LATER,
             failed.activity["used"],
         )
         self.state_store.set(_get_state_key(client), self._list_pending(client.synapse_conn_id))

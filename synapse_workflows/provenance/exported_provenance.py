@@ -19,8 +19,6 @@ from synapse_workflows.provenance.walk import walk_provenance
 
 #: Parts of a UserBundle: the profile and the ORCID.
 _PROFILE_AND_ORCID: Final = 3
-#: Depth of a walk to the first sources.
-_NO_LIMIT: Final = 1_000_000
 #: Line in the description of the Activity of an Airflow task; see `lineage.activity_description`.
 _AIRFLOW_RUN: Final = re.compile(r"^Airflow run \S+ of .+$", re.MULTILINE)
 
@@ -166,8 +164,7 @@ def read_provenance(
         See `walk_provenance`; GET /user/{id}/bundle
         https://rest-docs.synapse.org/rest/GET/user/id/bundle.html
     """
-    limit = _NO_LIMIT if depth is None else depth
-    graph = _normalize(walk_provenance(syn, entity, version, depth=limit, details=True))
+    graph = _normalize(walk_provenance(syn, entity, version, depth=depth, details=True))
     ids = sorted(set(_iter_user_ids(graph)), key=int)
     users = dict(map_parallel(lambda user_id: _read_user(syn, user_id), ids, syn.max_threads))
     endpoints = (redact_url(url).rstrip("/") for url in (syn.portalEndpoint, syn.repoEndpoint))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -181,12 +182,16 @@ class _DocumentBuilder:
         path = str(entity.concrete_type).replace(".", "/")
         return self._namespaces["model"][f"{path}.html"]
 
+    @cached_property
+    def _plans(self) -> "frozenset[QualifiedName]":
+        """Names of the executed sources."""
+        sources = (one for each in self.provenance.graph.sources.values() for one in each)
+        return frozenset(self._name(one.ref) for one in sources if one.executed)
+
     def _plan_type(self, ref: Ref) -> list[tuple[str, Any]]:
         from prov.constants import PROV
 
-        sources = (one for each in self.provenance.graph.sources.values() for one in each)
-        is_plan = any(one.executed and self._name(one.ref) == self._name(ref) for one in sources)
-        return [("prov:type", PROV["Plan"])] if is_plan else []
+        return [("prov:type", PROV["Plan"])] if self._name(ref) in self._plans else []
 
     def _add_url(self, url: UrlRef) -> None:
         self.document.entity(

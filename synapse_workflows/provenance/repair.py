@@ -6,14 +6,18 @@ from typing import Any, Literal
 
 from synapse_workflows.client.api.provenance import delete_unlinked, store_activity
 from synapse_workflows.client.core.conflicts import retry_stale
+from synapse_workflows.client.core.events import has_open_version
+from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import SynapseError, SynapseNotFoundError
+from synapse_workflows.client.errors import SynapseError, SynapseNotFoundError, SynapseStaleError
 from synapse_workflows.provenance.pending_activity import PendingActivity
+from synapse_workflows.provenance.source_limit import add_sources
 
-#: `repaired`: the version has the pending Activity now. `present`: the version has an Activity
-#: already, which is left as it is. `superseded`: the version is no longer the current one, and
-#: Synapse can link an Activity only to the current version. `missing`: the entity was deleted.
-#: `failed`: Synapse still rejects the Activity or the link.
+#: `repaired`: the version has the pending Activity now, or the Activity of an open table has its
+#: sources. `present`: the version has an Activity already, which is left as it is. `superseded`:
+#: the version is no longer the current one, and Synapse can link an Activity only to the current
+#: version. `missing`: the entity was deleted. `failed`: Synapse still rejects the Activity or the
+#: link.
 RepairState = Literal["repaired", "present", "superseded", "missing", "failed"]
 
 
@@ -39,8 +43,10 @@ class Repair:
 def repair_activities(syn: Session, pending: Iterable[PendingActivity]) -> list[Repair]:
     """Store pending Activities and link them to the versions that have none.
 
-    An Activity that a version has meanwhile is never changed, whoever wrote it. Repeating the
-    repair changes nothing.
+    An Activity that a version has meanwhile is never changed, whoever wrote it. The Activity of
+    an open table accumulates the sources of all tasks that stored rows: if it lacks pending
+    sources, the table gets a new Activity with the sources of both. Repeating the repair changes
+    nothing.
 
     Args:
         syn: Client of an account that may change the entities.
@@ -60,12 +66,12 @@ def _repair(syn: Session, pending: PendingActivity) -> Iterator[Repair]:
     activity_id: str | None = None
     is_linked = False
     for entity_id, version in pending.versions:
-        if pending.site != syn.repoEndpoint:
-            message = f"Stored in another Synapse: {pending.site}"
+        if pending.site.rstrip("/") != syn.repoEndpoint.rstrip("/"):
+            message = f"Stored in another Synapse: {redact_url(pending.site)}"
             yield Repair(entity_id, version, "failed", None, message)
             continue
         try:
-            found = _find_obstacle(syn, entity_id, version)
+            found = add_to_open_version(syn, entity_id, version, pending.activity)
             if found is not None:
                 yield found
                 continue
@@ -78,6 +84,46 @@ def _repair(syn: Session, pending: PendingActivity) -> Iterator[Repair]:
         yield result
     if activity_id is not None and not is_linked:
         delete_unlinked(syn, activity_id)
+
+
+def add_to_open_version(
+    syn: Session, entity_id: str, version: int, activity: Mapping[str, Any]
+) -> Repair | None:
+    """Add the sources of a pending Activity to the Activity that an open version has already.
+
+    The sources are stored as a new Activity, because a snapshot may have the existing one. It is
+    linked under the etag of the table, so that no Activity of another client is replaced.
+
+    Args:
+        syn: Sends the requests.
+        entity_id: ID of the entity.
+        version: Version number.
+        activity: Body of the pending Activity.
+
+    Returns:
+        The result; None if the version can get the pending Activity itself.
+    """
+
+    def add() -> Repair | None:
+        entity = _get_entity(syn, entity_id)
+        obstacle = _check(syn, entity, entity_id, version)
+        is_open = has_open_version(entity) and entity.get("versionNumber") == version
+        if obstacle is None or obstacle.state != "present" or not is_open:
+            return obstacle
+        linked = _find_linked(syn, entity_id, version) or {}
+        merged, count = add_sources(linked, activity)
+        if count == 0:
+            return obstacle
+        activity_id = str(store_activity(syn, merged)["id"])
+        try:
+            _link(syn, entity, activity_id)
+        except SynapseStaleError:
+            delete_unlinked(syn, activity_id)
+            raise
+        message = f"Linked Activity {activity_id}, with {count} more sources than {linked['id']}"
+        return Repair(entity_id, version, "repaired", activity_id, message)
+
+    return retry_stale(add)
 
 
 def link_if_missing(syn: Session, entity_id: str, version: int, activity_id: str) -> Repair:
@@ -98,17 +144,17 @@ def link_if_missing(syn: Session, entity_id: str, version: int, activity_id: str
         obstacle = _check(syn, entity, entity_id, version)
         if obstacle is not None:
             return obstacle
-        syn.call(
-            "PUT", f"/entity/{entity_id}", params={"generatedBy": activity_id}, json=dict(entity)
-        )
+        _link(syn, entity, activity_id)
         message = f"Linked Activity {activity_id}"
         return Repair(entity_id, version, "repaired", activity_id, message)
 
     return retry_stale(link)
 
 
-def _find_obstacle(syn: Session, entity_id: str, version: int) -> Repair | None:
-    return _check(syn, _get_entity(syn, entity_id), entity_id, version)
+def _link(syn: Session, entity: Mapping[str, Any], activity_id: str) -> None:
+    """Link an Activity to the current version of an entity, under the etag of the entity."""
+    params = {"generatedBy": activity_id}
+    syn.call("PUT", f"/entity/{entity['id']}", params=params, json=dict(entity))
 
 
 def _get_entity(syn: Session, entity_id: str) -> Mapping[str, Any]:

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as Abstra
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from synapse_workflows.provenance.activity import SourceKey, get_source_key
+from synapse_workflows.provenance.activity import (
+    GAP_PREFIX,
+    SourceKey,
+    get_source_key,
+    keep_added,
+    redact_activity,
+)
 
 #: Maximum number of sources that an Activity lists.
 MAX_SOURCES: Final = 2000
@@ -15,6 +21,8 @@ MAX_GAPS: Final = 50
 #: Maximum length of the summary of the sources that are left out, in characters.
 _MAX_SUMMARY: Final = 600
 _LEFT_OUT: Final = re.compile(r"^Left out: (?:at least )?(\d+) sources", re.MULTILINE)
+#: Prefix of lines that name the Activities whose sources were added later.
+_ADDED_LATER: Final = "Sources added later: "
 _MORE_GAPS: Final = re.compile(r"\d+ more, listed in the log of the task")
 
 
@@ -58,6 +66,38 @@ def count_left_out(activity: Mapping[str, Any]) -> int:
     """Return how many sources an Activity does not list, as its description says."""
     found = _LEFT_OUT.search(activity.get("description") or "")
     return 0 if found is None else int(found[1])
+
+
+def add_sources(
+    activity: Mapping[str, Any], other: Mapping[str, Any]
+) -> tuple[dict[str, Any], int]:
+    """Add the sources and the gaps of another Activity, and a line with its name.
+
+    Args:
+        activity: A stored Activity.
+        other: The Activity whose sources are added.
+
+    Returns:
+        The body of a new Activity without credentials, and the number of added sources and gaps.
+    """
+    known = (activity.get("description") or "").splitlines()
+    gaps = [
+        line
+        for line in (other.get("description") or "").splitlines()
+        if line.startswith(GAP_PREFIX) and line not in known
+    ]
+    lines = [line for line in known if not _LEFT_OUT.match(line)]
+    used: list[Mapping[str, Any]] = list(activity.get("used") or ())
+    body = {
+        "name": activity.get("name") or "",
+        "description": "\n".join([*lines, f"{_ADDED_LATER}{other.get('name')}", *gaps]),
+        "used": used,
+    }
+    left_out = count_left_out(activity) + count_left_out(other)
+    merged, _ = limit_sources(keep_added(body, {}, other), left_out_before=left_out)
+    present = {get_source_key(item) for item in used}
+    added = [item for item in merged["used"] if get_source_key(item) not in present]
+    return redact_activity(merged), len(added) + len(gaps)
 
 
 def limit_listed_gaps(gaps: Sequence[str]) -> tuple[str, ...]:

@@ -30,7 +30,11 @@ AVAILABILITY_TEXT: Final = {
 
 
 def render_tree(
-    syn: Session, entity: Any, version: int | None = None, *, depth: int = DEFAULT_DEPTH
+    syn: Session,
+    entity: Any,
+    version: int | str | None = None,
+    *,
+    depth: int | None = DEFAULT_DEPTH,
 ) -> str:
     """Render the sources of an entity version as text.
 
@@ -38,7 +42,8 @@ def render_tree(
         syn: Client with permission to read the entity.
         entity: ID such as ``syn123`` or ``syn123.4``, or an entity.
         version: Version; None for the version in the ID, or the current version.
-        depth: Number of levels of Activities, at least 1.
+        depth: Maximum number of Activities in a chain, at least 1; None for all. The tree shows
+            `...` where a chain continues.
 
     Returns:
         Lines of text, without a trailing newline.

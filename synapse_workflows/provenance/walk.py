@@ -1,5 +1,6 @@
 """Walk along the provenance of an entity version: to its sources, or to what was made from it."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -18,6 +19,8 @@ from synapse_workflows.provenance.record import EntityRef
 Direction = Literal["upstream", "downstream", "both"]
 #: Default number of Activities in a chain.
 DEFAULT_DEPTH: Final = 8
+#: Depth of a walk to the first sources.
+_NO_LIMIT: Final = sys.maxsize
 #: Versions that a note names.
 _SHOWN: Final = 5
 
@@ -28,7 +31,7 @@ def walk_provenance(
     version: int | str | None = None,
     *,
     direction: Direction = "upstream",
-    depth: int = DEFAULT_DEPTH,
+    depth: int | None = DEFAULT_DEPTH,
     within: Any = None,
     details: bool = False,
     progress: Progress | None = None,
@@ -47,8 +50,8 @@ def walk_provenance(
         entity: ID such as ``syn123`` or ``syn123.4``, or an entity.
         version: Version number; None for the version of `entity`, or else the current version.
         direction: ``upstream``, ``downstream`` or ``both``.
-        depth: Maximum number of Activities in a chain, at least 1. Where a chain continues, the
-            version is in `bounded` of the result.
+        depth: Maximum number of Activities in a chain, at least 1; None for all. Where a chain
+            continues, the version is in `bounded` of the result.
         within: Project or folder to search for downstream versions, or its ID; None for the
             project of the entity.
         details: Whether to read the MD5 and size of files: one more request for each file.
@@ -71,8 +74,7 @@ def walk_provenance(
         raise ValueError(
             f"Invalid direction {direction!r}: expected 'upstream', 'downstream' or 'both'."
         )
-    if depth < 1:
-        raise ValueError(f"Invalid depth {depth!r}: expected an integer of at least 1.")
+    limit = _parse_depth(depth)
     reader = ProvenanceReader(syn, details=details, progress=progress)
     target = parse_entity_id(entity)
     own = entity.get("versionNumber") if isinstance(entity, Mapping) else target.version
@@ -80,12 +82,25 @@ def walk_provenance(
     root = reader.resolve(
         EntityRef(target.id, None if number is None else parse_version_number(number))
     )
-    walk = _Walk(reader, root, depth)
+    walk = _Walk(reader, root, limit)
     if direction != "downstream":
         walk.read_upstream()
     if direction != "upstream":
         walk.read_downstream(within)
     return walk.finish()
+
+
+def _parse_depth(depth: Any) -> int:
+    """Return the maximum number of Activities in a chain.
+
+    Raises:
+        ValueError: The depth is invalid.
+    """
+    if depth is None:
+        return _NO_LIMIT
+    if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
+        raise ValueError(f"Invalid depth {depth!r}: expected an integer of at least 1, or None.")
+    return depth
 
 
 @dataclass

@@ -30,6 +30,7 @@ from airflow.sdk import DAG
 from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 from support.challenge import Challenge
 from support.execution_api import ExecutionApi, Run
+from support.rejecting_app import RejectingApp
 from support.status_server import serve_statuses
 from support.sts_folders import StsSetup
 from support.table_types import TableFactory
@@ -45,6 +46,7 @@ from synapse_workflows import (
 )
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.testing import over_socket
 
 _names = count(1)
 
@@ -54,6 +56,29 @@ def masked_values():
     """Forget the masked values after the test: Airflow compiles all of them again at each one."""
     yield
     reset_secrets_masker()
+
+
+@pytest.fixture(scope="module")
+def rejecting(tmp_path_factory):
+    """A service, and its middleware."""
+    apps = []
+
+    def wrap(app):
+        apps.append(RejectingApp(app))
+        return apps[0]
+
+    with over_socket(tmp_path_factory.mktemp("rejecting"), wrap=wrap) as service:
+        yield service, apps[0]
+
+
+@pytest.fixture
+def reject(rejecting):
+    """Function that lets the service of `rejecting` reject requests for Activities."""
+
+    def start(pattern="POST /repo/v1/activity"):
+        rejecting[1].pattern = pattern
+
+    return start
 
 
 @pytest.fixture

@@ -8,9 +8,12 @@ import pytest
 import uvicorn
 from airflow.api_fastapi.app import create_app, get_auth_manager, purge_cached_app
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.sdk import DAG
 from support.airflow_rows import Instance, add_run, create_tables
+from support.execution_api import Run
 from typer.testing import CliRunner
 
+from synapse_workflows import Activity, SynapseGetOperator, SynapseStoreOperator
 from synapse_workflows.cli import app
 from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.demo.processes import find_free_port
@@ -57,12 +60,22 @@ def token(airflow, monkeypatch):
 
 
 @pytest.fixture
-def repair(socket_service, tmp_path, monkeypatch):
-    """Return a function that runs the command as alice."""
-    (tmp_path / ".synapseConfig").write_text(socket_service.synapse_config("alice"))
-    monkeypatch.setenv("HOME", str(tmp_path))
+def socket_service(rejecting):
+    """Service that rejects Activities after `reject`."""
+    service, app = rejecting
+    yield service
+    app.clear()
 
-    def run(*arguments, status=0):
+
+@pytest.fixture
+def repair(socket_service, tmp_path, monkeypatch):
+    """Return a function that runs the command as a user, by default alice."""
+
+    def run(*arguments, status=0, user="alice"):
+        home = tmp_path / user
+        home.mkdir(exist_ok=True)
+        (home / ".synapseConfig").write_text(socket_service.synapse_config(user))
+        monkeypatch.setenv("HOME", str(home))
         result = CliRunner().invoke(app, ["provenance", "repair", *arguments])
         assert result.exit_code == status, result.output
         # the API server of this process logs its requests to the same stream
@@ -114,6 +127,43 @@ def test_pending_activities_of_all_tasks_are_added_once(
     again = json.loads(repair("--airflow-url", f"{airflow}/", "--json"))
     assert [each["state"] for each in again] == ["present", "present", "repaired"]
     assert alice.getProvenance(elsewhere)["name"] == "third"
+
+
+def test_rejected_activity_of_a_running_task_is_added_by_another_user(
+    airflow, token, repair, reject, rejecting, api, put, project, alice, sources_of, tmp_path
+):
+    """From the task to the command, whose machine has neither the files nor the home of the task.
+
+    The Activity of the repair is that of the task, and is added once. A later Activity stays.
+    """
+    raw, paths = put(), [tmp_path / name for name in ("first.txt", "second.txt")]
+    with DAG("rejected_run", schedule=None) as dag:
+        get = SynapseGetOperator(task_id="raw", entity_id=raw)
+        for path in paths:
+            path.write_text(path.name)
+            get >> SynapseStoreOperator(task_id=path.stem, path=str(path), parent_id=project)
+    reject()
+    run = Run(api, dag).all()
+    pending = {path.stem: json.dumps(run.value(path.stem, PENDING_KEY)) for path in paths}
+    add_run("rejected_run", RUN, [Instance(*one, key=PENDING_KEY) for one in pending.items()])
+    bob = rejecting[0].owner_id("bob")
+    alice.setPermissions(project, bob, ["READ", "DOWNLOAD", "CREATE", "UPDATE"])
+    first, second = (run.value(path.stem)["id"] for path in paths)
+    arguments = ("--airflow-url", airflow, "--dag-id", "rejected_run")
+    output = repair(*arguments, user="bob", status=1)
+    assert f"{first}.1  failed: Not repaired: 403 POST /activity: no Activities today" in output
+    rejecting[1].clear()
+    by_hand = alice.setProvenance(second, Activity("By hand", used="https://example.org"))
+    output = repair(*arguments, user="bob")
+    assert f"{first}.1  repaired" in output
+    assert f"{second}.1  present" in output
+    activity = alice.getProvenance(first)
+    assert (activity["name"], activity["createdBy"]) == ("rejected_run.first", bob)
+    assert activity["description"].startswith("Airflow run run_1 of rejected_run.first")
+    assert sources_of(first)[0] == [raw]
+    assert alice.getProvenance(second) == by_hand
+    assert f"{first}.1  present" in repair(*arguments)
+    assert alice.getProvenance(first) == activity
 
 
 def test_pending_activities_of_a_file_and_of_another_synapse(

@@ -1,8 +1,5 @@
 """Activities that Synapse does not accept: the task succeeds, and the Activity is added later."""
 
-import json
-import re
-
 import pytest
 from airflow.sdk import DAG
 from support.execution_api import ExecutionApi, Run
@@ -11,49 +8,11 @@ from synapse_workflows import (
     Project,
     SynapseGetOperator,
     SynapseStoreOperator,
+    SynapseTableSnapshotOperator,
     SynapseTableStoreOperator,
 )
 from synapse_workflows.provenance.pending_activity import PENDING_KEY, PendingActivity
 from synapse_workflows.provenance.repair import repair_activities
-from synapse_workflows.testing import over_socket
-
-
-class RejectingApp:
-    """ASGI middleware that answers requests with 403.
-
-    Args:
-        app: the ASGI application of the service.
-    """
-
-    def __init__(self, app):
-        self.app = app
-        self.pattern = None
-
-    def clear(self):
-        self.pattern = None
-
-    async def __call__(self, scope, receive, send):
-        request = f"{scope.get('method')} {scope.get('path')}"
-        if self.pattern is None or re.fullmatch(self.pattern, request) is None:
-            await self.app(scope, receive, send)
-            return
-        headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 403, "headers": headers})
-        body = json.dumps({"reason": "no Activities today"}).encode()
-        await send({"type": "http.response.body", "body": body})
-
-
-@pytest.fixture(scope="module")
-def rejecting(tmp_path_factory):
-    """A service, and its middleware."""
-    apps = []
-
-    def wrap(app):
-        apps.append(RejectingApp(app))
-        return apps[0]
-
-    with over_socket(tmp_path_factory.mktemp("rejecting"), wrap=wrap) as service:
-        yield service, apps[0]
 
 
 @pytest.fixture
@@ -62,16 +21,6 @@ def socket_service(rejecting):
     service, app = rejecting
     yield service
     app.clear()
-
-
-@pytest.fixture
-def reject(rejecting):
-    """Function that lets the service reject requests for Activities."""
-
-    def start(pattern="POST /repo/v1/activity"):
-        rejecting[1].pattern = pattern
-
-    return start
 
 
 @pytest.fixture
@@ -200,6 +149,54 @@ def test_rows_are_stored_without_the_activity(
     (repair,) = repair_activities(alice, read_pending(run))
     assert repair.state == "repaired"
     assert sources_of(table)[0] == [raw]
+
+
+def store_rows(api, dag_id, table, source, rows):
+    """Run a DAG that reads an entity and stores rows."""
+    with DAG(dag_id, schedule=None) as dag:
+        get = SynapseGetOperator(task_id="raw", entity_id=source)
+        get >> SynapseTableStoreOperator(task_id="store", table_id=table, rows=rows)
+    return Run(api, dag).all()
+
+
+def test_repair_adds_sources_to_the_activity_of_an_open_table(
+    api, reject, rejecting, table, put, write_csv, alice, sources_of
+):
+    raw, later = put("raw.csv", "1"), put("later.csv", "2")
+    reject()
+    run = store_rows(api, "rejected", table, raw, write_csv(["a", 1]))
+    rejecting[1].clear()
+    store_rows(api, "last", table, later, write_csv(["a", 2]))
+    before = alice.getProvenance(table)
+    assert sources_of(table)[0] == [later]
+    (repair,) = repair_activities(alice, read_pending(run))
+    assert repair.state == "repaired"
+    assert set(sources_of(table)[0]) == {raw, later}
+    repaired = alice.getProvenance(table)
+    assert repaired["name"] == "last.store"
+    assert "Sources added later: rejected.store" in repaired["description"].splitlines()
+    assert alice.restGET(f"/activity/{before['id']}")["used"] == before["used"]
+    (repair,) = repair_activities(alice, read_pending(run))
+    assert (repair.state, repair.activity_id) == ("present", repaired["id"])
+    assert alice.getProvenance(table) == repaired
+
+
+def test_snapshot_without_its_activity_is_named_and_pending(
+    api, reject, rejecting, table, put, write_csv, alice, caplog
+):
+    store_rows(api, "rows", table, put(), write_csv(["a", 0]))
+    with DAG("snapshot", schedule=None) as dag:
+        SynapseTableSnapshotOperator(task_id="store", table_id=table)
+    reject()
+    run = Run(api, dag).all()
+    rejecting[1].clear()
+    assert f"{table}.1 was stored without its Activity" in caplog.text
+    assert "Synapse cannot add an Activity" in caplog.text
+    (pending,) = read_pending(run)
+    assert pending.versions == ((table, 1),)
+    (repair,) = repair_activities(alice, [pending])
+    assert repair.state == "present"
+    assert alice.getProvenance(table, 1)["name"] == "rows.store"
 
 
 def test_repair_of_deleted_entity(alice, socket_service):

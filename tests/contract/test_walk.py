@@ -12,6 +12,7 @@ from synapse_workflows.client.errors import (
     SynapseNotFoundError,
 )
 from synapse_workflows.provenance.record import EntityRef, UrlRef
+from synapse_workflows.provenance.tree import render_tree
 from synapse_workflows.provenance.walk import walk_provenance
 
 
@@ -111,6 +112,22 @@ def test_depth_is_a_bound_that_the_graph_states(syn, store):
     assert walk_provenance(syn, chain[4], depth=4).notes == ()
     with pytest.raises(ValueError, match="Invalid depth 0: expected an integer of at least 1"):
         walk_provenance(syn, chain[4], depth=0)
+
+
+@pytest.mark.parametrize("depth", [0, -1, True, 1.5, "3"])
+def test_invalid_depth_is_an_error_before_any_request(syn, depth):
+    with pytest.raises(ValueError, match=f"Invalid depth {depth!r}: expected an integer"):
+        walk_provenance(syn, "syn999999999", depth=depth)
+    with pytest.raises(ValueError, match=f"Invalid depth {depth!r}: expected an integer"):
+        render_tree(syn, "syn999999999", depth=depth)
+
+
+def test_depth_none_is_no_bound(syn, store):
+    chain = [store("0")]
+    for number in range(1, 12):
+        chain.append(store(str(number), [chain[-1]]))
+    assert not walk_provenance(syn, chain[-1], depth=None).bounded
+    assert chain[0] in render_tree(syn, chain[-1], depth=None)
 
 
 def test_missing_sources_are_marked(syn, bob, store, folder):

@@ -72,7 +72,12 @@ def create_snapshot_version(
     number = int(response["snapshotVersionNumber"])
     # `activity_given=True` prevents that listeners set an Activity. They would set it on the
     # current version, which is already the version after the snapshot.
-    syn.emit(Wrote.from_entity(entity, version=number, activity_given=True, is_open=False))
+    activity_id = options.get("snapshotActivityId")
+    syn.emit(
+        Wrote.from_entity(
+            entity, version=number, activity_given=True, activity_id=activity_id, is_open=False
+        )
+    )
     return number if wait else None
 
 

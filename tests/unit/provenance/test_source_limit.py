@@ -6,6 +6,8 @@ from synapse_workflows.provenance.activity import build_activity, get_source_key
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 from synapse_workflows.provenance.source_limit import (
     MAX_GAPS,
+    MAX_SOURCES,
+    add_sources,
     count_left_out,
     limit_listed_gaps,
     limit_sources,
@@ -70,3 +72,22 @@ def test_gaps_are_limited(repeats):
     assert len(limited) == MAX_GAPS + 1
     assert limited[-1] == "7 more, listed in the log of the task"
     assert limit_listed_gaps(limited) == limited[:-1]
+
+
+def test_added_sources_are_bounded_and_added_once():
+    def create(name, start, number, description=""):
+        used = [
+            {"reference": {"targetId": f"syn{one}", "targetVersionNumber": 1}}
+            for one in range(start, start + number)
+        ]
+        return {"name": name, "description": description, "used": used}
+
+    stored = create("stored", 1, MAX_SOURCES - 1, "by hand\nNot pinned: a")
+    other = create("other", 10_000, 3, "run 1\nNot pinned: a\nNot pinned: b")
+    merged, added = add_sources(stored, other)
+    assert (merged["name"], len(merged["used"]), added) == ("stored", MAX_SOURCES, 4)
+    lines = merged["description"].splitlines()
+    assert lines[:4] == ["by hand", "Not pinned: a", "Sources added later: other", "Not pinned: b"]
+    assert lines[4].startswith("Left out: 2 sources")
+    assert add_sources(merged, other)[1] == 0
+    assert add_sources(stored, create("x", 1, 5))[1] == 0

@@ -1,0 +1,29 @@
+"""ASGI middleware that answers chosen requests with 403."""
+
+import json
+import re
+
+
+class RejectingApp:
+    """ASGI middleware that answers requests with 403.
+
+    Args:
+        app: the ASGI application of the service.
+    """
+
+    def __init__(self, app):
+        self.app = app
+        self.pattern = None
+
+    def clear(self):
+        self.pattern = None
+
+    async def __call__(self, scope, receive, send):
+        request = f"{scope.get('method')} {scope.get('path')}"
+        if self.pattern is None or re.fullmatch(self.pattern, request) is None:
+            await self.app(scope, receive, send)
+            return
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 403, "headers": headers})
+        body = json.dumps({"reason": "no Activities today"}).encode()
+        await send({"type": "http.response.body", "body": body})
