@@ -27,7 +27,8 @@ class SynapseFileSystem(EntityListing):
     Airflow connection: `syn://conn_id@syn123`. Names are not percent-encoded.
 
     A file that is opened for reading is downloaded to the cache of the client, with verified MD5;
-    tables and views are read as CSV. A written file is stored when it is closed: as a new version,
+    of a file of at least 64 MiB, ranges are read until more than an eighth of it is read. Tables
+    and views are read as CSV. A written file is stored when it is closed: as a new version,
     or unchanged if the content is the same. Missing folders are created. Inside an Airflow task,
     both are recorded in the lineage of the task, and a stored file has its Activity.
 
@@ -53,7 +54,7 @@ class SynapseFileSystem(EntityListing):
         Args:
             path: The path.
             mode: `rb`, `wb`, `xb`, or a text mode `r`, `w`, `x`.
-            block_size: Ignored.
+            block_size: Size of the ranges of a large file in bytes; 4 MiB by default.
             cache_options: Ignored.
             compression: Compression of the content, or `infer`.
             options: `version` for reading; `encoding`, `errors` and `newline` for text.
@@ -82,11 +83,12 @@ class SynapseFileSystem(EntityListing):
         self,
         path: str,
         mode: str = "rb",
-        block_size: int | None = None,  # noqa: ARG002 - defined by fsspec
+        block_size: int | None = None,
         autocommit: bool = True,
         cache_options: Any = None,  # noqa: ARG002
         version: int | None = None,
         compress: Callable[[IO[bytes]], IO[bytes]] | None = None,
+        with_ranges: bool = True,
         **_options: Any,
     ) -> Any:
         """Open a file in binary mode."""
@@ -95,7 +97,13 @@ class SynapseFileSystem(EntityListing):
 
         if mode == "rb":
             is_current = version is None and EntityPath.parse(path).version is None
-            return open_read(self.client, self.info(path, version), is_current=is_current)
+            return open_read(
+                self.client,
+                self.info(path, version),
+                is_current=is_current,
+                block_size=block_size,
+                with_ranges=with_ranges,
+            )
         if version is not None:
             raise ValueError(
                 f"Cannot write syn://{path} with version={version}: a version never changes. Omit "
@@ -173,6 +181,10 @@ class SynapseFileSystem(EntityListing):
         from synapse_workflows.filesystem import entity_changes
 
         entity_changes.delete_entity(self.client, path, recursive=recursive)
+
+    def get_file(self, rpath: str, lpath: Any = None, *args: Any, **options: Any) -> None:
+        """Download a file, as fsspec does. The whole file is downloaded, with verified MD5."""
+        super().get_file(rpath, lpath, *args, with_ranges=False, **options)
 
     def cp_file(self, path1: str, path2: str, **_options: Any) -> None:
         """Copy a file in Synapse without a download. Its source is recorded as read.

@@ -1,6 +1,9 @@
 """The file system `syn://`, used by fsspec, pandas and pyarrow outside of Airflow tasks."""
 
+import io
 import pickle
+import random
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -125,6 +128,58 @@ def test_text_and_compression(fs, options, project):
     assert fs.info(f"{project}/y.txt.gz")["version"] == 1
     fs.write_text(f"{project}/t.txt", "text")
     assert fs.read_text(f"{project}/t.txt") == "text"
+
+
+@pytest.fixture
+def large(project, fs):
+    """Path and content of a file of 64 blocks of 1 KiB."""
+    content = random.Random(1).randbytes(64 * 1024)  # noqa: S311 - no secret
+    fs.pipe_file(f"{project}/large.bin", content)
+    fs.client.cache.purge(time.time() + 60)
+    return f"{project}/large.bin", content
+
+
+def test_ranges_of_a_large_file_are_read(fs, large):
+    path, content = large
+    handle_id = fs.client.get(fs.info(path)["id"], downloadFile=False).dataFileHandleId
+    with fs.open(path, block_size=1024) as file:
+        assert file.read(10) == content[:10]
+        assert file.seek(-10, 2) == len(content) - 10
+        assert file.read() == content[-10:]
+        file.seek(30_000)
+        assert file.read(2000) == content[30_000:32_000]
+        assert file.size == len(content)
+        assert not fs.client.cache.has_copies(handle_id)
+        fs.pipe_file(path, b"another version")
+        file.seek(0)
+        assert file.read() == content
+    assert fs.client.cache.has_copies(handle_id)
+    with fs.open(path, block_size=1024, version=1) as file:
+        assert file.read() == content
+    with pytest.raises(ValueError, match="Invalid block_size 0"):
+        fs.open(path, block_size=0)
+
+
+def test_a_large_file_is_read_in_lines_and_by_threads(fs, large):
+    path, content = large
+    with fs.open(path, block_size=1024) as file:
+        assert list(file) == io.BytesIO(content).readlines()
+    fs.client.cache.purge(time.time() + 60)
+
+    def read(start):
+        with fs.open(path, block_size=1024) as file:
+            file.seek(start)
+            return file.read(3000)
+
+    starts = [0, 60_000, 64_000, 70_000]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(read, starts)) == [content[one : one + 3000] for one in starts]
+
+
+def test_a_large_file_is_downloaded_as_a_whole(fs, large, tmp_path):
+    path, content = large
+    fs.get_file(path, str(tmp_path / "copy"), block_size=1024)
+    assert (tmp_path / "copy").read_bytes() == content
 
 
 def test_other_file_systems_and_data_sets_build_on_it(fs, options, project, put):

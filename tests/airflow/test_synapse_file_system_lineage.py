@@ -94,6 +94,19 @@ def test_pandas_reads_and_writes_are_recorded(api, put, project, filled, alice, 
         assert used == [raw, f"{filled}.1"]
 
 
+def test_ranges_of_a_file_are_recorded(api, put, project, alice, sources_of):
+    raw = put(text="head" * 4096).partition(".")[0]
+
+    def work():
+        with ObjectStoragePath(f"syn://{raw}").open("rb", block_size=1024) as file:
+            SynapseFileSystem().pipe_file(raw, b"another version")
+            ObjectStoragePath(f"syn://{project}/head.txt").write_bytes(file.read(4))
+
+    result, _ = run_task(api, work)
+    assert result.state == "success", result.error
+    assert sources_of(alice.findEntityId("head.txt", project))[0] == [f"{raw}.1"]
+
+
 def test_copies_and_probes(api, put, project, alice, sources_of, tmp_path):
     raw, probed = put(), put(name="probed.csv").partition(".")[0]
 

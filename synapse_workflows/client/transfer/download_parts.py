@@ -2,7 +2,8 @@
 
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
 
 import urllib3
 
@@ -22,7 +23,6 @@ from synapse_workflows.client.transfer.executor import (
     CancelToken,
 )
 from synapse_workflows.client.transfer.part_plan import Part
-from synapse_workflows.client.transfer.partial_file import PartialFile
 from synapse_workflows.client.transfer.prefix_md5 import PrefixMd5
 from synapse_workflows.client.transfer.presigned_urls import RenewableUrl
 from synapse_workflows.client.transfer.progress import Progress
@@ -40,18 +40,32 @@ class RangesNotSupportedError(Exception):
     """The server responded to a range request with the whole file."""
 
 
+class PartTarget(Protocol):
+    """Receiver of the bytes of a file."""
+
+    @property
+    def target(self) -> Path:
+        """Path of the file, for messages."""
+
+    def write(self, data: bytes, offset: int) -> None:
+        """Write bytes at an offset of the file."""
+
+    def mark_complete(self, number: int) -> None:
+        """Record that all bytes of a part were written."""
+
+
 class PartDownloader:
     """Downloads the parts of one file.
 
     Args:
         syn: Session of the download.
         url: URL of the file.
-        partial: File to which the parts are written.
+        partial: Receives the bytes of the parts.
         progress: Receives the number of bytes of each block.
     """
 
     def __init__(
-        self, syn: Session, url: RenewableUrl, partial: PartialFile, progress: Progress
+        self, syn: Session, url: RenewableUrl, partial: PartTarget, progress: Progress
     ) -> None:
         self._syn = syn
         self._url = url
@@ -89,6 +103,15 @@ class PartDownloader:
         executor.get_executor(self._syn).run(
             parts, download, self._cancel_token, threads=threads, limit=limit
         )
+
+    def download_part(self, part: Part) -> None:
+        """Download one part.
+
+        Raises:
+            SynapseDownloadError: The part could not be downloaded.
+            RangesNotSupportedError: The server ignores ranges; download the whole file instead.
+        """
+        self._download(part, is_range=True)
 
     def download_whole(self, size: int | None, limit: int | None = None) -> None:
         """Download the file in one stream; resume it where possible after an interruption.
