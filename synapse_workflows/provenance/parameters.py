@@ -99,7 +99,7 @@ def _parse_object(text: str) -> dict[str, Any]:
 
 
 def _redact_item(name: Any, value: Any, depth: int = 0) -> Any:
-    """Return the value of a parameter; of one with the name of a secret, only whether it is set."""
+    """Return the value of a parameter, redacted if the name is that of a secret."""
     is_secret = has_secret_name(str(name)) and not isinstance(value, bool | None)
     return REDACTED if is_secret and value not in ("", _MASKED) else _redact_value(value, depth)
 

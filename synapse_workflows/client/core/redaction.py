@@ -66,25 +66,25 @@ _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
     r"(?:[\w+/=\s\\:,-]*?-----END [A-Z ]*PRIVATE KEY-----|[\w+/=\s\\:,-]*)"
 )
-#: End of the name of a secret.
-_SECRET_NAME: Final = (
+#: End of the name of a parameter that is secret.
+_NAME_END: Final = (
     r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|signature"
     r"|(?:api|access|account|private|secret|encryption|signing|ssh)[_-]?key)"
 )
 #: Names that are common words, and secret only as names of parameters.
 _PARAMETER_NAME = re.compile(
-    rf".*{_SECRET_NAME}|(?:.*[_.-])?(?:auth|pat|pw|jwt|bearer|cookies?)", re.IGNORECASE
+    rf".*{_NAME_END}|(?:.*[_.-])?(?:auth|pat|pw|jwt|bearer|cookies?)", re.IGNORECASE
 )
 _VALUE: Final = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s&;,'"<>]+)"""
 #: Value of a secret parameter in a text, for example in a connection string, a command, or JSON.
 _SECRET_ASSIGNMENTS: Final = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
-        rf"({_SECRET_NAME}\s*=\s*){_VALUE}",
+        rf"({_NAME_END}\s*=\s*){_VALUE}",
         r"(\bsig=)[\w%+/=-]{20,}",
-        rf"((?<!\S)-[\w.-]{{0,50}}{_SECRET_NAME}\s+)(?!-){_VALUE}",
-        rf"""({_SECRET_NAME}["']\s*:\s*)(?=["']){_VALUE}""",
-        rf"(^[ \t]*(?:- )?[\w.-]{{0,50}}{_SECRET_NAME}:[ \t]+)[^\s<].*",
+        rf"((?<!\S)-[\w.-]{{0,50}}{_NAME_END}\s+)(?!-){_VALUE}",
+        rf"""({_NAME_END}["']\s*:\s*)(?=["']){_VALUE}""",
+        rf"(^[ \t]*(?:- )?[\w.-]{{0,50}}{_NAME_END}:[ \t]+)[^\s<].*",
     )
 )
 
