@@ -23,6 +23,8 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'"
 )
+#: Text to display instead of a graph without nodes.
+EMPTY = "There is no provenance to show."
 
 
 def render_page(
@@ -34,6 +36,7 @@ def render_page(
     links: Mapping[str, str] | None = None,
     theme: Theme = "auto",
     scripts: Sequence[str] = (),
+    empty: str = EMPTY,
 ) -> str:
     """Render a complete HTML page of a graph.
 
@@ -47,6 +50,7 @@ def render_page(
         theme: Colours.
         scripts: URLs of further scripts of this server, for example of the frame in which Airflow
             shows the page.
+        empty: Text to display instead of a graph without nodes.
 
     Returns:
         HTML, to be encoded as UTF-8. All texts are escaped.
@@ -59,7 +63,7 @@ def render_page(
         links=links or {},
         theme=theme,
         scripts=scripts,
-        drawing=render_drawing(graph),
+        drawing=render_drawing(graph, empty=empty),
     )
 
 
@@ -82,7 +86,7 @@ def render_head(static_url: str | None) -> Markup:
     return Markup(html)  # noqa: S704 - escaped by the template
 
 
-def render_drawing(graph: Graph, *, title: str = "Drawing") -> Markup:
+def render_drawing(graph: Graph, *, title: str = "Drawing", empty: str = EMPTY) -> Markup:
     """Render the part of a page that shows a graph, for pages with other content.
 
     A page contains one drawing, and `render_head` in its head.
@@ -90,6 +94,7 @@ def render_drawing(graph: Graph, *, title: str = "Drawing") -> Markup:
     Args:
         graph: Graph to draw.
         title: Heading of the drawing, as plain text.
+        empty: Text to display instead of a graph without nodes.
     """
     layout = compute_layout(graph)
     html = (
@@ -98,6 +103,8 @@ def render_drawing(graph: Graph, *, title: str = "Drawing") -> Markup:
         .render(
             graph=graph,
             title=title,
+            empty=empty,
+            has_gaps=_has_gaps(graph),
             svg=render_svg_element(graph, layout, title=title),
             data=_create_drawing_data(graph, layout),
             **_describe_connections(graph),
@@ -133,6 +140,10 @@ def _create_drawing_data(graph: Graph, layout: Layout) -> dict[str, Any]:
             for route in layout.routes
         ],
     }
+
+
+def _has_gaps(graph: Graph) -> bool:
+    return any(node.gaps for node in graph.nodes) or any(e.role == "gap" for e in graph.edges)
 
 
 def _describe_connections(graph: Graph) -> dict[str, Any]:

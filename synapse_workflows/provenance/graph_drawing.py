@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from synapse_workflows.drawing.graph import Edge, Graph, Node
+from synapse_workflows.drawing.url_node import create_url_node
 from synapse_workflows.provenance.provenance_graph import (
     EntityVersion,
     ProvenanceGraph,
@@ -24,9 +24,6 @@ AVAILABILITY_GAPS: Final = {
 #: Line of a description with the address of a task instance in the Airflow UI.
 _TASK_URL = re.compile(r"^https?://\S+/dags/\S+/runs/\S+/tasks/\S+$", re.MULTILINE)
 
-#: Name of a file of code without a commit.
-_HASHED_NAME = re.compile(r"(.+) \((sha256 [0-9a-f]{6,64})\)")
-
 
 def to_drawing(graph: ProvenanceGraph) -> Graph:
     """Convert provenance to a graph for `synapse_workflows.drawing`.
@@ -40,7 +37,10 @@ def to_drawing(graph: ProvenanceGraph) -> Graph:
     nodes = [
         *(_create_entity_node(graph, entity) for entity in graph.entities.values()),
         *(_create_activity_node(graph.activities[each]) for each in graph.activities),
-        *(_create_url_node(ref, is_code=ref in executed) for ref in urls),
+        *(
+            create_url_node(_get_node_id(ref), ref.url, ref.name, is_code=ref in executed)
+            for ref in urls
+        ),
     ]
     return Graph.build(nodes, _iter_edges(graph), graph.notes)
 
@@ -102,19 +102,6 @@ def _create_activity_node(activity: Mapping[str, Any]) -> Node:
         gaps=list_stated_gaps(activity),
         description=activity.get("description") or "",
         attributes={"Created": created} if created else {},
-    )
-
-
-def _create_url_node(ref: UrlRef, *, is_code: bool) -> Node:
-    path = urlsplit(ref.url).path.rstrip("/") if "://" in ref.url else ref.url
-    label = ref.name if ref.name and ref.name != ref.url else path.rpartition("/")[2] or ref.url
-    hashed = _HASHED_NAME.fullmatch(label) if ref.url.startswith("file:") else None
-    return Node(
-        id=_get_node_id(ref),
-        kind="code" if is_code else "url",
-        label=hashed[1] if hashed else label,
-        detail=hashed[2] if hashed else ref.url,
-        url=ref.url,
     )
 
 

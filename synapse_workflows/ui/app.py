@@ -147,6 +147,7 @@ def _show_lineage(
         static_url=static_url,
         links=links,
         scripts=[f"{static_url}/frame.js"],
+        empty="No lineage is recorded: no task of this run has finished that read or stored data.",
     )
     return HTMLResponse(html, headers=_HEADERS)
 

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from synapse_workflows.drawing.graph import Edge, Graph, Node
+from synapse_workflows.drawing.url_node import create_url_node
 from synapse_workflows.lineage.published_record import DataFlow, PublishedRecord
 from synapse_workflows.links import get_task_path
 from synapse_workflows.provenance.record import EntityRef, Record, Ref, UrlRef
@@ -216,9 +217,9 @@ class _RunGraph:
 
     def _create_node(self, ref: Ref) -> Node:
         if isinstance(ref, UrlRef):
-            label = ref.name or _shorten_url(ref.url)
-            return Node(ref.url, "url", label, ref.url, ref.url, self.task_urls.get(ref))
-        portal = self.portals.get(ref.site or "")
+            url, task_url = ref.url, self.task_urls.get(ref)
+            return create_url_node(url, url, ref.name, is_code=False, task_url=task_url)
+        portal = self._find_portal(ref.site)
         host = urlsplit(ref.site or "").netloc if len(self.portals) > 1 else ""
         facts = {"Activity": self.activities.get(ref, ""), "Synapse": host}
         return Node(
@@ -231,6 +232,12 @@ class _RunGraph:
             version=ref.version,
             attributes={name: text for name, text in facts.items() if text},
         )
+
+    def _find_portal(self, site: str | None) -> str | None:
+        """Return the portal of a Synapse; if none is known, the only portal."""
+        if site is None and len(self.portals) == 1:
+            return next(iter(self.portals.values()))
+        return self.portals.get(site or "")
 
     def _add_flows(self, key: TaskKey, published: PublishedRecord) -> None:
         """Connect the tasks over which a task inherited its inputs."""
@@ -343,8 +350,3 @@ def _get_task_id(task: TaskRun) -> str:
 
 def _merge(mappings: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return {key: value for one in mappings for key, value in one.items()}
-
-
-def _shorten_url(url: str) -> str:
-    """Return the last part of the path of a URL, or the URL."""
-    return url.rstrip("/").rpartition("/")[2] or url

@@ -111,6 +111,14 @@ def test_nodes_link_to_synapse_and_to_the_task_that_stored_them():
     assert get_node(graph, "task:store[3]").label == "store [b.csv]"
 
 
+def test_entities_that_a_program_reported_link_to_the_only_synapse_of_the_run():
+    graph = build(
+        task("align", publish(used=[EntityRef("syn1", 2)])),
+        task("store", publish(stored=[entity(3)])),
+    )
+    assert get_node(graph, "syn1.2").url == "https://portal.example.org/Synapse:syn1.2"
+
+
 def test_entities_of_two_synapses_are_not_confused():
     other = EntityRef("syn1", 1, "https://other.example.org/repo/v1")
     published = publish(used=[entity(1), other])

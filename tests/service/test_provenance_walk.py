@@ -103,6 +103,19 @@ def test_secrets_in_urls_are_not_shown(socket_service, syn, project):
     assert not re.search("user:|password@|abcdef|#token", html)
 
 
+def test_versions_in_urls_are_shown_and_keep_sources_apart(socket_service, syn, project):
+    folder = syn.store(Folder("versions in URLs", parent=project))
+    hashes = ["0" * 63 + digit for digit in "12"]
+    used = [{"url": f"file:///flow.py#sha256={one}", "name": "flow.py", "wasExecuted": True,
+             "concreteType": "org.sagebionetworks.repo.model.provenance.UsedURL"}
+            for one in hashes]  # fmt: skip
+    objects = [f"s3://bucket/raw.csv?versionId={one}" for one in ("v.1", "v.2")]
+    code = "git+https://example.org/flows@0123456789012345678901234567890123456789#dags/flow.py"
+    syn.setProvenance(folder, Activity(name="run", used=[*used, *objects, code]))
+    html = unescape(Visitor(socket_service, "alice").get(f"/Synapse:{folder.id}").text)
+    assert all(text in html for text in (*hashes, *objects, code))
+
+
 def test_a_long_chain_is_cut_with_a_note(socket_service, syn, project):
     entities = [syn.store(Folder(f"step {number}", parent=project)) for number in range(11)]
     for source, target in itertools.pairwise(entities):

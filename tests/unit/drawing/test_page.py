@@ -75,6 +75,7 @@ def test_facts_notes_and_gaps_are_shown():
 
 def test_an_empty_graph_says_so():
     assert "There is no provenance to show." in render_page(Graph(), title="t")
+    assert "No tasks yet." in render_page(Graph(), title="t", empty="No tasks yet.")
 
 
 def test_the_wheel_contains_the_graph_library_its_licence_and_the_templates():
@@ -83,3 +84,13 @@ def test_the_wheel_contains_the_graph_library_its_licence_and_the_templates():
     assert names == {
         "cytoscape.min.js", "cytoscape.LICENSE.txt", "graph.css", "graph.js", "page.css"
     }  # fmt: skip
+
+
+def test_the_legend_explains_gaps_if_there_are_any():
+    nodes = (Node("a", "entity", "a"), Node("b", "activity", "run"))
+    exact = Graph(nodes, (Edge("a", "b", "used"),))
+    unknown = Graph(nodes, (Edge("a", "b", "gap"),))
+    legends = [
+        '<li class="has-gap">' in render_page(graph, title="t") for graph in (exact, unknown)
+    ]
+    assert legends == [False, True]

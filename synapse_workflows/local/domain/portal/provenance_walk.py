@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ENTITY_TYPES, AccessType
 from synapse_workflows.drawing.graph import Edge, EdgeRole, Graph, Node
+from synapse_workflows.drawing.url_node import create_url_node
 from synapse_workflows.local.domain import access
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import format_entity_id, parse_entity_id
@@ -22,6 +23,10 @@ MAX_DEPTH: Final = 8
 #: Maximum number of nodes; a walk stops after the level that reaches it.
 MAX_NODES: Final = 300
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+#: Parts of URLs that identify a version.
+_S3_VERSION = re.compile(r"versionId=[\w.-]+")
+_HASH = re.compile(r"sha256=[0-9a-f]{64}|etag=[0-9a-f]{32}(?:-\d{1,5})?")
+_GIT_PATH = re.compile(r"[\w./%~+-]+\.\w{1,8}")
 #: Line of the description of an Activity with the address of an Airflow task instance.
 _TASK_URL = re.compile(r"^https?://\S+/dags/\S+/runs/\S+/tasks/\S+$", re.MULTILINE)
 
@@ -192,7 +197,11 @@ class _Walk:
 
 
 def redact_urls(text: str) -> str:
-    """Remove user info, query and fragment from all URLs in a text: they may be secret."""
+    """Remove what may be secret from all URLs in a text: user info, query and fragment.
+
+    What identifies a version is kept: a content hash, an etag, the ID of an S3 version, and the
+    path of a file at a commit.
+    """
     return _URL.sub(lambda match: _redact_url(match[0]), text)
 
 
@@ -201,7 +210,14 @@ def _redact_url(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "(invalid URL)"
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    is_git = parts.scheme.startswith("git+")
+    return parts._replace(
+        netloc=parts.netloc.rpartition("@")[2],
+        query=parts.query if parts.scheme == "s3" and _S3_VERSION.fullmatch(parts.query) else "",
+        fragment=parts.fragment
+        if (_GIT_PATH if is_git else _HASH).fullmatch(parts.fragment)
+        else "",
+    ).geturl()
 
 
 def _get_target(item: Mapping[str, Any]) -> Version | None:
@@ -215,8 +231,7 @@ def _get_target(item: Mapping[str, Any]) -> Version | None:
 def _create_url_node(item: Mapping[str, Any]) -> Node:
     url = redact_urls(item["url"])
     name = redact_urls(item.get("name") or "")
-    label = name if name not in ("", url) else url.rstrip("/").rpartition("/")[2] or url
-    return Node(f"url:{url} {name}", "code" if item["wasExecuted"] else "url", label, url, url=url)
+    return create_url_node(f"url:{url} {name}", url, name, is_code=item["wasExecuted"])
 
 
 def _role(item: Mapping[str, Any]) -> EdgeRole:
