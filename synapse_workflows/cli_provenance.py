@@ -212,6 +212,8 @@ def repair(
         for result in results:
             entity = f"{result.entity_id}.{result.version}"
             typer.echo(f"{entity}  {result.state}: {result.message}")
+        if not pending:
+            typer.echo("Nothing to repair: no task has Activities that Synapse rejected.")
     for site in sorted({one.site for one in pending if one not in own}):
         typer.echo(f"Skipped: the Activities of another Synapse, {redact_url(site)}.", err=True)
     if any(result.state == "failed" for result in results):

@@ -284,7 +284,8 @@ def format_report(report: CoverageReport) -> str:
         ("versions without any problem", report.complete, report.versions),
         ("sources with a fixed version", report.pinned, report.sources),
     ]
-    lines = [f"Lineage coverage of {report.container}: {report.versions} versions", ""]
+    count = f"{report.versions} version{'s' * (report.versions != 1)}"
+    lines = [f"Lineage coverage of {report.container}: {count}", ""]
     for label, part, whole in rows:
         percent = _percent(part, whole)
         shown = "" if percent is None else f"  ({percent:g} %)"

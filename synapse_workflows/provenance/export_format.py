@@ -45,7 +45,7 @@ def parse_export_format(
     """Return a format, or else the format of the suffix of a path.
 
     Raises:
-        ValueError: The format is unknown, or the suffix does not tell it.
+        ValueError: The format is unknown, or is missing and the path has no known suffix.
     """
     known: tuple[ExportFormat, ...] = get_args(ExportFormat)
     names = ", ".join(repr(one) for one in known)
@@ -56,8 +56,11 @@ def parse_export_format(
     file_name = "" if path is None else Path(fspath(path)).name.lower()
     found = next((one for suffix, one in _SUFFIXES.items() if file_name.endswith(suffix)), None)
     if found is None:
-        reason = "there is no path" if path is None else f"the name {file_name!r} does not tell it"
-        raise ValueError(f"The format is missing, and {reason}: pass one of {names}.")
+        suffixes = ", ".join(_SUFFIXES)
+        reason = (
+            f"{file_name!r} has none of the suffixes {suffixes}" if path else "there is no path"
+        )
+        raise ValueError(f"The format is missing, and {reason}: pass 'format', one of {names}.")
     return found
 
 

@@ -177,6 +177,9 @@ def test_pending_activities_of_a_file_and_of_another_synapse(
     assert "Skipped: the Activities of another Synapse, https://other.example.org" in output
     assert "q7Zx" not in output
     assert alice.getProvenance(entity)["name"] == "mine"
+    file.write_text("[]")
+    assert repair(str(file)).startswith("Nothing to repair")
+    assert json.loads(repair(str(file), "--json")) == []
     file.write_text('{"a": 1}')
     assert "has no pending Activities" in repair(str(file), status=1)
     assert "Expected a file, or --airflow-url" in repair(status=2)
