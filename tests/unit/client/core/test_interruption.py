@@ -23,11 +23,14 @@ class Interrupter:
     def register(self, callback):
         self.callbacks.append(callback)
         self.is_waiting.set()
-        yield
+        try:
+            yield
+        finally:
+            self.callbacks.remove(callback)
 
     def interrupt(self):
-        for callback in self.callbacks:
-            callback()
+        (callback,) = self.callbacks
+        callback()
 
 
 def run_interrupted(function):
