@@ -1,7 +1,7 @@
 """Repair of provenance: pending Activities are stored and linked to their versions later."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from synapse_workflows.client.api.provenance import delete_unlinked, store_activity
@@ -9,7 +9,7 @@ from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.events import has_open_version
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import SynapseError, SynapseNotFoundError, SynapseStaleError
+from synapse_workflows.client.errors import SynapseError, SynapseNotFoundError
 from synapse_workflows.provenance.pending_activity import PendingActivity
 from synapse_workflows.provenance.source_limit import add_sources
 
@@ -103,6 +103,7 @@ def add_to_open_version(
     Returns:
         The result; None if the version can get the pending Activity itself.
     """
+    added: dict[str, str] = {}
 
     def add() -> Repair | None:
         entity = _get_entity(syn, entity_id)
@@ -110,17 +111,20 @@ def add_to_open_version(
         is_open = has_open_version(entity) and entity.get("versionNumber") == version
         if obstacle is None or obstacle.state != "present" or not is_open:
             return obstacle
+        if obstacle.activity_id in added:  # the response to the request was lost
+            return replace(obstacle, state="repaired", message=added[obstacle.activity_id])
         linked = _find_linked(syn, entity_id, version) or {}
         merged, count = add_sources(linked, activity)
         if count == 0:
             return obstacle
         activity_id = str(store_activity(syn, merged)["id"])
+        message = f"Linked Activity {activity_id}, with {count} more sources than {linked['id']}"
+        added[activity_id] = message
         try:
             _link(syn, entity, activity_id)
-        except SynapseStaleError:
+        except SynapseError:
             delete_unlinked(syn, activity_id)
             raise
-        message = f"Linked Activity {activity_id}, with {count} more sources than {linked['id']}"
         return Repair(entity_id, version, "repaired", activity_id, message)
 
     return retry_stale(add)
@@ -142,10 +146,12 @@ def link_if_missing(syn: Session, entity_id: str, version: int, activity_id: str
     def link() -> Repair:
         entity = _get_entity(syn, entity_id)
         obstacle = _check(syn, entity, entity_id, version)
-        if obstacle is not None:
-            return obstacle
-        _link(syn, entity, activity_id)
         message = f"Linked Activity {activity_id}"
+        if obstacle is not None:
+            # the response to the request was lost
+            is_linked = obstacle.activity_id == activity_id
+            return replace(obstacle, state="repaired", message=message) if is_linked else obstacle
+        _link(syn, entity, activity_id)
         return Repair(entity_id, version, "repaired", activity_id, message)
 
     return retry_stale(link)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
     SynapseError,
@@ -153,18 +154,22 @@ def deleteProvenance(syn: Session, entity: Any) -> None:
 
 
 def delete_unlinked(syn: Session, activity_id: str) -> None:
-    """Delete an Activity that is not linked to any version. An error is logged, not raised.
+    """Delete an Activity unless a version has it. An error is logged, not raised.
+
+    The version may have it after an error, if only the response to the request was lost.
 
     Args:
-        syn: The session that sends the request.
+        syn: The session that sends the requests.
         activity_id: ID of the Activity.
 
     Source:
-        DELETE /activity/{id}
+        GET /activity/{id}/generated, DELETE /activity/{id}
         https://rest-docs.synapse.org/rest/DELETE/activity/id.html
     """
     try:
-        syn.call("DELETE", f"/activity/{activity_id}")
+        versions = syn.iter_items(Call("GET", f"/activity/{activity_id}/generated"))
+        if next(iter(versions), None) is None:
+            syn.call("DELETE", f"/activity/{activity_id}")
     except SynapseError as error:
         syn.logger.warning("Cannot delete the unused Activity %s: %s", activity_id, error)
 
