@@ -153,9 +153,8 @@ def in_process(
     folder: Path, *, wrap: Wrap = lambda app: app, **settings: Any
 ) -> Iterator[SynapseService]:
     """Run a service without a socket; the arguments are those of `over_socket`."""
-    app = create_app(
-        Settings(data_dir=get_data_dir(folder), base_url=asgi_adapter.BASE_URL, **settings)
-    )
+    defaults: dict[str, Any] = {"base_url": asgi_adapter.BASE_URL, "durable": False}
+    app = create_app(Settings(data_dir=get_data_dir(folder), **(defaults | settings)))
     with asgi_adapter.create_session(wrap(app)) as session:
         yield SynapseService(describe_service(app.state.service), folder, session)
     app.state.service.close()

@@ -90,7 +90,8 @@ def open_service(settings: Settings) -> Service:
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     check_database(settings.data_dir)
-    database = Database(settings.data_dir / DATABASE)
+    durable = settings.durable
+    database = Database(settings.data_dir / DATABASE, durable=durable)
     signer = Signer(load_secret(settings.data_dir))
     now = int(settings.clock().timestamp() * 1000)
     with database.write_transaction() as session:
@@ -99,9 +100,9 @@ def open_service(settings: Settings) -> Service:
     service = Service(
         settings=settings,
         database=database,
-        blobs=BlobStore(settings.data_dir / BLOBS),
-        tables=TableStore(settings.data_dir / "tables"),
-        views=ViewStore(settings.data_dir / "views"),
+        blobs=BlobStore(settings.data_dir / BLOBS, durable=durable),
+        tables=TableStore(settings.data_dir / "tables", durable=durable),
+        views=ViewStore(settings.data_dir / "views", durable=durable),
         jobs=JobPool(settings.job_workers),
         signer=signer,
         rate_limiter=RateLimiter(settings.throttle),

@@ -211,6 +211,7 @@ class LocalService:
         data_dir: Data directory. A later service with the same directory has the same data.
         users: Users of the service; the first is the administrator.
         wrap: Wraps the ASGI application, for example in a recorder of requests.
+        durable: Whether committed changes survive a power failure.
         settings: More fields of `Settings`.
     """
 
@@ -220,11 +221,13 @@ class LocalService:
         *,
         users: tuple[UserSeed, ...] = DEFAULT_USERS,
         wrap: Callable[[Any], Any] = lambda app: app,
+        durable: bool = False,
         **settings: Any,
     ) -> None:
-        self._settings = Settings(data_dir=Path(data_dir), users=users, **settings)
+        data = Path(data_dir)
+        self._settings = Settings(data_dir=data, users=users, durable=durable, **settings)
         self._wrap = wrap
-        self._lock = lock_data_dir(Path(data_dir))
+        self._lock = lock_data_dir(data)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:

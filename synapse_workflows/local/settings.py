@@ -108,6 +108,8 @@ class Settings:
             (default 1 GiB).
         s3: Returns the S3 server for storage locations in buckets; None without such a server.
         sts_seconds: Validity of temporary credentials in seconds (default 12 hours).
+        durable: Whether committed changes survive a power failure (default). A service that is
+            not durable is faster; its changes survive the end of its process, however it ends.
         clock: Returns the current time in UTC. Tests replace it.
 
     Raises:
@@ -127,6 +129,7 @@ class Settings:
     archive_bytes: int = GiB
     s3: EndpointProvider | None = None
     sts_seconds: int = MAX_SECONDS
+    durable: bool = True
     clock: Callable[[], datetime] = utc_now
 
     def __post_init__(self) -> None:

@@ -1,11 +1,28 @@
 """Tests of submissions that cannot be scored: the state of the task and of the submission."""
 
 import json
-import os
 import time
 from datetime import timedelta
 
 import pytest
+from support.failing_scorers import (
+    crash,
+    delete_folder,
+    end_process,
+    exceed_memory,
+    exceed_time,
+    return_bad_name,
+    return_huge,
+    return_infinity,
+    return_invalid,
+    return_nan,
+    return_nested,
+    return_none,
+    return_object,
+    return_repeated_key,
+    return_text,
+    score_one,
+)
 
 from synapse_workflows import SynapseScoreSubmissionOperator
 from synapse_workflows.challenge.claim_errors import (
@@ -15,73 +32,6 @@ from synapse_workflows.challenge.claim_errors import (
 )
 
 GOOD = "id,1\n"
-
-
-def score_one(predictions) -> dict:
-    return {"auc": 0.5}
-
-
-def crash(predictions):
-    raise KeyError("column")
-
-
-def exceed_time(predictions):
-    time.sleep(600)
-
-
-def exceed_memory(predictions):
-    return {"n": len(bytearray(10**9))}
-
-
-def end_process(predictions):
-    os._exit(0)
-
-
-def return_none(predictions):
-    return None
-
-
-def return_nan(predictions):
-    return {"auc": float("nan")}
-
-
-def return_huge(predictions):
-    return {"auc": 10**30}
-
-
-def return_infinity(predictions):
-    return {"auc": 1e308 * 10}
-
-
-def return_text(predictions):
-    return {"auc": "0.5"}
-
-
-def return_nested(predictions):
-    return {"auc": 0.5, "folds": {"a": 1}}
-
-
-def return_bad_name(predictions):
-    return {"auc (test)": 0.5}
-
-
-def return_object(predictions):
-    return {"auc": object()}
-
-
-def return_invalid(predictions):
-    return {"auc": 0.5, "score_status": "INVALID", "score_errors": "could not be scored"}
-
-
-def return_repeated_key(predictions):
-    return {1: 0.5, "1": 0.7}
-
-
-def delete_folder(predictions):
-    import shutil
-
-    shutil.rmtree(predictions.parent.parent)
-    return {"auc": 0.5}
 
 
 TEMPORARY = [crash, exceed_time, exceed_memory, return_invalid, delete_folder]

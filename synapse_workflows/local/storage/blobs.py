@@ -35,11 +35,12 @@ class FileWriter:
     `size` and `md5` describe the bytes written so far.
     """
 
-    def __init__(self, path: Path, stored_path: Path) -> None:
+    def __init__(self, path: Path, stored_path: Path, *, durable: bool) -> None:
         self.name = path.name
         self.size = 0
         self._path = path
         self._stored_path = stored_path
+        self._durable = durable
         self._digest = hashlib.md5()
         self._file = path.open("xb")
 
@@ -57,19 +58,26 @@ class FileWriter:
     def commit(self) -> StoredFile:
         """Flush the file to disk and link it to its final path. The file then survives a crash.
 
+        Unless the store is durable, the file does not survive a power failure.
+
         The draft remains until the end of the context. If the service crashes before it commits
         the transaction that refers to the file, the draft shows that the file is unused.
         """
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if self._durable:
+            os.fsync(self._file.fileno())
         self._file.close()
         directory = self._stored_path.parent
         if not directory.exists():
             directory.mkdir(exist_ok=True)
-            _sync_directory(directory.parent)
+            self._sync(directory.parent)
         self._stored_path.hardlink_to(self._path)
-        _sync_directory(directory)
+        self._sync(directory)
         return StoredFile(self.name, self.size)
+
+    def _sync(self, directory: Path) -> None:
+        if self._durable:
+            _sync_directory(directory)
 
     def __enter__(self) -> Self:
         return self
@@ -90,9 +98,11 @@ class BlobStore:
 
     Args:
         root: Directory of the files; created if missing.
+        durable: Whether complete files survive a power failure.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
+        self._durable = durable
         self._drafts = root / "drafts"
         self._stored = root / "stored"
         self._drafts.mkdir(parents=True, exist_ok=True)
@@ -101,7 +111,7 @@ class BlobStore:
     def create(self) -> FileWriter:
         """Create a file and return its writer."""
         name = str(uuid.uuid4())
-        return FileWriter(self._drafts / name, self._get_path(name))
+        return FileWriter(self._drafts / name, self._get_path(name), durable=self._durable)
 
     def read(
         self, files: Iterable[StoredFile], first: int = 0, last: int | None = None

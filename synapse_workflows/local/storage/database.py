@@ -14,7 +14,7 @@ class Base(DeclarativeBase):
     """Base class of all tables of the service."""
 
 
-def _configure_connection(connection: Any, _record: Any) -> None:
+def _configure_connection(connection: Any, synchronous: str) -> None:
     """Configure a new SQLite connection, with the function `unicode_lower`.
 
     With `isolation_level=None`, Python's sqlite3 starts no transactions. `_begin_transaction`
@@ -23,7 +23,7 @@ def _configure_connection(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     for pragma in (
         "journal_mode=WAL",
-        "synchronous=FULL",  # a commit survives a power failure
+        f"synchronous={synchronous}",
         "foreign_keys=ON",
         "busy_timeout=30000",
     ):
@@ -51,16 +51,20 @@ class Database:
 
     Args:
         path: The database file. Its directory must exist. Missing tables are created.
+        durable: Whether a commit survives a power failure.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
         self._engine = create_engine(
             f"sqlite:///{path}",
             connect_args={"check_same_thread": False},
             pool_size=20,
             max_overflow=60,
         )
-        event.listen(self._engine, "connect", _configure_connection)
+        synchronous = "FULL" if durable else "OFF"
+        event.listen(
+            self._engine, "connect", lambda new, _: _configure_connection(new, synchronous)
+        )
         event.listen(self._engine, "begin", _begin_transaction)
         self._writer = self._engine.execution_options(writing=True)
         self._lock = threading.Lock()

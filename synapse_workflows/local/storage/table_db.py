@@ -81,9 +81,14 @@ class TableReader:
 
 
 class TableWriter(TableReader):
-    """The content of a table's file within one write transaction."""
+    """The content of a table's file within one write transaction.
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    Args:
+        connection: The connection of the transaction.
+        path: The file to sync to disk; None if commits need not survive a power failure.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path | None) -> None:
         super().__init__(connection)
         self._path = path
 
@@ -201,6 +206,8 @@ class TableWriter(TableReader):
 
     def flush(self) -> None:
         """Sync the write-ahead log to disk, so that the commit itself is short."""
+        if self._path is None:
+            return
         log = self._path.with_name(self._path.name + "-wal")
         with suppress(FileNotFoundError):
             file = os.open(log, os.O_RDWR)

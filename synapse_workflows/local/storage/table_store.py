@@ -53,10 +53,12 @@ class TableStore:
 
     Args:
         root: Directory of the files; created if missing.
+        durable: Whether a commit survives a power failure.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
         self._root = root
+        self._durable = durable
         self._root.mkdir(parents=True, exist_ok=True)
         self._guard = threading.Lock()
         self._locks: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
@@ -93,10 +95,10 @@ class TableStore:
         try:
             path = self._get_path(table)
             with closing(_connect(path, "rwc")) as connection:
-                _initialize(connection)
+                _initialize(connection, durable=self._durable)
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    yield TableWriter(connection, path)
+                    yield TableWriter(connection, path if self._durable else None)
                 finally:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
@@ -138,14 +140,14 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _initialize(connection: sqlite3.Connection) -> None:
+def _initialize(connection: sqlite3.Connection, *, durable: bool) -> None:
     """Configure a writer's connection and create missing tables.
 
     Automatic checkpoints are off, so that no checkpoint runs within a commit.
     """
     for pragma in (
         "journal_mode=WAL",
-        "synchronous=FULL",
+        "synchronous=FULL" if durable else "synchronous=OFF",
         "wal_autocheckpoint=0",
         "journal_size_limit=67108864",
     ):

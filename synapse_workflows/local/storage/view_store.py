@@ -68,10 +68,12 @@ class ViewStore:
 
     Args:
         root: Directory of the files; created if missing.
+        durable: Whether the files of snapshots survive a power failure.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
         self._root = root
+        self._durable = durable
         self._current = root / "current"
         self._current.mkdir(parents=True, exist_ok=True)
         self._guard = threading.Lock()
@@ -201,14 +203,19 @@ class ViewStore:
         try:
             with closing(_connect(path, "rwc")) as target:
                 target.execute("PRAGMA journal_mode=OFF")
+                target.execute("PRAGMA synchronous=OFF")  # `_sync` flushes the file
                 connection.backup(target, pages=1000)
-            _sync(path, os.O_RDWR)
+            self._sync(path, os.O_RDWR)
             self._get_path(name).hardlink_to(path)
-            _sync(self._root, os.O_RDONLY)
+            self._sync(self._root, os.O_RDONLY)
         except BaseException:
             self.delete(name)
             raise
         return name
+
+    def _sync(self, path: Path, flags: int) -> None:
+        if self._durable:
+            _sync(path, flags)
 
     def delete(self, name: str) -> None:
         """Delete a file. If the deletion fails, the next start of the service deletes the file."""
