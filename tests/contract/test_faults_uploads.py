@@ -132,7 +132,7 @@ def test_file_changed_back_is_stored(syn, proxy, big, project, assert_stored):
 def test_changed_file_starts_another_upload(syn, proxy, big, assert_stored):
     """The parts of the interrupted upload are not used for the new content."""
     syn.max_threads = 1
-    syn.retry = RetryPolicy(attempts=1)
+    syn.retry = RetryPolicy(attempts=1, wait=0.01, max_wait=0.05)
     proxy.fail("PUT", UPLOADS, fault_proxy.cut_upload(1000), times=7, skip=1)
     with pytest.raises(SynapseUploadFailedException):
         syn.store(File(str(big), parent=syn.store(Project(name=f"other {time.time_ns()}"))))
