@@ -1,5 +1,6 @@
 """Clients of the file system: of an Airflow connection, or of the user of this machine."""
 
+import os
 import sys
 from dataclasses import dataclass, field
 from threading import Lock
@@ -17,11 +18,12 @@ class FileSystemClient:
     """The client of a file system, logged in at the first access to Synapse.
 
     In an Airflow task, the client is that of a connection, and all file systems of the task share
-    it. Its reads and writes are recorded as the lineage of the task. Elsewhere, the client has the
-    account of the user: `SYNAPSE_AUTH_TOKEN`, `~/.synapseConfig` or the keyring.
+    it. Its reads and writes are recorded as the lineage of the task. Callbacks, triggers and DAG
+    files use the connection, too. Outside of Airflow, the client has the account of the user:
+    `SYNAPSE_AUTH_TOKEN`, `~/.synapseConfig` or the keyring.
 
     Args:
-        synapse_conn_id: Airflow connection; None for `synapse_default` in a task.
+        synapse_conn_id: Airflow connection; None for `synapse_default` in a process of Airflow.
         profile: Profile of the configuration file, outside of Airflow.
         config_path: Configuration file, outside of Airflow; None for `~/.synapseConfig`.
     """
@@ -59,10 +61,12 @@ class FileSystemClient:
             return client
 
     def _log_in(self) -> "Synapse":
-        if self.synapse_conn_id is not None:
+        is_user = self.profile or self.config_path or not _is_airflow_process()
+        conn_id = self.synapse_conn_id or (None if is_user else _DEFAULT_CONN_ID)
+        if conn_id is not None:
             from synapse_workflows.hooks.base import SynapseBaseHook
 
-            return SynapseBaseHook(self.synapse_conn_id).client
+            return SynapseBaseHook(conn_id).client
         from synapse_workflows.client.synapse import Synapse
 
         options: dict[str, Any] = (
@@ -80,6 +84,15 @@ def current_collector() -> "LineageCollector | None":
     from synapse_workflows.lineage import collector
 
     return collector.current_collector()
+
+
+def _is_airflow_process() -> bool:
+    """Return whether this is a process of a task, a trigger, a DAG file or an Airflow server."""
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    has_supervisor = getattr(runner, "SUPERVISOR_COMMS", None) is not None
+    return has_supervisor or (
+        "airflow.sdk" in sys.modules and "_AIRFLOW_PROCESS_CONTEXT" in os.environ
+    )
 
 
 def mask_in_task(secret: str) -> None:

@@ -180,6 +180,22 @@ class EntityListing(AbstractFileSystem):  # type: ignore[misc]
         options.setdefault("with_sizes", options.get("detail", False))
         return super().glob(path, maxdepth, **options)
 
+    def du(
+        self,
+        path: str,
+        total: bool = True,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Return the size of all files below a path in bytes; without `total`, of each by path.
+
+        An unknown size counts as 0: that of a table, or of a file that is not downloadable.
+        """
+        found = self.find(path, maxdepth, withdirs, detail=True, **options)
+        sizes = {name: info["size"] or 0 for name, info in found.items()}
+        return sum(sizes.values()) if total else sizes
+
     def checksum(self, path: str) -> int:
         """Return the MD5 of a file as a number.
 

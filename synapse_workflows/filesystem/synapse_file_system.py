@@ -33,8 +33,8 @@ class SynapseFileSystem(EntityListing):
     both are recorded in the lineage of the task, and a stored file has its Activity.
 
     Args:
-        synapse_conn_id: Airflow connection; None for `synapse_default` in a task, and for the
-            account of the user of this machine elsewhere.
+        synapse_conn_id: Airflow connection; None for `synapse_default` in a process of Airflow,
+            and for the account of the user of this machine elsewhere.
         profile: Profile of `~/.synapseConfig`, without a connection.
         config_path: Configuration file instead of `~/.synapseConfig`, without a connection.
         options: Options of `AbstractFileSystem`.

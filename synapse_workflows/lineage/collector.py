@@ -146,25 +146,33 @@ class LineageCollector:
             self._builder.add(record)
 
     def discard_output(self, entity_id: str, version: int | None, client: EventSource) -> None:
-        """Ignore that the task has stored a version, or all for None: it has deleted it again."""
+        """Ignore what the task has stored, because it has deleted it again.
+
+        Args:
+            entity_id: `syn123`.
+            version: The deleted version; None for the entity, with what the task stored below it.
+            client: Client of the connection.
+        """
         with self._lock:
-            self._builder.discard_output(entity_id, version)
-            if self.details.find_stored(entity_id) is not None:
-                self.details.discard(entity_id, version)
-                self._update_asset_events(entity_id, client)
+            below = self.details.find_below(entity_id) if version is None else []
+            for one in (entity_id, *below):
+                self._builder.discard_output(one, version)
+                if self.details.discard(one, version):
+                    self._update_asset_events(one, client)
 
     def rename_output(self, entity_id: str, name: str, client: EventSource) -> None:
         """Update the asset events of an entity that the task has moved, if it has stored it."""
         with self._lock:
-            if self.details.find_stored(entity_id) is not None:
-                self.details.rename(entity_id, name)
-                self._update_asset_events(entity_id, client)
+            self.details.rename(entity_id, name)
+            for one in (entity_id, *self.details.find_below(entity_id)):
+                if self.details.find_stored(one) is not None:
+                    self._update_asset_events(one, client)
 
     def _update_asset_events(self, entity_id: str, client: EventSource) -> None:
         event = self.details.find_stored(entity_id)
         if event is None:
             withdraw_asset_events(self.context, entity_id)
-        else:
+        elif event.concrete_type not in CONTAINERS:
             activity_id = self.activity_ids.get(entity_id)
             emit_asset_event(self.context, event, activity_id, client, use_aliases=False)
 

@@ -68,18 +68,26 @@ class EntityDetails:
         """Return the last event of a stored entity; None for another entity."""
         return next((e for k, e in reversed(self.stored.items()) if k[0] == entity_id), None)
 
+    def find_below(self, entity_id: str) -> list[str]:
+        """Return the IDs of the stored entities in a container, also in stored folders of it."""
+        found = [entity_id]
+        for parent in found:
+            found += [k[0] for k, e in self.stored.items() if e.parent_id == parent]
+        return list(dict.fromkeys(found[1:]))
+
     def rename(self, entity_id: str, name: str) -> None:
-        """Set the name of a stored entity."""
-        self.names[entity_id] = name
+        """Set the name of a stored entity; ignore other entities."""
         for key, event in self.stored.items():
             if key[0] == entity_id:
+                self.names[entity_id] = name
                 self.stored[key] = replace(event, name=name)
 
-    def discard(self, entity_id: str, version: int | None) -> None:
-        """Forget a stored version that was deleted; None for all versions."""
-        for key in [key for key in self.stored if key[0] == entity_id]:
-            if version in (None, key[1]):
-                del self.stored[key]
+    def discard(self, entity_id: str, version: int | None) -> bool:
+        """Forget a deleted version, or all for None; return whether it was stored by the task."""
+        keys = [k for k in self.stored if k[0] == entity_id and version in (None, k[1])]
+        for key in keys:
+            del self.stored[key]
+        return bool(keys)
 
     def _add_properties(self, event: Read | Wrote) -> None:
         known: dict[str, Any] = {"concrete_type": event.concrete_type}

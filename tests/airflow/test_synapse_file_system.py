@@ -92,6 +92,7 @@ def test_listings(fs, project, alice, table):
         (f"{project}/b", []),
     ]
     assert fs.du(f"{project}/b") == 14
+    assert fs.du(project, total=False)[f"{project}/Results"] == 0
     assert fs.isdir(project)
     assert not fs.isfile(project)
     assert fs.isfile(f"{project}/a.csv")

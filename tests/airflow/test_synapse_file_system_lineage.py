@@ -205,6 +205,33 @@ def test_deleted_and_moved_files_have_no_asset_event_of_their_old_path(api, proj
     assert api.events[-1]["asset"]["uri"] == f"syn://{final}"
 
 
+def test_the_content_of_deleted_and_moved_folders(api, project, alice):
+    def work():
+        root = ObjectStoragePath(f"syn://{project}")
+        (root / "deleted" / "a" / "x.txt").write_text("x")
+        (root / "old" / "b" / "y.txt").write_text("y")
+        root.fs.rm(f"{project}/deleted", recursive=True)
+        (root / "old").rename(root / "new")
+
+    path = Asset(f"syn://{project}/new/b/y.txt")
+    _, run = run_task(api, work, outlets=[path, AssetAlias("all")])
+    kept = alice.findEntityId("y.txt", alice.findEntityId("b", alice.findEntityId("new", project)))
+    assert [one["id"] for one in run.record("work")["wrote"]] == [kept]
+    assert [event["asset"]["uri"] for event in api.events] == [path.uri, f"syn://{kept}"]
+    assert api.events[0]["extra"]["id"] == kept
+
+
+def test_callbacks_use_the_connection(api, project, alice, monkeypatch):
+    monkeypatch.setenv("SYNAPSE_AUTH_TOKEN", "another account")
+
+    def call_back(_context):
+        ObjectStoragePath(f"syn://{project}/report.txt").write_text("done")
+
+    result, _ = run_task(api, lambda: None, on_success_callback=call_back)
+    assert result.state == "success", result.error
+    assert alice.findEntityId("report.txt", project)
+
+
 def test_a_version_that_a_client_has_deleted_is_no_output(api, project, alice):
     def work():
         path = ObjectStoragePath(f"syn://{project}/a.txt")
