@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from synapse_workflows.client.synapse import Synapse
     from synapse_workflows.provenance.provenance_reader import Progress
 
+#: Control characters of terminals, except the line feed; and characters that change the direction.
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 #: Exit status of an error in commands whose status 1 has another meaning.
 _ERROR = 2
 
@@ -92,7 +94,7 @@ def tree(
     parts = [format_sources(graph)]
     if downstream:
         parts.append(f"Made from it:\n\n{format_results(graph)}")
-    typer.echo("\n\n".join([*parts, *(f"Note: {note}" for note in graph.notes)]))
+    _echo("\n\n".join([*parts, *(f"Note: {note}" for note in graph.notes)]))
 
 
 @app.command()
@@ -123,7 +125,7 @@ def check(
     if as_json:
         _print_json(report.to_json())
     else:
-        typer.echo(format_report(report))
+        _echo(format_report(report))
     if strict and report.problems:
         raise typer.Exit(1)
 
@@ -152,7 +154,7 @@ def diff(
     if as_json:
         _print_json(comparison.to_json())
     else:
-        typer.echo(format_comparison(comparison))
+        _echo(format_comparison(comparison))
     if exit_code and comparison.has_differences:
         raise typer.Exit(1)
 
@@ -183,7 +185,8 @@ def repair(
 
     A task whose Activity is rejected stores the entity without it, and keeps the Activity in an
     XCom. A version that has an Activity meanwhile is left as it is, so a repeated repair changes
-    nothing. Synapse can add an Activity to the current version of an entity only.
+    nothing. The Activity of an open table gets the missing sources. Synapse can add an Activity to
+    the current version of an entity only.
 
     Exit status: 0; 1 if an Activity is still rejected, or for an error.
     """
@@ -195,10 +198,14 @@ def repair(
     from synapse_workflows.provenance.repair import repair_activities
 
     token = os.environ.get("AIRFLOW_API_TOKEN")
+    if file is not None and (dag_id is not None or run_id is not None):
+        raise typer.BadParameter(
+            "A file has the Activities of one task: remove --dag-id and --run-id, or the file."
+        )
     with _errors():
         if file is not None:
             pending = read_pending_file(file)
-        elif airflow_url is not None:
+        elif airflow_url:
             pending = read_pending_xcoms(airflow_url, token, dag_id=dag_id, run_id=run_id)
         else:
             raise typer.BadParameter("Expected a file, or --airflow-url.")
@@ -211,7 +218,7 @@ def repair(
     else:
         for result in results:
             entity = f"{result.entity_id}.{result.version}"
-            typer.echo(f"{entity}  {result.state}: {result.message}")
+            _echo(f"{entity}  {result.state}: {result.message}")
         if not pending:
             typer.echo("Nothing to repair: no task has Activities that Synapse rejected.")
     for site in sorted({one.site for one in pending if one not in own}):
@@ -336,6 +343,14 @@ def _show_progress(label: str) -> "Iterator[Progress | None]":
             bar.update(completed - bar.n)
 
         yield update
+
+
+def _echo(text: str) -> None:
+    """Print a text in which other users wrote names and descriptions, without control characters.
+
+    A terminal would execute them, for example change its title or hide text.
+    """
+    typer.echo(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def _print_json(value: Any) -> None:

@@ -46,8 +46,8 @@ class PendingActivity:
         """Create a pending Activity from the result of `to_json`."""
         return cls(
             tuple((id_, int(number)) for id_, number in data["versions"]),
-            data["activity"],
-            data["reason"],
-            data["synapse_conn_id"],
-            data["site"],
+            dict(data["activity"]),
+            str(data["reason"]),
+            str(data["synapse_conn_id"]),
+            str(data["site"]),
         )

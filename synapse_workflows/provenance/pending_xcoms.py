@@ -29,7 +29,7 @@ def read_pending_file(path: Path) -> list[PendingActivity]:
         OSError: The file cannot be read.
         PendingXComError: The content is not such a value.
     """
-    return _parse(path.read_text(), str(path))
+    return _parse(path.read_bytes(), str(path))
 
 
 def read_pending_xcoms(
@@ -110,7 +110,9 @@ def _create_path(dag_id: str, run_id: str, task_id: str) -> str:
 def _parse(value: Any, source: str) -> list[PendingActivity]:
     """Parse the value of an XCom, or its JSON."""
     try:
-        items = json.loads(value) if isinstance(value, str) else value
+        items = json.loads(value) if isinstance(value, str | bytes) else value
+        if not isinstance(items, list):
+            raise TypeError(type(items).__name__)  # noqa: TRY301 - reported as the others
         return [PendingActivity.from_json(item) for item in items]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise PendingXComError(

@@ -10,6 +10,7 @@ from synapse_workflows.client.core.events import has_open_version
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseNotFoundError
+from synapse_workflows.provenance.activity import redact_activity
 from synapse_workflows.provenance.pending_activity import PendingActivity
 from synapse_workflows.provenance.source_limit import add_sources
 
@@ -76,7 +77,7 @@ def _repair(syn: Session, pending: PendingActivity) -> Iterator[Repair]:
                 yield found
                 continue
             if activity_id is None:
-                activity_id = str(store_activity(syn, pending.activity)["id"])
+                activity_id = str(store_activity(syn, redact_activity(pending.activity))["id"])
             result = link_if_missing(syn, entity_id, version, activity_id)
         except SynapseError as error:
             result = Repair(entity_id, version, "failed", None, f"Not repaired: {error}")

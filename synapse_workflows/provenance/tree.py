@@ -151,7 +151,8 @@ class _TreeRenderer:
         return lines
 
     def _get_name(self, activity_id: str) -> str:
-        return self.graph.activities[activity_id].get("name") or f"activity {activity_id}"
+        name = " ".join((self.graph.activities[activity_id].get("name") or "").split())
+        return name or f"activity {activity_id}"
 
     def _format_ref(self, ref: Ref) -> str:
         """Return the label of a source or result."""
@@ -178,7 +179,8 @@ def _indent(indent: str, role: str, *, last: bool) -> tuple[str, str]:
 
 
 def _format_url(ref: UrlRef) -> str:
-    if ref.name in (None, "", ref.url):
+    name = " ".join((ref.name or "").split())
+    if name in ("", ref.url):
         return ref.url
     # A file URL contains no location; the name contains the hash of the content of the file.
-    return str(ref.name) if ref.url.startswith("file:") else f"{ref.name} <{ref.url}>"
+    return name if ref.url.startswith("file:") else f"{name} <{ref.url}>"

@@ -180,8 +180,17 @@ def test_pending_activities_of_a_file_and_of_another_synapse(
     file.write_text("[]")
     assert repair(str(file)).startswith("Nothing to repair")
     assert json.loads(repair(str(file), "--json")) == []
-    file.write_text('{"a": 1}')
-    assert "has no pending Activities" in repair(str(file), status=1)
+    for wrong in (
+        b'{"a": 1}',
+        b"{}",
+        b"[1]",
+        b"",
+        b"\x80",
+        json.dumps([other | {"activity": "a"}]),
+    ):
+        file.write_bytes(wrong if isinstance(wrong, bytes) else wrong.encode())
+        assert f"{file} has no pending Activities" in repair(str(file), status=1)
+    assert "remove --dag-id" in repair(str(file), "--dag-id", "d", status=2)
     assert "Expected a file, or --airflow-url" in repair(status=2)
 
 

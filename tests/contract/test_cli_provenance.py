@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from synapse_workflows import Activity, File
 from synapse_workflows.cli import app
+from synapse_workflows.constants import USED_URL
 
 MOVING = "https://github.com/org/repo/blob/main/flow.py"
 
@@ -64,6 +65,17 @@ def test_tree_is_the_default_command(run, store):
         [result, "--depth", "3"],
     ):
         assert run(*arguments).splitlines() == expected
+
+
+def test_control_characters_of_other_users_are_not_printed(run, syn, store):
+    result = store("result")
+    used = {"url": "https://h/x", "name": "n\x9b1m\nm", "concreteType": USED_URL}
+    syn.setProvenance(result[:-2], Activity("a\x1b]0;t\x07\nb", "c\u202e\x1b[2J", used=[used]))
+    for arguments in ([result], ["check", result], ["diff", result, result]):
+        output = run(*arguments)
+        assert not any(not one.isprintable() and one != "\n" for one in output)
+    assert "└─ a\ufffd]0;t\ufffd b\n" in run(result)
+    assert "used      n\ufffd1m m <https://h/x>" in run(result)
 
 
 def test_downstream_says_where_it_searched(run, store, project):
