@@ -15,7 +15,11 @@ from synapse_workflows.hooks.entity_ids import parse_entity_id
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
-from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
+from synapse_workflows.lineage.lineage_mode import (
+    LineageMode,
+    LineageModeName,
+    check_lineage_required,
+)
 from synapse_workflows.links import OPERATOR_LINKS
 from synapse_workflows.operator_arguments import InvalidArgumentError, check_choice
 
@@ -56,10 +60,13 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
         min_remaining_life: timedelta | None = None,
         region_name: str = DEFAULT_REGION,
         lineage_mode: LineageModeName | None = None,
+        lineage_required: bool | None = None,
         **kwargs: Any,
     ) -> None:
         if lineage_mode is not None:
             LineageMode.resolve(lineage_mode)
+        if lineage_required is not None:
+            check_lineage_required(lineage_required)
         if "{" not in str(permission):
             check_choice(permission, "permission", StsPermission)
         super().__init__(
@@ -79,6 +86,7 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
         self.min_remaining_life = min_remaining_life
         self.region_name = region_name
         self.lineage_mode = lineage_mode
+        self.lineage_required = lineage_required
         #: URL of the folder on the Synapse portal, for `SynapseEntityLink`.
         self.entity_url: str | None = None
         if self.retry_policy is None:
@@ -100,7 +108,11 @@ class _StsDecoratedOperator(DecoratedOperator, PythonOperator):
             )
         own = {name: getattr(self, name) for name in _CALL_ARGUMENTS}
         self.op_kwargs = {**self.op_kwargs, **own}
-        hook = SynapseHook(self.synapse_conn_id, lineage_mode=self.lineage_mode)
+        hook = SynapseHook(
+            self.synapse_conn_id,
+            lineage_mode=self.lineage_mode,
+            lineage_required=self.lineage_required,
+        )
         self.entity_url = hook.get_entity_url(parse_entity_id(self.folder_id, "folder_id").id)
         wanted = inspect.signature(self.python_callable).parameters
         access: dict[str, Any] = {}
@@ -162,7 +174,8 @@ def synapse_sts_task(
         python_callable: The function.
         multiple_outputs: As for `@task`.
         kwargs: `folder_id` and `permission` (templated), `synapse_conn_id` (templated),
-            `min_remaining_life` and `region_name`, as for `SynapseStsBashOperator`, and arguments
+            `min_remaining_life`, `region_name`,
+            `lineage_mode` and `lineage_required`, as for `SynapseStsBashOperator`, and arguments
             of `PythonOperator`.
 
     Raises:

@@ -30,6 +30,7 @@ from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import (
     LineageMode,
     LineageModeName,
+    check_lineage_required,
     resolve_lineage_required,
     without_lineage,
 )
@@ -60,7 +61,8 @@ class SynapseBaseHook(BaseHook):
         retry: Retry and backoff settings of the client, also of its login.
 
     Raises:
-        ValueError: Invalid `lineage_mode`, `record_params` or `code_parent_id`.
+        ValueError: Invalid `lineage_mode`, `lineage_required`, `record_params` or
+            `code_parent_id`.
     """
 
     conn_name_attr = "synapse_conn_id"
@@ -83,6 +85,8 @@ class SynapseBaseHook(BaseHook):
         self.synapse_conn_id = synapse_conn_id
         self.retry = retry
         self.lineage_mode = LineageMode.resolve(lineage_mode)
+        if lineage_required is not None:
+            check_lineage_required(lineage_required)
         self.lineage_required = lineage_required
         self._has_lineage_mode = lineage_mode is not None
         self.lineage_settings = LineageSettings.parse(record_params, code_parent_id)

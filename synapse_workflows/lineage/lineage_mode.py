@@ -40,7 +40,7 @@ class LineageMode(StrEnum):
         Raises:
             ValueError: Unknown mode.
         """
-        name: str = (
+        name = str(
             conf.get("synapse", "lineage_mode", fallback=cls.MERGE) if value is None else value
         )
         try:
@@ -50,15 +50,32 @@ class LineageMode(StrEnum):
             raise ValueError(f"Invalid lineage_mode {name!r}: expected one of {modes}.") from None
 
 
+def check_lineage_required(value: bool) -> bool:
+    """Return `value`, the argument `lineage_required` of a hook or an operator.
+
+    Raises:
+        ValueError: The value is no boolean. Python would take the text `false` as true.
+    """
+    if type(value) is not bool:
+        raise ValueError(
+            f"Invalid lineage_required {value!r:.100}: expected True, False, or None for the "
+            "value of the connection or of the configuration."
+        )
+    return value
+
+
 def resolve_lineage_required(value: bool | None) -> bool:
     """Return whether a task fails if its Activity cannot be stored.
 
     Args:
         value: The value of a hook, an operator or a connection; None for the value in `[synapse]
             lineage_required`.
+
+    Raises:
+        ValueError: The value is no boolean.
     """
     if value is not None:
-        return value
+        return check_lineage_required(value)
     return bool(conf.getboolean("synapse", "lineage_required", fallback=False))
 
 

@@ -13,7 +13,11 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
-from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
+from synapse_workflows.lineage.lineage_mode import (
+    LineageMode,
+    LineageModeName,
+    check_lineage_required,
+)
 from synapse_workflows.lineage.lineage_settings import LineageSettings, RecordParams
 from synapse_workflows.links import OPERATOR_LINKS
 from synapse_workflows.openlineage_methods import OpenLineageMethods
@@ -45,7 +49,8 @@ class SynapseOperator(OpenLineageMethods, TemplateValues, BaseOperator):
         kwargs: Arguments of `BaseOperator`.
 
     Raises:
-        ValueError: Invalid `lineage_mode`, `record_params` or `code_parent_id`.
+        ValueError: Invalid `lineage_mode`, `lineage_required`, `record_params` or
+            `code_parent_id`.
     """
 
     template_fields: Sequence[str] = ("synapse_conn_id",)
@@ -67,6 +72,8 @@ class SynapseOperator(OpenLineageMethods, TemplateValues, BaseOperator):
     ) -> None:
         if lineage_mode is not None:
             LineageMode.resolve(lineage_mode)
+        if lineage_required is not None:
+            check_lineage_required(lineage_required)
         LineageSettings.parse(record_params, code_parent_id)
         super().__init__(**({"multiple_outputs": True} | kwargs))
         self.synapse_conn_id = synapse_conn_id

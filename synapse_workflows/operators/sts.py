@@ -13,7 +13,11 @@ from synapse_workflows.hooks.entity_ids import parse_entity_id
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION, StsEnvironment
 from synapse_workflows.hooks.synapse import SynapseHook
 from synapse_workflows.idempotency.retry_policy import SynapseRetryPolicy
-from synapse_workflows.lineage.lineage_mode import LineageMode, LineageModeName
+from synapse_workflows.lineage.lineage_mode import (
+    LineageMode,
+    LineageModeName,
+    check_lineage_required,
+)
 from synapse_workflows.links import OPERATOR_LINKS
 from synapse_workflows.openlineage_methods import OpenLineageMethods
 from synapse_workflows.operator_arguments import check_choice
@@ -39,11 +43,13 @@ class SynapseStsMixin(OpenLineageMethods, BaseOperator):
             one hour.
         region_name: AWS region of the bucket.
         lineage_mode: `merge`, `replace`, `declared` or `off`; None for `[synapse] lineage_mode`.
+        lineage_required: Whether the task fails if an Activity cannot be stored; None for the
+            value of the connection, or of `[synapse] lineage_required`.
         kwargs: Arguments of the other base class.
 
     Raises:
         InvalidArgumentError: Unknown `permission`.
-        ValueError: Unknown `lineage_mode`.
+        ValueError: Invalid `lineage_mode` or `lineage_required`.
     """
 
     template_fields: Sequence[str] = _FIELDS
@@ -76,10 +82,13 @@ class SynapseStsMixin(OpenLineageMethods, BaseOperator):
         min_remaining_life: timedelta | None = None,
         region_name: str = DEFAULT_REGION,
         lineage_mode: LineageModeName | None = None,
+        lineage_required: bool | None = None,
         **kwargs: Any,
     ) -> None:
         if lineage_mode is not None:
             LineageMode.resolve(lineage_mode)
+        if lineage_required is not None:
+            check_lineage_required(lineage_required)
         if "{" not in str(permission):
             check_choice(permission, "permission", StsPermission)
         super().__init__(**kwargs)
@@ -89,6 +98,7 @@ class SynapseStsMixin(OpenLineageMethods, BaseOperator):
         self.min_remaining_life = min_remaining_life
         self.region_name = region_name
         self.lineage_mode = lineage_mode
+        self.lineage_required = lineage_required
         #: URL of the folder on the Synapse portal, for `SynapseEntityLink`.
         self.entity_url: str | None = None
         if self.retry_policy is None:
@@ -100,7 +110,11 @@ class SynapseStsMixin(OpenLineageMethods, BaseOperator):
         Raises:
             StsScopeError: The folder has no credentials with this permission.
         """
-        hook = SynapseHook(self.synapse_conn_id, lineage_mode=self.lineage_mode)
+        hook = SynapseHook(
+            self.synapse_conn_id,
+            lineage_mode=self.lineage_mode,
+            lineage_required=self.lineage_required,
+        )
         self.entity_url = hook.get_entity_url(parse_entity_id(self.folder_id, "folder_id").id)
         with (
             hook.sts_environment(

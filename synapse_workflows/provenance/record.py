@@ -189,7 +189,9 @@ class Record:
     @classmethod
     def merge(cls, records: Iterable["Record"]) -> Self:
         """Merge any number of records."""
-        merged = list(records)
+        merged = [record for record in records if record]
+        if len(merged) == 1 and type(merged[0]) is cls:
+            return merged[0]
         return cls(
             used=_unique(entry for record in merged for entry in record.used),
             ran=_unique(entry for record in merged for entry in record.ran),

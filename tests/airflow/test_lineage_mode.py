@@ -1,19 +1,46 @@
 """Lineage modes of hooks, and what they record."""
 
 import json
+import re
+from functools import partial
 
 import pytest
 from airflow.sdk import DAG
 from support.execution_api import Run
 
-from synapse_workflows import SynapseGetOperator, SynapseHook, SynapseStoreOperator
+from synapse_workflows import (
+    SynapseGetOperator,
+    SynapseHook,
+    SynapseStoreOperator,
+    SynapseStsBashOperator,
+)
 from synapse_workflows.client.errors import SynapseConfigError
+from synapse_workflows.decorators.sts import synapse_sts_task
 from synapse_workflows.hooks.connection import ClientSettings
 
 
 def test_invalid_lineage_mode_is_rejected():
     with pytest.raises(ValueError, match="'merge', 'replace', 'declared', 'off'"):
         SynapseHook(lineage_mode="sometimes")
+
+
+@pytest.mark.parametrize("value", ["false", "True", 1, []])
+@pytest.mark.parametrize(
+    "create",
+    [
+        SynapseHook,
+        partial(SynapseGetOperator, task_id="get", entity_id="syn1"),
+        partial(
+            SynapseStsBashOperator, task_id="sync", folder_id="syn1", bash_command="aws s3 ls"
+        ),
+        lambda **options: synapse_sts_task(folder_id="syn1", **options)(
+            lambda sts_session: sts_session
+        )(),
+    ],
+)
+def test_invalid_lineage_required_is_rejected(create, value):
+    with pytest.raises(ValueError, match=rf"lineage_required {re.escape(repr(value))}"):
+        create(lineage_required=value)
 
 
 def test_lineage_mode_defaults_to_configuration(monkeypatch):
