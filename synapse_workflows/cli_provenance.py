@@ -281,7 +281,9 @@ def export(
         known = parse_export_format(format, output)
     with _errors(), _login(entity) as syn:
         if output is None and parent is None:
-            output = Path(create_file_name(parse_entity_id(entity).id, known))
+            entity_id, version = parse_entity_id(entity)
+            exported = entity_id if version is None else f"{entity_id}.{version}"
+            output = Path(create_file_name(exported, known))
         result = export_provenance(
             syn,
             entity,

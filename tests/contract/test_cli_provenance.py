@@ -130,9 +130,10 @@ def test_export_writes_a_file_or_stores_one(run, store, folder, syn, tmp_path):
     path = tmp_path / "drawing.svg"
     assert run("export", result, "-o", str(path)) == f"{path}\n"
     assert path.read_text().startswith("<")
-    name = f"provenance_{result.partition('.')[0]}.mmd"
     for entity in (result, result.upper(), result[3:-2]):
-        assert run("export", entity, "--format", "mermaid") == f"{tmp_path / name}\n"
+        exported = result[:-2] if entity == result[3:-2] else result
+        path_of_name = tmp_path / f"provenance_{exported}.mmd"
+        assert run("export", entity, "--format", "mermaid") == f"{path_of_name}\n"
     stored = run("export", result, "--format", "svg", "--parent", folder.id).strip()
     assert syn.getProvenance(stored)["used"][0]["reference"]["targetId"] == result[:-2]
     assert json.loads(run("export", result, "-o", str(path), "--json"))["path"] == str(path)

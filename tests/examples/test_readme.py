@@ -30,7 +30,7 @@ COMMANDS = [line for text in blocks("sh") for line in lines(text)]
 
 def test_every_block_is_of_a_known_kind():
     assert {word for word, _ in BLOCKS} == {"ini", "json", "python", "sh", "yaml", "mermaid"}
-    assert len(blocks("python")) == 14
+    assert len(blocks("python")) == 15
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make ")])
@@ -64,6 +64,15 @@ def test_the_first_example_runs_in_a_new_interpreter():
     assert done.returncode == 0, done.stderr
     assert "sum" in done.stdout
     assert re.search(r"syn\d+\.1", done.stdout)
+
+
+def test_a_script_connects_to_the_local_synapse_of_airflow(tmp_path, monkeypatch):
+    (text,) = (one for one in blocks("python") if "service.json" in one)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    with run_service(tmp_path / ".airflow" / "synapse", s3="off"):
+        exec(compile(text, "README.md", "exec"), names)  # noqa: S102
+        assert names["syn"].getUserProfile()["userName"] == "alice"
 
 
 def test_the_client_tour(socket_client):

@@ -76,6 +76,7 @@ _STS_ADVICE = (
 _CLOCK_ADVICE = "Set the clock of this machine: a signed request contains the time."
 #: Patterns in the reason of the server, and the advice for each pattern.
 _ADVICE_BY_REASON: Final = (
+    (re.compile(r"^Activity for: .* does not exist"), "This version has no Activity."),
     (re.compile(r"^Schema for \S+ is empty"), _NO_COLUMNS_ADVICE),
     (re.compile(r"expected to be a header|^Unknown column\b"), _COLUMNS_ADVICE),
     (re.compile(r"does not match a column\b|^The CSV has \d+ column"), _COLUMNS_ADVICE),
@@ -95,6 +96,8 @@ _CERTIFICATION_ADVICE = (
 #: Part of the URLs of the authentication service.
 _AUTH_PATH = "/auth/v1/"
 _TAGS = re.compile(r"<(script|style|head)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+#: The connection of urllib3 at the beginning of its errors; the request names the host.
+_CONNECTION = re.compile(r"\A<?\w+\(host='[^']*', port=\d+\)>?: ")
 _MAX_REASON = 600
 _MAX_DUMPED_BODY = 2000
 
@@ -178,7 +181,8 @@ def _connection_error(call_text: str, failure: Failure | None, reason: str) -> S
     if failure is Failure.TIMED_OUT:
         return SynapseTimeoutError(f"{call_text}: no response within the timeout ({reason})")
     if failure is Failure.NOT_CONNECTED:
-        message = f"no connection ({reason})\nCheck the network, the proxy, and the endpoint."
+        cause = _CONNECTION.sub("", reason)
+        message = f"no connection ({cause})\nCheck the network, the proxy, and the endpoint."
     elif failure is Failure.TOO_LARGE:
         return SynapseResponseError(f"{call_text}: {reason} Request fewer items at a time.")
     elif failure is Failure.INVALID:

@@ -46,6 +46,8 @@ def test_parse_reason_shortens_a_long_reason():
 
 
 def test_advice_for_status_reason_and_code():
+    no_activity = "Activity for: 'syn1', version: '2' does not exist"
+    assert advice_for(404, no_activity) == "This version has no Activity."
     assert "personal access token" in advice_for(401, "Invalid access token")
     assert "scope" in advice_for(403, "insufficient_scope: needs modify")
     assert "quiz" in advice_for(403, "no", "USER_CERTIFICATION_REQUIRED")

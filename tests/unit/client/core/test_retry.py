@@ -145,6 +145,7 @@ def test_post_is_retried_without_connection(make):
         syn.restPOST("/entity", "{}")
     assert sum("retrying in" in line for line in messages) == 3
     assert isinstance(caught.value, requests.ConnectionError)
+    assert "Connection(" not in str(caught.value)
 
 
 def test_call_fails_immediately_if_retry_after_exceeds_the_total_time(make, http):
