@@ -122,7 +122,8 @@ def test_snapshot_through_the_hook_has_the_activity_of_the_task(
     assert history(alice, table)[1] == "by hand"
     assert sources_of(table, 1)[0] == [raw_id]
     (event,) = api.events
-    assert event["extra"] == {"version": 1, "activity_id": alice.getProvenance(table, 1)["id"]}
+    activity = alice.getProvenance(table, 1)["id"]
+    assert event["extra"] == {"version": 1, "name": "Measurements", "activity_id": activity}
 
 
 @pytest.mark.parametrize("lineage_mode", ["auto", "off"])
@@ -185,7 +186,8 @@ def test_asset_event_has_the_version(snapshot, table, api):
     _, run = snapshot(table_id=table, outlets=[synapse_asset(table)])
     (event,) = api.events
     assert event["asset"]["uri"] == f"syn://{table}"
-    assert event["extra"] == {"version": 1, "activity_id": run.value("freeze")["activity_id"]}
+    activity = run.value("freeze")["activity_id"]
+    assert event["extra"] == {"version": 1, "name": "Measurements", "activity_id": activity}
 
 
 def test_duplicate_label_fails_without_retry(snapshot, table):

@@ -192,7 +192,8 @@ def test_events_of_a_reused_snapshot(snapshot, filled, api, alice):
     snapshot(**arguments)
     (event,) = api.events[before:]
     activity = alice.getProvenance(filled, 1)["id"]
-    assert event["extra"] == {"version": 1, "created": False, "activity_id": activity}
+    extra = {"version": 1, "name": "Results", "created": False, "activity_id": activity}
+    assert event["extra"] == extra
 
 
 def test_reused_snapshot_is_the_source_of_the_tasks_downstream(

@@ -97,7 +97,11 @@ def test_snapshot_of_every_table_type(
     assert (activity["id"], activity["name"]) == (reference["activity_id"], "freeze_any.freeze")
     assert sources_of(table, 1)[0] == [raw_id]
     (event,) = [one for one in api.events if one["asset"]["uri"] == f"syn://{table}"]
-    assert event["extra"] == {"version": 1, "activity_id": reference["activity_id"]}
+    assert event["extra"] == {
+        "version": 1,
+        "name": reference["name"],
+        "activity_id": reference["activity_id"],
+    }
 
 
 @pytest.mark.parametrize("kind", TABLE_TYPES)

@@ -309,10 +309,16 @@ def _leaves_new_state(point: KillPoint, total: int) -> bool:
 
 
 def _without_try(record: Any) -> Any:
-    """Return a published record without what differs between tries: IDs of Activities, reuse."""
+    """Return a published record without what differs between tries and between worlds.
+
+    These are the IDs of Activities, reuse, and the etag and the time of an open version.
+    """
+    if isinstance(record, list):
+        return [_without_try(item) for item in record]
     if not isinstance(record, Mapping):
         return record
-    return {name: part for name, part in record.items() if name not in ("activities", "reused")}
+    varying = {"activities", "reused", "etag", "read_at"}
+    return {name: _without_try(part) for name, part in record.items() if name not in varying}
 
 
 def _read(path: Path) -> Any:
