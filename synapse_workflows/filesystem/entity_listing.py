@@ -1,5 +1,6 @@
 """Listings and properties of entities, in the interface of fsspec."""
 
+import os
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
 _CHILD_TYPES: Final[tuple[EntityTypeName, ...]] = tuple(
     name for name in get_args(EntityTypeName) if name != "project"
 )
+#: Options of `AbstractFileSystem`.
+_BASE_OPTIONS: Final = frozenset(
+    {
+        "asynchronous",
+        "batch_size",
+        "listings_expiry_time",
+        "loop",
+        "max_paths",
+        "skip_instance_cache",
+        "use_listings_cache",
+    }
+)
 
 
 class EntityListing(AbstractFileSystem):  # type: ignore[misc]
@@ -30,6 +43,9 @@ class EntityListing(AbstractFileSystem):  # type: ignore[misc]
         profile: As for `SynapseFileSystem`.
         config_path: As for `SynapseFileSystem`.
         options: Options of `AbstractFileSystem`.
+
+    Raises:
+        TypeError: Unknown options.
     """
 
     protocol = PROTOCOL
@@ -43,6 +59,12 @@ class EntityListing(AbstractFileSystem):  # type: ignore[misc]
         config_path: str | None = None,
         **options: Any,
     ) -> None:
+        unknown = sorted(options.keys() - _BASE_OPTIONS)
+        if unknown:
+            raise TypeError(
+                f"Invalid storage options {', '.join(unknown)}: expected synapse_conn_id, profile "
+                "or config_path."
+            )
         super().__init__(**options)
         self._client = FileSystemClient(synapse_conn_id, profile, config_path)
 
@@ -58,9 +80,15 @@ class EntityListing(AbstractFileSystem):  # type: ignore[misc]
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
-        """Return a path without protocol and connection."""
+        """Return a path without protocol and connection.
+
+        Raises:
+            TypeError: The path is neither text nor a path object, nor a list of these.
+        """
         if isinstance(path, list):
             return [cls._strip_protocol(one) for one in path]
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"Invalid path {path!r}: expected text, for example 'syn://syn123'.")
         root, slash, names = super()._strip_protocol(path).lstrip("/").partition("/")
         return root.rpartition("@")[2] + slash + names
 

@@ -62,7 +62,7 @@ def open_read(
     info: Mapping[str, Any],
     *,
     is_current: bool,
-    block_size: int | None = None,
+    block_size: Any = None,
     with_ranges: bool = True,
 ) -> SynapseReadFile:
     """Open a version for reading, which is recorded as read.
@@ -87,8 +87,10 @@ def open_read(
         SynapseMd5MismatchError: The content does not have the MD5 that Synapse recorded.
     """
     block_size = _BLOCK_SIZE if block_size is None else block_size
-    if block_size < 1:
-        raise ValueError(f"Invalid block_size {block_size}: expected a positive number of bytes.")
+    if not isinstance(block_size, int) or block_size < 1:
+        raise ValueError(
+            f"Invalid block_size {block_size!r}: expected a positive number of bytes."
+        )
     url = f"syn://{info['name']}"
     if info["type"] == DIRECTORY:
         raise IsADirectoryError(f"Cannot open {url}: {info['id']} is a project or folder")

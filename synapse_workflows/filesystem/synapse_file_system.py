@@ -63,7 +63,11 @@ class SynapseFileSystem(EntityListing):
             FileNotFoundError: There is no such entity or version.
             ValueError: Unsupported mode; files in Synapse cannot be appended to or updated.
         """
-        if mode.replace("b", "").replace("t", "") not in {"r", "w", "x"}:
+        if str(mode).replace("b", "").replace("t", "") not in {
+            "r",
+            "w",
+            "x",
+        }:
             raise ValueError(
                 f"Unsupported mode {mode!r} for {path}: files in Synapse cannot be appended to or "
                 "updated. Read the file, and write the whole new content with mode 'w'."

@@ -273,6 +273,20 @@ def test_invalid_names_are_refused_before_the_content_is_written(fs, project, na
     assert not fs.exists(f"syn://{project}/{name}")
 
 
+def test_invalid_arguments_are_named(fs, options, put):
+    raw = put()
+    for path in (None, 5, b"syn1", {}):
+        for call in (fs.open, fs.info, fs.ls, fs.exists):
+            with pytest.raises(TypeError, match="Invalid path"):
+                call(path)
+    with pytest.raises(ValueError, match="Unsupported mode None"):
+        fs.open(raw, None)
+    with pytest.raises(ValueError, match="Invalid block_size '1 MB'"):
+        fs.open(raw, block_size="1 MB")
+    with pytest.raises(TypeError, match="Invalid storage options synapse_conn: expected"):
+        pd.read_csv(f"syn://{raw}", storage_options={"synapse_conn": "other", **options})
+
+
 def test_other_entities_are_refused(fs, project, put, table):
     raw = put()
     with pytest.raises(IsADirectoryError):

@@ -10,6 +10,11 @@ from support import fault_proxy
 from support.fault_proxy import DOWNLOADS, UPLOADS, faulty_proxy
 
 from synapse_workflows import File, Project
+from synapse_workflows.client.transfer.download_request import (
+    DownloadRequest,
+    request_download_url,
+)
+from synapse_workflows.client.transfer.range_reader import RangeReader
 from synapse_workflows.testing import over_socket
 
 MiB = 1024 * 1024
@@ -91,3 +96,16 @@ def test_download_url_about_to_expire_is_renewed(syn, proxy, big):
     proxy.fail("GET", DOWNLOADS, fault_proxy.call_first(lambda: time.sleep(0.8)))
     assert Path(syn.get(file.id).path).read_bytes() == big.read_bytes()
     assert proxy.count("POST", "/fileHandle/batch") >= 2
+
+
+def test_ranges_are_read_with_renewed_urls(syn, proxy, clock, big):
+    file = syn.store(File(str(big), parent=syn.store(Project(name="expiry"))))
+    handle = {"id": file.dataFileHandleId}
+    request = DownloadRequest(handle, "FileEntity", file.id, None, None)
+    reader = RangeReader(syn, request, request_download_url(syn, request))
+    content = big.read_bytes()
+    assert reader.read(5, 5 + 3 * MiB) == content[5 : 5 + 3 * MiB]
+    clock.jump()
+    proxy.fail("GET", DOWNLOADS, fault_proxy.cut_download(1000), skip=1)
+    assert reader.read(16 * MiB, 17 * MiB) == content[16 * MiB :]
+    assert proxy.count("POST", "/fileHandle/batch") == 2
