@@ -45,11 +45,15 @@ class TemplateValues:
             kwargs: Further arguments of `BaseOperator.render_template`.
         """
         rendered = super().render_template(content, *args, **kwargs)  # type: ignore[misc]
-        is_template = isinstance(content, str) and any(one in content for one in _TEMPLATE_MARKS)
-        if is_template and isinstance(rendered, str):
+        if is_template(content) and isinstance(rendered, str):
             return None if rendered.strip() == _NONE else parse_reference_text(rendered)
         has_rendered_items = isinstance(content, list | tuple | dict) and rendered is not content
         return rendered if has_rendered_items else _replace_special_floats(rendered)
+
+
+def is_template(value: Any) -> bool:
+    """Return whether a value is the text of a Jinja template."""
+    return isinstance(value, str) and any(mark in value for mark in _TEMPLATE_MARKS)
 
 
 def parse_reference_text(value: Any) -> Any:

@@ -1,12 +1,14 @@
 """Settings of the content of Activities: recorded parameters, and the folder of stored code."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from airflow.sdk import conf
 from airflow.sdk._shared.secrets_masker import redact
 
+from synapse_workflows.client.core.redaction import redact_text
 from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.provenance.parameters import (
     CONF_PREFIX,
@@ -14,8 +16,11 @@ from synapse_workflows.provenance.parameters import (
     format_parameters,
 )
 
+_log: Final = logging.getLogger(__name__)
 #: All parameters, none, or those with these names.
 RecordParams = bool | Sequence[str]
+#: Maximum number of characters of the names of parameters in the log.
+_MAX_LOGGED: Final = 1000
 _FLAGS = {"true": True, "false": False, "": False}
 
 
@@ -86,6 +91,18 @@ class LineageSettings:
             if values
         )
         return tuple(line for line in lines if line)
+
+    def log_absent(self, context: Mapping[str, Any]) -> None:
+        """Log the names in `record_params` that neither the parameters nor the `conf` have."""
+        names = self.record_params if isinstance(self.record_params, tuple) else ()
+        conf_ = getattr(context.get("dag_run"), "conf", None) or {}
+        known = {*(context.get("params") or {}), *conf_}
+        if absent := [name for name in names if name not in known]:
+            _log.info(
+                "Not recorded, because this run has no such parameter: %s. Its parameters: %s",
+                ", ".join(map(repr, absent)),
+                redact_text(", ".join(map(repr, sorted(known, key=str))))[:_MAX_LOGGED] or "none",
+            )
 
     def _select(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values to record. Airflow hides values with secret names."""

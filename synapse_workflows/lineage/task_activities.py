@@ -64,6 +64,8 @@ class TaskActivities:
         self._context = context
         self._ti = context["ti"]
         self._logged_gaps = logged_gaps
+        #: Settings whose absent parameters were logged.
+        self._settings: set[Any] = set()
         self._writers: dict[tuple[str, str | None], ActivityWriter] = {}
         self._versions: dict[str, SourceVersions] = {}
         self._failures: dict[tuple[str, str | None], tuple[float, PendingActivity]] = {}
@@ -156,6 +158,9 @@ class TaskActivities:
         writer = self._writers[key]
         writer.logged_gaps = self._logged_gaps
         writer.keeps_changes = client.lineage_mode is not LineageMode.REPLACE
+        if client.lineage_settings not in self._settings:
+            self._settings.add(client.lineage_settings)
+            client.lineage_settings.log_absent(self._context)
         if parameters := client.lineage_settings.describe_run(self._context):
             writer.description = replace(self.description, parameters=parameters)
         if declared is not None:

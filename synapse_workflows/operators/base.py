@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, XComArg
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from synapse_workflows.client.errors import SynapseNotFoundError
@@ -21,7 +21,11 @@ from synapse_workflows.lineage.lineage_mode import (
 from synapse_workflows.lineage.lineage_settings import LineageSettings, RecordParams
 from synapse_workflows.links import OPERATOR_LINKS
 from synapse_workflows.openlineage_methods import OpenLineageMethods
-from synapse_workflows.operator_arguments import TemplateValues
+from synapse_workflows.operator_arguments import (
+    InvalidArgumentError,
+    TemplateValues,
+    is_template,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,8 +48,8 @@ class SynapseOperator(OpenLineageMethods, TemplateValues, BaseOperator):
             `conf` of the run, without secrets: True, False, or a list of names; None for the value
             of the connection, or of `[synapse] record_params`.
         code_parent_id: Folder or project in which code without a permanent URL is stored, as a
-            File with a version for each content; None for the value of the connection, or of
-            `[synapse] code_parent_id`.
+            File with a version for each content (templated); None for the value of the
+            connection, or of `[synapse] code_parent_id`.
         kwargs: Arguments of `BaseOperator`.
 
     Raises:
@@ -53,7 +57,7 @@ class SynapseOperator(OpenLineageMethods, TemplateValues, BaseOperator):
             `code_parent_id`.
     """
 
-    template_fields: Sequence[str] = ("synapse_conn_id",)
+    template_fields: Sequence[str] = ("synapse_conn_id", "code_parent_id")
     #: Fields that contain content or sources. A task depends on the tasks whose XComs these fields
     #: reference. None means all template fields.
     data_fields: ClassVar[Sequence[str] | None] = None
@@ -67,14 +71,15 @@ class SynapseOperator(OpenLineageMethods, TemplateValues, BaseOperator):
         lineage_mode: LineageModeName | None = None,
         lineage_required: bool | None = None,
         record_params: RecordParams | None = None,
-        code_parent_id: str | None = None,
+        code_parent_id: Any = None,
         **kwargs: Any,
     ) -> None:
         if lineage_mode is not None:
             LineageMode.resolve(lineage_mode)
         if lineage_required is not None:
             check_lineage_required(lineage_required)
-        LineageSettings.parse(record_params, code_parent_id)
+        is_rendered = isinstance(code_parent_id, XComArg) or is_template(code_parent_id)
+        LineageSettings.parse(record_params, None if is_rendered else code_parent_id)
         super().__init__(**({"multiple_outputs": True} | kwargs))
         self.synapse_conn_id = synapse_conn_id
         self.lineage_mode = lineage_mode
@@ -88,7 +93,15 @@ class SynapseOperator(OpenLineageMethods, TemplateValues, BaseOperator):
 
     @cached_property
     def hook(self) -> SynapseHook:
-        """The hook of the connection."""
+        """The hook of the connection.
+
+        Raises:
+            InvalidArgumentError: The rendered `code_parent_id` is invalid.
+        """
+        try:
+            LineageSettings.parse(code_parent_id=self.code_parent_id)
+        except ValueError as error:
+            raise InvalidArgumentError(str(error)) from error
         return SynapseHook(
             self.synapse_conn_id,
             lineage_mode=self.lineage_mode,

@@ -94,6 +94,37 @@ def test_ways_to_set_the_folder(
     assert [one.startswith("syn") for one in executed] == [True]
 
 
+@pytest.mark.parametrize("form", ["template", "output"])
+def test_folder_from_a_template(api, project, result, sources_of, code_folder, form):
+    with DAG("templates", schedule=None, params={"code": code_folder}) as dag:
+
+        @task
+        def find():
+            return code_folder
+
+        given = "{{ params.code }}" if form == "template" else find()
+        SynapseStoreOperator(task_id="store", path=result, parent_id=project, code_parent_id=given)
+    executed = sources_of(Run(api, dag).all().value("store")["id"])[1]
+    assert [one.startswith("syn") for one in executed] == [True]
+
+
+@pytest.mark.parametrize(
+    ("given", "state"), [("x", "failed"), ("syn1.2", "failed"), ("", "success")]
+)
+def test_rendered_folder_is_checked_before_anything_is_stored(
+    api, project, result, alice, given, state
+):
+    with DAG("invalid", schedule=None, params={"code": given}) as dag:
+        SynapseStoreOperator(
+            task_id="store", path=result, parent_id=project, code_parent_id="{{ params.code }}"
+        )
+    failed = Run(api, dag).task("store", max_tries=3)
+    assert failed.state == state
+    if state == "failed":
+        assert "Invalid code_parent_id" in str(failed.error)
+        assert list(alice.getChildren(project)) == []
+
+
 def test_folder_without_access_is_a_gap(api, project, result, alice, sources_of):
     with DAG("no_folder", schedule=None) as dag:
         SynapseStoreOperator(

@@ -64,9 +64,12 @@ def test_parameters_are_not_recorded_unasked(describe, options):
     assert parse_parameters(describe(**options)) == {}
 
 
-def test_listed_parameters_are_recorded(describe):
+def test_listed_parameters_are_recorded_and_absent_ones_are_logged(describe, caplog):
+    caplog.set_level("INFO")
     activity = describe(record_params=["cohort", "missing"])
     assert parse_parameters(activity) == {"cohort": "c", "conf.cohort": "c"}
+    (line,) = [one for one in caplog.messages if "no such parameter" in one]
+    assert "no such parameter: 'missing'. Its parameters: 'api_token', 'cohort'," in line
 
 
 def test_configuration_and_connection_ask_for_parameters(describe, api, connection, monkeypatch):

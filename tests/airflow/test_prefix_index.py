@@ -380,12 +380,12 @@ def test_stored_files_have_asset_events_and_lineage(prefix, api, alice):
     prefix.put("a.csv", "1")
     prefix.put("b.csv", "2")
     _, run = prefix.run(outlets=[AssetAlias("indexed")])
-    files = {found[0]: found for found in prefix.files().values()}
+    files = {found[0]: (path, found[2]) for path, found in prefix.files().items()}
     events = {one["asset"]["uri"].removeprefix("syn://"): one["extra"] for one in api.events}
     activity = run.value("index")["activity_id"]
     assert events == {
-        entity: {"version": 1, "md5": found[2], "activity_id": activity}
-        for entity, found in files.items()
+        entity: {"version": 1, "md5": md5, "activity_id": activity, "name": path}
+        for entity, (path, md5) in files.items()
     }
     assert {one["id"] for one in run.record("index")["wrote"]} == files.keys()
 
