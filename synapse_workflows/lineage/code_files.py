@@ -3,13 +3,15 @@
 import ast
 import inspect
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from airflow.sdk import conf
+
+from synapse_workflows.lineage.run_templates import UNKNOWN, render_for_run
 
 #: Suffixes of scripts whose path may be a word of a command.
 _SCRIPT_SUFFIXES: Final = frozenset(
@@ -42,7 +44,12 @@ class SourceNames(NamedTuple):
     texts: tuple[str, ...]
 
 
-def list_code_files(task: Any, bundle: Any = None) -> tuple[list[Path], int]:
+def list_code_files(
+    task: Any,
+    bundle: Any = None,
+    context: Mapping[str, Any] | None = None,
+    rendered: Any = None,
+) -> tuple[list[Path], int]:
     """Return the files with the code of a task.
 
     They are the DAG file, the file of the task's function, the modules of the bundle that these
@@ -51,6 +58,8 @@ def list_code_files(task: Any, bundle: Any = None) -> tuple[list[Path], int]:
     Args:
         task: An operator of a DAG.
         bundle: The DAG bundle; None without a bundle.
+        context: Context of a task in the same run; None without a run.
+        rendered: The operator with rendered fields; None in the process of another task.
 
     Returns:
         The files, and the number of files that are left out because there are too many.
@@ -61,7 +70,8 @@ def list_code_files(task: Any, bundle: Any = None) -> tuple[list[Path], int]:
     if source is not None and is_inside(source, root):
         start.append(source)
     files = _follow_imports(start, root)
-    files += _find_scripts(task, files, root)
+    tasks = [task] if rendered is None else [task, rendered]
+    files += _find_scripts(tasks, tuple(files), root, context)
     unique: dict[Path, Path] = {}
     for file in files:
         unique.setdefault(file.resolve(), file)
@@ -187,23 +197,58 @@ def _read_names(file: Path, _modified: int, _size: int) -> SourceNames:
     return SourceNames(tuple(imports), tuple(texts))
 
 
-def _find_scripts(task: Any, sources: Iterable[Path], root: Path) -> list[Path]:
-    """Return the scripts of a task: files of its templates, and files in its commands."""
-    folders = _list_template_folders(task, root)
-    fields = {name: _iter_texts(get_field(task, name)) for name in task.template_fields}
-    values = {name: list(texts) for name, texts in fields.items()}
+def _find_scripts(
+    tasks: Sequence[Any], sources: Iterable[Path], root: Path, context: Mapping[str, Any] | None
+) -> Iterator[Path]:
+    """Yield the scripts of a task: files of its templates, and files in its commands.
+
+    Args:
+        tasks: The operator, and the same operator with rendered fields in its own process.
+        sources: Files of which the texts may be names of templates.
+        root: Directory of the user's code.
+        context: Context of a task in the same run.
+    """
+    task, folders = tasks[0], _list_template_folders(tasks[0], root)
+    values = {
+        name: [text for one in tasks for text in _iter_field_texts(one, name)]
+        for name in task.template_fields
+    }
     contents = {text for texts in values.values() for text in texts if text}
-    found = list(_match_templates(task, contents, sources, folders))
+    yield from _match_templates(task, contents, sources, folders)
     for name in _COMMAND_FIELDS:
-        for value in values.get(name, ()):
-            found += _find_words(value, folders, root)
-    return found
+        for text in values.get(name, ()):
+            for word in _split_command(render_for_run(text, task, context)):
+                yield from (one for one in _resolve(word, folders) if is_inside(one, root))
+
+
+def has_unknown_scripts(task: Any, context: Mapping[str, Any] | None) -> bool:
+    """Return whether a command of a task runs a script whose name only the task knows.
+
+    Args:
+        task: An operator of a DAG.
+        context: Context of another task in the same run.
+    """
+    return any(
+        UNKNOWN in word
+        for name in set(_COMMAND_FIELDS).intersection(task.template_fields)
+        for text in _iter_field_texts(task, name)
+        for word in _split_command(render_for_run(text, task, context))
+    )
 
 
 def _list_template_folders(task: Any, root: Path) -> list[Path]:
     searched = getattr(task.dag, "template_searchpath", None) or ()
     searched = [searched] if isinstance(searched, str) else searched
     return [Path(task.dag.fileloc).parent, *map(Path, searched), root]
+
+
+def _iter_field_texts(task: Any, name: str) -> Iterator[str]:
+    """Yield the texts in a field of an operator, or in all instances of a mapped one."""
+    yield from _iter_texts(get_field(task, name))
+    expanded = getattr(getattr(task, "expand_input", None), "value", None)
+    items = expanded.get(name) if isinstance(expanded, Mapping) else None
+    for item in items if isinstance(items, list | tuple) else ():
+        yield from _iter_texts(item)
 
 
 def _iter_texts(value: Any) -> Iterator[str]:
@@ -228,17 +273,17 @@ def _match_templates(
                     yield file
 
 
-def _find_words(text: str, folders: Iterable[Path], root: Path) -> Iterator[Path]:
-    """Yield the scripts in a directory that are words of a command."""
+def _split_command(text: str) -> Iterator[str]:
+    """Yield the words of a command that have the suffix of a script."""
     if len(text) > _MAX_COMMAND or "." not in text:
         return
     try:
         words = shlex.split(text, comments=True)
     except ValueError:  # a quotation mark that is not closed
         words = text.split()
-    for word in words:
-        if Path(word).suffix.lower() in _SCRIPT_SUFFIXES:
-            yield from (file for file in _resolve(word, folders) if is_inside(file, root))
+    yield from (
+        word for word in words if Path(word.rstrip(UNKNOWN)).suffix.lower() in _SCRIPT_SUFFIXES
+    )
 
 
 def _resolve(name: str, folders: Iterable[Path]) -> Iterator[Path]:

@@ -338,7 +338,7 @@ class LineageCollector:
         """The lineage of the task that is known without running it."""
         operator = self.ti.task.dag.get_task(self.ti.task_id)
         bundle = getattr(self.ti, "bundle_instance", None)
-        return collect_static_lineage(operator, self.context, bundle)
+        return collect_static_lineage(operator, self.context, bundle, self.ti.task)
 
     @cached_property
     def upstream(self) -> UpstreamLineage:

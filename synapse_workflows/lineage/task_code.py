@@ -1,5 +1,6 @@
 """References to the code of a task: a permanent URL at a commit, or a file with its SHA-256."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -7,6 +8,7 @@ from urllib.parse import quote, urlsplit
 from synapse_workflows.lineage.code_files import (
     find_root,
     get_field,
+    has_unknown_scripts,
     has_unknown_source,
     is_inside,
     list_code_files,
@@ -17,19 +19,30 @@ from synapse_workflows.provenance.file_hashes import SHORT_HASH, create_hash_ref
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 
-def identify_code(task: Any, bundle: Any = None) -> Record:
+def identify_code(
+    task: Any,
+    bundle: Any = None,
+    context: Mapping[str, Any] | None = None,
+    rendered: Any = None,
+) -> Record:
     """Return the code of a task: its DAG file, modules of the bundle, and scripts.
 
     Args:
         task: An operator of a DAG.
         bundle: The DAG bundle; None without a bundle, for example in `dag.test()`.
+        context: Context of a task in the same run, for names of scripts in templates; None without
+            a run.
+        rendered: The operator with rendered fields; None in the process of another task.
 
     Returns:
         A record with the files in `ran`. A file that cannot be read is a gap.
     """
     record, start = Record(), f"code of DAG {task.dag_id}"
     try:
-        files, omitted = list_code_files(task, bundle)
+        files, omitted = list_code_files(task, bundle, context, rendered)
+        if rendered is None and has_unknown_scripts(task, context):
+            reason = "the template of its name is rendered in the task only"
+            record = record.with_gap(f"{start}: a script of task {task.task_id}: {reason}")
     except (OSError, RuntimeError, ValueError) as error:  # for example a loop of symbolic links
         files, omitted = [Path(task.dag.fileloc)], 0
         record = record.with_gap(f"{start}: imported modules and scripts are not known: {error}")

@@ -41,7 +41,9 @@ class UpstreamLineage:
     flows: tuple[DataFlow, ...] = ()
 
 
-def collect_static_lineage(task: Any, context: Mapping[str, Any], bundle: Any) -> Record:
+def collect_static_lineage(
+    task: Any, context: Mapping[str, Any], bundle: Any, rendered: Any = None
+) -> Record:
     """Return the lineage of a task that is known without running it.
 
     It consists of the code of the task, its inlets and, for a task without upstream tasks, the
@@ -51,8 +53,9 @@ def collect_static_lineage(task: Any, context: Mapping[str, Any], bundle: Any) -
         task: An operator of the DAG.
         context: Context of a task in the same run.
         bundle: The DAG bundle, if any.
+        rendered: The operator with rendered fields; None in the process of another task.
     """
-    record = identify_code(task, bundle) | read_inlets(task.inlets)
+    record = identify_code(task, bundle, context, rendered) | read_inlets(task.inlets)
     if not task.upstream_task_ids:
         record |= read_triggering_events(context)
     return record

@@ -1,5 +1,7 @@
 """Files with the code of a task: imported modules and scripts."""
 
+from types import SimpleNamespace
+
 import pytest
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, BaseOperator
@@ -90,13 +92,39 @@ def test_script_of_a_template_is_code(folder):
         "python scripts/run.py --day {{ ds }}",
         "cd x && python 'scripts/run.py' # comment",
         "{folder}/scripts/run.py --quote '",
+        "python {{ dag.folder }}/scripts/run.py --day {{ ti.xcom_pull('day') }}",
+        "python {{params.dir}}/{{ params['name'] }}.py",
     ],
 )
 def test_scripts_in_commands_are_code(folder, command):
     write(folder, flow_py="", scripts___run_py="", data_csv="")
     command = command.replace("{folder}", str(folder))
-    task = create_operator(folder, BashOperator, bash_command=command)
+    params = {"dir": "scripts", "name": "run"}
+    task = create_operator(folder, BashOperator, bash_command=command, params=params)
     assert list_names(folder, task) == ["flow.py", "scripts/run.py"]
+    assert identify_code(task).gaps == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["{{ ti.xcom_pull('a') }}", "{{ params.no }}", "{{ var.value.a }}", "{% if 1 %}a"]
+)
+def test_script_with_a_name_that_only_the_task_knows_is_a_gap(folder, name):
+    write(folder, flow_py="", run_py="")
+    task = create_operator(folder, BashOperator, bash_command=f"python {name}.py")
+    assert [one.name.split()[0] for one in identify_code(task).executed()] == ["flow.py"]
+    (gap,) = identify_code(task).gaps
+    assert gap.startswith("code of DAG flow: a script of task t")
+    rendered = create_operator(folder, BashOperator, bash_command="python run.py")
+    record = identify_code(task, rendered=rendered)
+    assert [one.name.split()[0] for one in record.executed()] == ["flow.py", "run.py"]
+    assert record.gaps == ()
+
+
+def test_values_of_the_run_name_scripts(folder):
+    write(folder, flow_py="", run_py="")
+    task = create_operator(folder, BashOperator, bash_command="sh {{ dag_run.conf.x }}.py")
+    dag_run = SimpleNamespace(conf={"x": "run"})
+    assert len(identify_code(task, context={"dag_run": dag_run}).ran) == 2
 
 
 def test_scripts_of_mapped_operators_are_code(folder):
@@ -105,8 +133,10 @@ def test_scripts_of_mapped_operators_are_code(folder):
         BashOperator.partial(task_id="t", bash_command="python scripts/run.py").expand(
             env=[{"A": "1"}, {"A": "2"}]
         )
+        BashOperator.partial(task_id="u").expand(bash_command=["sh scripts/run.py", "true"])
     dag.fileloc, dag.relative_fileloc = str(folder / "flow.py"), "flow.py"
-    assert list_names(folder, dag.get_task("t")) == ["flow.py", "scripts/run.py"]
+    for task_id in ("t", "u"):
+        assert list_names(folder, dag.get_task(task_id)) == ["flow.py", "scripts/run.py"]
 
 
 def test_loop_of_links_is_a_gap(folder):
