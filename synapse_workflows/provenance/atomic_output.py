@@ -28,10 +28,13 @@ def write_output(path: Path, write: Callable[[Path], None], *, overwrite: bool) 
         overwrite: Whether to replace a file, or a directory that is an RO-Crate.
 
     Raises:
+        ValueError: The path has no name.
         FileNotFoundError: The parent directory does not exist.
         FileExistsError: The path exists with other content, and `overwrite` is False or may not
             replace it.
     """
+    if not path.name:
+        raise ValueError(f"Cannot write {str(path)!r}: expected the path of a file or directory.")
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"Cannot write {str(path)!r}: the directory {str(path.parent)!r} does not exist. "

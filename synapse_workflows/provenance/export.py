@@ -137,8 +137,8 @@ def export_provenance(
         See `read_provenance` and `Synapse.store`.
     """
     given = ExportOptions(depth, include_files, max_total_size, license)
-    known, options = parse_export_options(format, path, given)
     _check_destination(path, parent, name, overwrite=overwrite)
+    known, options = parse_export_options(format, path, given)
     target = None if path is None else Path(fspath(path)).expanduser().absolute()
     parent_id = None if parent is None else parse_entity_id(parent).id
     provenance = read_provenance(syn, entity, version, depth=depth)
@@ -266,12 +266,18 @@ def _write_crate(
             write_archive(path, crate)
 
 
-def _check_destination(path: object, parent: object, name: str | None, *, overwrite: bool) -> None:
+def _check_destination(path: Any, parent: object, name: Any, *, overwrite: bool) -> None:
     """Check that the export has a destination, and no option of another one.
 
     Raises:
-        ValueError: It is missing, or does not have the option.
+        ValueError: It is missing or invalid, or does not have the option.
     """
+    if path is not None and (not isinstance(path, str | PathLike) or not Path(path).name):
+        raise ValueError(
+            f"Invalid path {path!r}: expected the path of a file, for example 'a.svg'."
+        )
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise ValueError(f"Invalid name {name!r}: expected a text, or None for the default name.")
     if path is None and parent is None:
         raise ValueError("path and parent are missing: pass one of them, or both.")
     if path is None and overwrite:
@@ -299,6 +305,7 @@ def _store(
         stored: Mapping[str, Any] = _find_same_file(syn, file) or store(
             syn,
             file,
+            forceVersion=False,  # another client may have stored the same content meanwhile
             used=[str(root)],
             activityName=f"Export of the provenance of {provenance.get_label(root)}",
             activityDescription=f"Format {format}",

@@ -178,6 +178,7 @@ def test_an_export_is_written_to_object_storage_and_replaced_only_on_request(exp
         ({"output_path": "memory://b/crate", "export_format": "ro-crate"}, "ends with '.zip'"),
         ({"output_path": "a.svg", "license": "MIT"}, "license is an option"),
         ({"output_path": "/missing/a.svg"}, "does not exist"),
+        ({"output_path": "/", "export_format": "svg"}, "Cannot write '/'"),
         ({"export_format": "svg", "parent_id": "nonsense"}, "parent_id"),
         ({"entity_id": "syn999999", "output_path": "a.svg"}, "syn999999"),
         ({"entity_id": "nonsense", "output_path": "a.svg"}, "entity_id"),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 from xml.etree import ElementTree as ET
 
@@ -124,6 +125,18 @@ def test_a_stored_export_has_an_activity_and_one_version_for_the_same_content(
     assert (other.file_id, other.file_version) == (first.file_id, 2)
     reference = syn.getProvenance(first.file_id, 2)["used"][0]["reference"]
     assert reference["targetVersionNumber"] == 2
+
+
+def test_concurrent_exports_store_one_version(syn, story, client_of):
+    clients = [client_of("alice") for _ in range(6)]
+    names = {"parent": story.parent, "name": "concurrent.svg"}
+    with ThreadPoolExecutor(6) as pool:
+        exports = list(
+            pool.map(lambda one: export_provenance(one, story.report, "svg", **names), clients)
+        )
+    assert {(one.file_id, one.file_version) for one in exports} == {(exports[0].file_id, 1)}
+    used = syn.getProvenance(exports[0].file_id)["used"]
+    assert [item["reference"]["targetId"] for item in used] == [story.report.partition(".")[0]]
 
 
 def test_an_export_is_announced_as_a_read_of_the_exact_version(syn, story, tmp_path, events):
@@ -283,8 +296,8 @@ def test_an_archive_has_the_files_of_the_directory(syn, story, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"path": "a.json"}, "does not tell it: pass one of 'prov-json'"),
-        ({"path": "a.zip"}, "does not tell it"),
+        ({"path": "a.json"}, "none of the suffixes .*, one of 'prov-json'"),
+        ({"path": "a.zip"}, "none of the suffixes"),
         ({"parent": "syn1"}, "there is no path"),
         ({"format": "pdf", "path": "a.pdf"}, "Invalid format 'pdf'"),
         ({"format": "svg", "parent": "nonsense"}, "nonsense"),
@@ -294,6 +307,11 @@ def test_an_archive_has_the_files_of_the_directory(syn, story, tmp_path):
             "is a directory, or an archive",
         ),
         ({"path": "a.svg", "name": "x"}, "pass its parent"),
+        ({"format": "svg", "path": ""}, "Invalid path ''"),
+        ({"format": "svg", "path": "/"}, "Invalid path '/'"),
+        ({"path": 5}, "Invalid path 5"),
+        ({"format": "svg", "parent": "syn1", "name": ""}, "Invalid name ''"),
+        ({"format": "svg", "parent": "syn1", "name": 5}, "Invalid name 5"),
         ({"path": "a.svg", "depth": 0}, "Invalid depth 0"),
         ({"path": "a.svg", "include_files": True}, "include_files is an option of .*'ro-crate'"),
         ({"path": "a.svg", "license": "MIT"}, "license is an option"),
