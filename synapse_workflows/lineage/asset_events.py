@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow.sdk import Asset, AssetAlias
-from airflow.sdk.definitions.asset import AssetUriRef
+from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
+from airflow.sdk.exceptions import AirflowRuntimeError
 
 from synapse_workflows.assets import entity_id_from_uri, path_from_uri, synapse_asset
 from synapse_workflows.client.api.entity_paths import find_by_path
@@ -25,9 +26,10 @@ def emit_asset_event(
     """Emit the asset events of a stored entity, with version, MD5, Activity and name in `extra`.
 
     Events are emitted only for the declared outlets of the task: the asset of the entity, also by
-    its path (`syn://syn123/folder/name.csv`), and each asset alias. An alias receives one event
-    per stored entity. Airflow emits the event of an asset in any case; for a version that is used
-    again, its `extra` has `created: False`. The `extra` for a path has the `id` of the entity.
+    its path (`syn://syn123/folder/name.csv`) or by the name of the asset, and each asset alias. An
+    alias receives one event per stored entity. Airflow emits the event of an asset in any case;
+    for a version that is used again, its `extra` has `created: False`. The `extra` for a path has
+    the `id` of the entity.
 
     Args:
         context: Context of the running task.
@@ -48,18 +50,17 @@ def emit_asset_event(
         extra["open_version"] = True
     if stored.is_reused:
         extra["created"] = False
-    for outlet in context["ti"].task.outlets:
-        if isinstance(outlet, Asset | AssetUriRef):
-            if _is_version(outlet.uri, stored):
-                context["outlet_events"][outlet].extra.update(extra)
-            elif _is_path(outlet.uri, stored, client):
-                by_path = {"id": stored.entity_id, **extra}
-                context["outlet_events"][outlet].extra.update(by_path)
-            elif context["outlet_events"][outlet].extra.get("id") == stored.entity_id:
-                context["outlet_events"][outlet].extra.clear()  # the entity was moved
-        elif isinstance(outlet, AssetAlias):
+    for uri, events in _iter_assets(context):
+        if _is_version(uri, stored):
+            events.extra.update(extra)
+        elif _is_path(uri, stored, client):
+            events.extra.update({"id": stored.entity_id, **extra})
+        elif path_from_uri(uri) and events.extra.get("id") == stored.entity_id:
+            events.extra.clear()  # the entity was moved
+    for alias in context["ti"].task.outlets:
+        if isinstance(alias, AssetAlias):
             asset = _create_asset(context["ti"], stored.entity_id, extra.get("name"))
-            _emit_through_alias(context, outlet, asset, extra, is_new=use_aliases)
+            _emit_through_alias(context, alias, asset, extra, is_new=use_aliases)
 
 
 def withdraw_asset_events(context: Mapping[str, Any], entity_id: str) -> None:
@@ -71,16 +72,32 @@ def withdraw_asset_events(context: Mapping[str, Any], entity_id: str) -> None:
         context: Context of the running task.
         entity_id: `syn123`.
     """
-    uri = synapse_asset(entity_id).uri
+    for uri, events in _iter_assets(context):
+        found = events.extra.get("id") or entity_id_from_uri(uri)
+        if found is not None and split_version(found).id == entity_id:
+            events.extra.clear()
+    own = synapse_asset(entity_id).uri
+    for alias in context["ti"].task.outlets:
+        if isinstance(alias, AssetAlias):
+            by_alias = context["outlet_events"][alias].asset_alias_events
+            by_alias[:] = [one for one in by_alias if one.dest_asset_key.uri != own]
+
+
+def _iter_assets(context: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the URI and the events of each outlet that is an entity."""
     for outlet in context["ti"].task.outlets:
-        if isinstance(outlet, AssetAlias):
-            events = context["outlet_events"][outlet].asset_alias_events
-            events[:] = [one for one in events if one.dest_asset_key.uri != uri]
+        if isinstance(outlet, AssetNameRef):
+            try:
+                events = context["outlet_events"][outlet]
+            except AirflowRuntimeError:  # no DAG declares an asset of this name
+                continue
+            uri = events.key.uri
         elif isinstance(outlet, Asset | AssetUriRef):
-            extra = context["outlet_events"][outlet].extra
-            found = extra.get("id") or entity_id_from_uri(outlet.uri)
-            if found is not None and split_version(found).id == entity_id:
-                extra.clear()
+            uri = outlet.uri
+        else:
+            continue
+        if entity_id_from_uri(uri) is not None or path_from_uri(uri) is not None:
+            yield uri, context["outlet_events"][outlet]
 
 
 def _create_asset(ti: Any, entity_id: str, name: Any) -> Asset:

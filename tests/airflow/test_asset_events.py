@@ -190,6 +190,22 @@ def test_path_as_an_outlet_has_the_id_of_the_stored_entity(api, alice, project):
     assert other["extra"] == {}
 
 
+def test_an_outlet_can_be_a_reference_by_name_or_uri(api, alice, project):
+    uri = f"syn://{project}/a.txt"
+    for reference in (Asset.ref(name=uri), Asset.ref(uri=uri)):
+        with DAG("reference", schedule=None) as dag:
+
+            @task(outlets=[reference])
+            def write():
+                ObjectStoragePath(uri).write_text("x")
+
+            write()
+        Run(api, dag).all()
+        (event,) = api.instances["reference", "run_1", "write", -1].outlet_events
+        assert event["extra"]["id"] == alice.findEntityId("a.txt", project)
+        assert event["extra"]["version"] == 1
+
+
 def test_outlet_of_another_version_has_no_properties(api, put, tmp_path):
     entity_id = put("result.txt", "old").partition(".")[0]
     (tmp_path / "result.txt").write_text("new")
