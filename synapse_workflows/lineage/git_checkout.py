@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from synapse_workflows.client.core.redaction import redact_url
+
 #: Maximum time of a git command, in seconds.
 _TIMEOUT: Final = 10
 #: Hosts whose web pages of files have a known form -> part of the path before the commit.
@@ -60,8 +62,7 @@ def create_file_url(remote: str, commit: str, path: str) -> str | None:
     """Return the URL of a file of a remote repository; None for a repository of this machine.
 
     Args:
-        remote: URL of the repository, also in the form of scp: `git@host:org/repo.git`. User info
-            is not removed here.
+        remote: URL of the repository, also in the form of scp: `git@host:org/repo.git`.
         commit: The commit.
         path: Path of the file in the repository.
 
@@ -83,6 +84,8 @@ def create_file_url(remote: str, commit: str, path: str) -> str | None:
 def parse_remote(remote: str | None) -> str | None:
     """Return the URL of a remote repository; None for a repository of this machine.
 
+    The URL has no user info, query and fragment: a commit is added to it.
+
     Args:
         remote: A URL, a path, or `user@host:path` as scp and git write it.
     """
@@ -92,6 +95,7 @@ def parse_remote(remote: str | None) -> str | None:
     is_scp = "://" not in remote and mark and "/" not in start and path and len(start) > 1
     if is_scp:
         remote = f"ssh://{start.rpartition('@')[2]}/{path.lstrip('/')}"
+    remote = redact_url(remote).rstrip("/")
     try:
         parts = urlsplit(remote)
         is_remote = bool(parts.scheme and parts.hostname)

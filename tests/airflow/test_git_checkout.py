@@ -143,6 +143,8 @@ def test_without_git_the_hash_is_recorded(checkout, monkeypatch, tmp_path):
         ("deploy@host:/srv/repo.git", f"git+ssh://host/srv/repo.git@{COMMIT}#a/b.py"),
         ("host:repo.git", f"git+ssh://host/repo.git@{COMMIT}#a/b.py"),
         ("https://host:8443/repo.git", f"git+https://host:8443/repo.git@{COMMIT}#a/b.py"),
+        ("https://me:q7Zx?#@host/r.git?token=q7Zx", f"git+https://host/r.git@{COMMIT}#a/b.py"),
+        ("https://q7Zx@host/r.git/#q7Zx", f"git+https://host/r.git@{COMMIT}#a/b.py"),
         ("/srv/repo.git", None),
         ("../repo.git", None),
         ("file:///srv/repo.git", None),
