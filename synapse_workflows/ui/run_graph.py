@@ -76,13 +76,14 @@ class _RunGraph:
             key: task.published for key, task in self.tasks.items() if task.published is not None
         }
         self.portals = _merge(one.portals for one in self.published.values())
-        self.names = _merge(one.names for one in self.published.values())
-        self.activities = {
-            ref: one.activities[ref.id]
-            for one in self.published.values()
-            for ref in one.record.stored_entities
-            if ref.id in one.activities
-        }
+        self.names: dict[tuple[str, str | None], str] = {}
+        self.activities: dict[Ref, str] = {}
+        for one in self.published.values():
+            record = one.record | one.upstream
+            refs = [*(entry.ref for entry in record.entries()), *record.wrote]
+            names = _find_values(one.names, refs)
+            self.names |= {(ref.id, ref.site): name for ref, name in names.items()}
+            self.activities |= _find_values(one.activities, one.record.stored_entities)
         self.task_urls = self._map_tasks()
         self.shown = self._select_tasks()
         self.nodes: list[Node] = []
@@ -225,8 +226,8 @@ class _RunGraph:
         return Node(
             id=f"{ref} {host}".rstrip(),
             kind="entity",
-            label=self.names.get(ref.id, ref.id),
-            detail=str(ref),
+            label=self.names.get((ref.id, ref.site), ref.id),
+            detail=f"{ref} ({host})" if host else str(ref),
             url=f"{portal.rstrip('/')}/Synapse:{ref}" if portal else None,
             task_url=self.task_urls.get(ref),
             version=ref.version,
@@ -350,3 +351,17 @@ def _get_task_id(task: TaskRun) -> str:
 
 def _merge(mappings: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return {key: value for one in mappings for key, value in one.items()}
+
+
+def _find_values(values: Mapping[str, str], refs: Iterable[Ref]) -> dict[EntityRef, str]:
+    """Return the value of each entity from values by ID.
+
+    An ID that a task has used in more than one Synapse is ambiguous: it has no value.
+    """
+    entities = [ref for ref in refs if isinstance(ref, EntityRef)]
+    sites: dict[str, set[str | None]] = defaultdict(set)
+    for ref in entities:
+        sites[ref.id].add(ref.site)
+    return {
+        ref: values[ref.id] for ref in entities if ref.id in values and len(sites[ref.id]) == 1
+    }

@@ -1,6 +1,7 @@
 """Graphs of the lineage of runs."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -217,3 +218,21 @@ def test_a_run_of_hundreds_of_tasks_with_many_inputs_is_bounded():
     graph = build(*tasks)
     assert len(graph.nodes) <= 3 * len(tasks) + 1, "the task, an output, a node for other inputs"
     assert "99 more inputs" in {node.label for node in graph.nodes}
+
+
+def test_equal_ids_of_two_connections_keep_their_names_apart():
+    other = "https://other.example.org/repo/v1"
+    portals = {SITE: "https://portal.example.org", other: "https://other.example.org/"}
+    elsewhere = [EntityRef("syn1", 2, other)]
+    graph = build(
+        task("here", publish(used=[entity(1, 2)], names={"syn1": "here.csv"})),
+        task("there", replace(publish(elsewhere, names={"syn1": "there.csv"}), portals=portals)),
+        task("both", publish([entity(3), EntityRef("syn3", 1, other)], names={"syn3": "x"})),
+    )
+    labels = {(node.label, node.detail) for node in graph.nodes if node.kind == "entity"}
+    assert labels == {
+        ("here.csv", "syn1.2 (repo.example.org)"),
+        ("there.csv", "syn1.2 (other.example.org)"),
+        ("syn3", "syn3.1 (repo.example.org)"),
+        ("syn3", "syn3.1 (other.example.org)"),
+    }
