@@ -41,10 +41,15 @@ _HEADERS: Final = {
 _FILES: Final = StaticFiles(directory=STATIC_DIR, packages=[("synapse_workflows.ui", "static")])
 #: Number of digits of an integer that the database does not accept as a map index.
 _MAX_DIGITS: Final = 10
+#: Parts of DAGs that the pages show, and their names.
+_PARTS: Final = {
+    DagAccessEntity.RUN: "runs",
+    DagAccessEntity.TASK_INSTANCE: "task instances",
+    DagAccessEntity.XCOM: "XComs",
+}
 #: Access to a DAG that its pages require.
 _CAN_READ_DAG: Final = [
-    Depends(requires_access_dag(method="GET", access_entity=entity))
-    for entity in (DagAccessEntity.RUN, DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
+    Depends(requires_access_dag(method="GET", access_entity=part)) for part in _PARTS
 ]
 
 
@@ -72,8 +77,16 @@ def show_runs(
     page: Annotated[int, Query(ge=1, le=100_000)] = 1,
     dag_id: str | None = None,
 ) -> Response:
-    """Show the runs that have lineage, of the DAGs that the user may read."""
-    readable = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
+    """Show the runs that have lineage, of the DAGs that the user may read.
+
+    The permissions for runs, task instances and XComs are checked for all DAGs together, as in
+    the lists of Airflow; the pages of a run check those of its DAG.
+    """
+    manager = get_auth_manager()
+    for part, name in _PARTS.items():
+        if not manager.is_authorized_dag(method="GET", access_entity=part, user=user):
+            raise HTTPException(403, f"You have no permission to read the {name} of DAGs")
+    readable = manager.get_authorized_dag_ids(user=user, method="GET")
     listed = list_runs(session, readable, page, dag_id or None)
     html = render_runs(listed, dag_id or "", str(request.base_url), _get_static_url(request))
     return HTMLResponse(html, headers=_HEADERS)

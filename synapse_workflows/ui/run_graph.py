@@ -77,7 +77,7 @@ class _RunGraph:
         }
         self.portals = _merge(one.portals for one in self.published.values())
         self.names: dict[tuple[str, str | None], str] = {}
-        self.activities: dict[Ref, str] = {}
+        self.activities: dict[EntityRef, str] = {}
         for one in self.published.values():
             record = one.record | one.upstream
             refs = [*(entry.ref for entry in record.entries()), *record.wrote]

@@ -123,6 +123,13 @@ def test_the_list_has_the_runs_of_readable_dags_the_latest_first(fetch):
     assert fetch("runs", page=2).status_code == 200
 
 
+def test_a_user_who_may_not_read_xcoms_sees_neither_the_list_nor_a_run(fetch):
+    for path in ("runs", "runs?dag_id=dave_dag", f"dags/dave_dag/run?run_id={RUN}"):
+        answer = fetch(path, "dave", headers={"Accept": "text/html"})
+        assert answer.status_code == 403, path
+        assert "dave_dag" not in answer.text
+
+
 def test_a_run_page_links_entities_to_synapse_and_tasks_to_airflow(fetch):
     text = fetch("dags/carol_dag/run", run_id=RUN).text
     assert f'href="{PORTAL}Synapse:syn10.3"' in text
