@@ -140,6 +140,7 @@ def switch_theme(page, frame):
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Airflow's API server
 def test_the_lineage_of_a_run_is_shown_in_airflow_to_users_who_are_signed_in(
     pages, socket_service
 ):

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
+import uvicorn
 
-from synapse_workflows.demo.processes import find_free_port, run_process
+from synapse_workflows.demo.processes import LOOPBACK, find_free_port
 from synapse_workflows.demo.runner import airflow_environment, run_airflow_command
 
 TESTS = Path(__file__).parents[1]
@@ -47,7 +50,7 @@ class AirflowPages:
 def run_airflow_pages(
     folder: Path, dags: Path, connection: str, runs: Mapping[str, Any]
 ) -> Iterator[AirflowPages]:
-    """Run DAGs, and then the API server during the block. Users have passwords.
+    """Run DAGs in a process, and then the API server during the block. Users have passwords.
 
     Args:
         folder: working directory.
@@ -58,10 +61,10 @@ def run_airflow_pages(
     passwords = {user: secrets.token_hex(8) for user in USERS}
     (folder / "passwords.json").write_text(json.dumps(passwords))
     port = find_free_port()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{LOOPBACK}:{port}"
     environment = airflow_environment(folder, {"airflow_connection": connection}, dags) | {
         "AIRFLOW__API__BASE_URL": url,
-        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__HOST": LOOPBACK,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
@@ -75,20 +78,42 @@ def run_airflow_pages(
     arguments = [word for dag, conf in runs.items() for word in (dag, json.dumps(conf))]
     module = "support.airflow_runs"
     run_airflow_command(environment, folder / "runs.log", *arguments, module=module)
-    with (
-        (folder / "api-server.log").open("wb") as log,
-        run_process(["airflow", "api-server"], environment, log) as process,
-    ):
-        deadline = time.monotonic() + 90
-        while not _is_running(url):
-            assert process.poll() is None, (folder / "api-server.log").read_text()[-3000:]
-            assert time.monotonic() < deadline, "the API server did not start"
-            time.sleep(0.2)
+    with _configure_airflow(environment), _serve(port):
         yield AirflowPages(url, passwords)
 
 
-def _is_running(url: str) -> bool:
+@contextmanager
+def _configure_airflow(environment: Mapping[str, str]) -> Iterator[None]:
+    """Configure Airflow in this process during the block: one import less than a new process."""
+    from airflow import settings
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in environment.keys() - {"PYTHONPATH"}:
+            patch.setenv(name, environment[name])
+        patch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+        settings.configure_vars()
+        settings.configure_orm()
+        yield
+    settings.configure_vars()
+    settings.configure_orm()
+
+
+@contextmanager
+def _serve(port: int) -> Iterator[None]:
+    """Run the API server of Airflow in a thread."""
+    from airflow.api_fastapi.app import create_app, purge_cached_app
+
+    purge_cached_app()
+    config = uvicorn.Config(create_app(), host=LOOPBACK, port=port, log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
     try:
-        return requests.get(f"{url}/api/v2/version", timeout=5).ok
-    except requests.RequestException:
-        return False
+        while not server.started:
+            assert thread.is_alive(), "the API server did not start"
+            time.sleep(0.02)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+        purge_cached_app()

@@ -95,7 +95,7 @@
     cy.fit(undefined, 16);
     if (cy.zoom() > 1) cy.zoom(1);
     cy.center();
-    if (cy.zoom() >= 0.45) return;
+    if (cy.zoom() >= 0.6) return;
     const level = 0.8, start = data.nodes.find((node) => node.focus) ?? data.nodes[0];
     const pan = [cy.width(), cy.height()].map((size, axis) => {
       const content = data.size[axis] * level, wanted = size / 2 - start.position[axis] * level;
