@@ -82,7 +82,7 @@ class _RunGraph:
             record = one.record | one.upstream
             refs = [*(entry.ref for entry in record.entries()), *record.wrote]
             names = _find_values(one.names, refs)
-            self.names |= {(ref.id, ref.site): name for ref, name in names.items()}
+            self.names |= {self._get_key(ref): name for ref, name in names.items()}
             self.activities |= _find_values(one.activities, one.record.stored_entities)
         self.task_urls = self._map_tasks()
         self.shown = self._select_tasks()
@@ -226,13 +226,17 @@ class _RunGraph:
         return Node(
             id=f"{ref} {host}".rstrip(),
             kind="entity",
-            label=self.names.get((ref.id, ref.site), ref.id),
+            label=self.names.get(self._get_key(ref), ref.id),
             detail=f"{ref} ({host})" if host else str(ref),
             url=f"{portal.rstrip('/')}/Synapse:{ref}" if portal else None,
             task_url=self.task_urls.get(ref),
             version=ref.version,
             attributes={name: text for name, text in facts.items() if text},
         )
+
+    def _get_key(self, ref: EntityRef) -> tuple[str, str | None]:
+        """Return the ID of an entity, with its Synapse if the run has used several."""
+        return ref.id, ref.site if len(self.portals) > 1 else None
 
     def _find_portal(self, site: str | None) -> str | None:
         """Return the portal of a Synapse; if none is known, the only portal."""
@@ -361,7 +365,7 @@ def _find_values(values: Mapping[str, str], refs: Iterable[Ref]) -> dict[EntityR
     entities = [ref for ref in refs if isinstance(ref, EntityRef)]
     sites: dict[str, set[str | None]] = defaultdict(set)
     for ref in entities:
-        sites[ref.id].add(ref.site)
+        sites[ref.id] |= {ref.site} - {None}
     return {
-        ref: values[ref.id] for ref in entities if ref.id in values and len(sites[ref.id]) == 1
+        ref: values[ref.id] for ref in entities if ref.id in values and len(sites[ref.id]) <= 1
     }
