@@ -15,6 +15,8 @@ _CONTENT_HASH = re.compile(
 )
 #: Version of an object in S3.
 _VERSION_ID = re.compile(r"(?:.*&)?versionId=([^&]+)(?:&.*)?", re.IGNORECASE)
+#: Generation of an object in Google Cloud Storage.
+_GENERATION = re.compile(r"(?:.*&)?generation=(\d+)(?:&.*)?")
 _FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.IGNORECASE)
 #: An abbreviated commit has a letter: a number may be the name of a branch.
 _SHORT_COMMIT = re.compile(r"(?=\d*[a-f])[0-9a-f]{7,39}", re.IGNORECASE)
@@ -40,6 +42,7 @@ _REPOSITORY_PATHS: Final = tuple(
 _BITBUCKET_PATH = re.compile(rf"(?P<base>/[^/]+/[^/]+)/src/{_REF}(?P<path>/.*)?")
 _RAW_PATH = re.compile(rf"(?P<base>/[^/]+/[^/]+)/{_REF}(?P<path>/.*)?")
 _CDN_PATH = re.compile(r"/gh(?P<base>/[^/]+/[^/@]+)(?:@(?P<ref>[^/]+))?(?P<path>/.*)?")
+_MODEL_PATH = re.compile(rf"(?P<base>/.+?)/(?:blob|tree|raw|resolve)/{_REF}(?P<path>/.*)?")
 _GIST_PATH = re.compile(
     r"(?P<base>/[^/]+/[0-9a-f]+)(?:/raw)?(?:/(?P<ref>[0-9a-f]{40}))?(?P<path>/.*)?"
 )
@@ -84,8 +87,8 @@ def parse_url_version(url: str) -> UrlVersion:
     """Find the version in a URL.
 
     Pinned are commits, releases with three numbers (``v1.2.3``), content hashes, version IDs and
-    etags of objects in S3, and digests of images. Other branches and tags, default branches and
-    tags of images are moving.
+    etags of objects in S3, generations of objects in Google Cloud Storage, and digests of images.
+    Other branches and tags, default branches and tags of images are moving.
 
     Args:
         url: For example ``https://github.com/org/repo/blob/main/flow.py``.
@@ -99,10 +102,12 @@ def parse_url_version(url: str) -> UrlVersion:
         host = (parts.hostname or "").lower()
     except ValueError:
         return UrlVersion(url, None, "unknown")
+    scheme = parts.scheme.lower()
     version_id = _VERSION_ID.fullmatch(parts.query)
+    if scheme in {"gs", "gcs"}:
+        version_id = _GENERATION.fullmatch(parts.query or f"generation={fragment}")
     if version_id:
         return UrlVersion(place.partition("?")[0], version_id[1], "pinned")
-    scheme = parts.scheme.lower()
     if scheme in _IMAGE_SCHEMES:
         return _parse_image(url)
     path = unquote(parts.path)
@@ -121,6 +126,8 @@ def _iter_patterns(scheme: str, host: str) -> Iterator[re.Pattern[str]]:
         yield re.compile(r"(?P<base>/.+?)(?:\.git)?(?:@(?P<ref>[^@]+))?")
     elif host in _RAW_HOSTS:
         yield _RAW_PATH
+    elif host in {"huggingface.co", "hf.co"}:
+        yield _MODEL_PATH
     elif host == "cdn.jsdelivr.net":
         yield _CDN_PATH
     elif host in {"gist.github.com", "gist.githubusercontent.com"}:
