@@ -17,8 +17,8 @@ from synapse_workflows.provenance.source_limit import add_sources
 #: `repaired`: the version has the pending Activity now, or the Activity of an open table has its
 #: sources. `present`: the version has an Activity already, which is left as it is. `superseded`:
 #: the version is no longer the current one, and Synapse can link an Activity only to the current
-#: version. `missing`: the entity was deleted. `failed`: Synapse still rejects the Activity or the
-#: link.
+#: version. `missing`: there is no such entity, or it is in the trash can. `failed`: Synapse still
+#: rejects the Activity or the link.
 RepairState = Literal["repaired", "present", "superseded", "missing", "failed"]
 
 
@@ -175,7 +175,7 @@ def _get_entity(syn: Session, entity_id: str) -> Mapping[str, Any]:
 def _check(syn: Session, entity: Mapping[str, Any], entity_id: str, version: int) -> Repair | None:
     """Return why a version cannot get a pending Activity; None if it can."""
     if not entity:
-        return Repair(entity_id, version, "missing", None, "The entity was deleted")
+        return Repair(entity_id, version, "missing", None, "No such entity, or in the trash can")
     linked = _find_linked(syn, entity_id, version)
     if linked is not None:
         message = f"Has Activity {linked['id']} ({linked.get('name')}), which is left as it is"
