@@ -202,7 +202,6 @@ TESTED_BY = {
     "provenance/export_format": "contract/test_export.py",
     "provenance/exported_provenance": "contract/test_prov_document.py",
     "provenance/pending_activity": "airflow/test_task_activities.py",
-    "provenance/repair": "airflow/test_task_activities.py",
     "provenance/provenance_graph": "contract/test_walk.py",
     "provenance/provenance_reader": "contract/test_walk.py",
     "sensors/base": "airflow/test_table_sensors_retries.py",
