@@ -228,7 +228,7 @@ class ActivityWriter:
     def _inherit(self, linked: Mapping[str, Any]) -> None:
         """Add the sources and hand-written texts of the Activity of an open version."""
         is_own = self.is_own(linked)
-        if not self.keeps_changes and not is_own:
+        if not self.keeps_changes and hand_written.is_hand_written(linked):
             self.client.logger.warning(
                 "lineage_mode='replace': replacing %s", hand_written.describe_replaced(linked)
             )

@@ -6,8 +6,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from synapse_workflows.client.api import provenance
 from synapse_workflows.client.api.store import build_activity
+from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model.activity import Activity
+from synapse_workflows.lineage.hand_written import describe_replaced
 from synapse_workflows.provenance.activity import parse_activity, parse_declared, redact_activity
 from synapse_workflows.provenance.file_hashes import replace_local_files
 from synapse_workflows.provenance.record import Origin, Record
@@ -34,9 +37,9 @@ _declared: ContextVar[DeclaredProvenance | None] = ContextVar("declared", defaul
 
 
 @contextmanager
-def attach_declared(provenance: DeclaredProvenance) -> Iterator[None]:
+def attach_declared(declared: DeclaredProvenance) -> Iterator[None]:
     """Attach declared provenance to everything stored inside this block."""
-    token = _declared.set(provenance)
+    token = _declared.set(declared)
     try:
         yield
     finally:
@@ -67,3 +70,23 @@ def build_separate(
     if built is None or built.get("id"):
         return built
     return Activity(data=redact_activity(built))
+
+
+def replace_activity(
+    client: Session, table_id: str, activity: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Set the Activity of the open version of a table; log what the earlier one contained.
+
+    Source:
+        GET /entity/{id}/generatedBy, PUT /entity/{id}/generatedBy
+        https://rest-docs.synapse.org/rest/PUT/entity/id/generatedBy.html
+    """
+    replaced = provenance.find_activity(client, {"id": table_id, "versionNumber": None})
+    saved = provenance.setProvenance(client, table_id, activity)
+    if replaced is not None and replaced["id"] != saved["id"]:
+        client.logger.warning(
+            "Replacing the Activity of %s by the declared one: %s",
+            table_id,
+            describe_replaced(replaced),
+        )
+    return saved

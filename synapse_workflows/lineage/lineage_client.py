@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from synapse_workflows.client.api import (
     entities,
-    provenance,
     queries,
     snapshots,
     store as store_api,
@@ -24,14 +23,13 @@ from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.model.rest_object import RestObject
 from synapse_workflows.client.model.submissions import Submission
-from synapse_workflows.lineage.collector import (
-    current_collector,
-)
+from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.declared_provenance import (
     DeclaredProvenance,
     attach_declared,
     build_separate,
     create_declared,
+    replace_activity,
 )
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended, without_lineage
 from synapse_workflows.lineage.lineage_settings import LineageSettings
@@ -273,7 +271,7 @@ class LineageClient(StsClient):
         declared = (activity, used, executed, activityName, activityDescription)
         is_separate = self.needs_separate_activity(activity, used, executed)
         new = build_separate(*declared) if is_separate else None
-        saved = None if new is None else provenance.setProvenance(self, table_id, new)
+        saved = None if new is None else replace_activity(self, table_id, new)
         entity = self.call("GET", f"/entity/{table_id}").json
         wrote = Wrote.from_entity(
             entity,

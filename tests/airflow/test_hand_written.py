@@ -109,3 +109,29 @@ def test_hand_written_activity_of_an_unchanged_file_stays(
     Run(api, dag).all()
     assert alice.getProvenance(raw.split(".")[0]) == by_hand
     assert "is left as it is" in caplog.text
+
+
+@pytest.mark.parametrize("mode", ["merge", "replace", "declared"])
+def test_sources_of_other_tasks_stay_in_each_mode(append, table, put, sources_of, mode):
+    """Their rows are in the table, too."""
+    sources = [put(f"raw{number}.txt") for number in range(2)]
+    for number, source in enumerate(sources):
+        append(f"dag{number}", source, lineage_mode=mode)
+    assert sorted(sources_of(table)[0]) == sorted(sources)
+
+
+@pytest.mark.parametrize("has_id", [True, False])
+def test_declared_activity_replaces_the_activity_of_a_table(
+    append, table, alice, put, sources_of, caplog, has_id
+):
+    alice.setProvenance(table, Activity("By hand", "Measured in Oslo", used=BY_HAND))
+    if has_id:
+        existing = alice.restPOST("/activity", '{"name": "Existing", "used": []}')
+        append("declared", None, activity={"id": existing["id"]})
+        assert alice.getProvenance(table)["name"] == "Existing"
+    else:
+        source = put()
+        append("declared", source, lineage_mode="off")
+        assert sources_of(table)[0] == [source]
+    assert "Replacing the Activity" in caplog.text
+    assert f"used {BY_HAND}" in caplog.text

@@ -109,7 +109,7 @@ def store_activity(syn: Session, activity: Mapping[str, Any]) -> Activity:
 
     A stale etag is accepted if the content of the Activity is unchanged. Therefore, one Activity
     object can be stored with several entities, although each store operation changes the etag of
-    the Activity.
+    the Activity. An Activity that consists of its ID is not changed.
 
     Raises:
         SynapseStaleError: The etag is stale, and the stored Activity has different content.
@@ -120,6 +120,8 @@ def store_activity(syn: Session, activity: Mapping[str, Any]) -> Activity:
     """
     if not activity.get("id"):
         return Activity(data=syn.call("POST", "/activity", json=dict(activity)).json)
+    if not any(key in activity for key in (*_CONTENT_KEYS, "etag")):
+        return Activity(data=syn.call("GET", f"/activity/{activity['id']}").json)
     try:
         return updateActivity(syn, activity)
     except SynapseStaleError:
