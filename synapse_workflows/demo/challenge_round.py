@@ -157,7 +157,7 @@ def _show_outcome(syn: Synapse, settings: ChallengeSettings, folder: Path) -> No
 def _run_command(*arguments: str) -> str:
     """Run a command of synapse-workflows and return its output."""
     done = subprocess.run(  # noqa: S603 - this interpreter with arguments of this package
-        [sys.executable, "-m", "synapse_workflows", *arguments],
+        [sys.executable, "-P", "-m", "synapse_workflows", *arguments],
         capture_output=True,
         text=True,
         check=True,

@@ -44,6 +44,8 @@ def run_process(
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run `python -m ARGUMENTS` during the block, then stop it and all its descendants.
 
+    Modules in the working directory are not imported (`-P`): a user may have a `click.py` there.
+
     During the block, SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, unless they are
     ignored.
 
@@ -55,7 +57,7 @@ def run_process(
     marker = uuid4().hex
     with _handle_signals(signal.default_int_handler):
         process = subprocess.Popen(  # noqa: S603 - this interpreter with arguments of this package
-            [sys.executable, "-m", *arguments],
+            [sys.executable, "-P", "-m", *arguments],
             env=environment | {_MARKER: marker},
             stdout=output,
             stderr=subprocess.STDOUT if output else None,

@@ -71,6 +71,13 @@ def test_a_running_service_writes_a_private_log(tmp_path):
     assert not psutil.pid_exists(facts["pid"])
 
 
+def test_modules_in_the_working_directory_are_not_imported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "argparse.py").write_text("raise RuntimeError('imported')")
+    with run_process(["json.tool", "-h"], dict(os.environ), subprocess.DEVNULL) as process:
+        assert process.wait() == 0
+
+
 def test_the_service_keeps_its_port(tmp_path):
     with run_service(tmp_path, s3="off") as first:
         pass
