@@ -49,6 +49,7 @@ class ScoringState:
             "annotations": dict(annotations),
             "files": [dict(file) for file in files],
             "record": record.to_json(),
+            "names": {} if collector is None else dict(collector.details.names),
         }
         self._state.save(values)
         return values
@@ -60,6 +61,7 @@ class ScoringState:
             return
         record = Record.from_json(saved["record"])
         collector.add(Record(used=record.used, ran=record.ran, gaps=record.gaps))
+        collector.details.names.update(saved.get("names", {}))
         for file in saved["files"]:
             if file.get("activity_id"):
                 collector.attach_activity(file["id"], file["activity_id"], self._client)
