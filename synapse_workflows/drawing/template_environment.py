@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -32,7 +33,7 @@ def get_environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: clean_text(value) if type(value) is str else value,
+        finalize=finalize,
     )
     environment.tests["link"] = is_link
     environment.globals["KIND_NAMES"] = KIND_NAMES
@@ -40,6 +41,11 @@ def get_environment() -> Environment:
         lines=format_lines, role=format_role, tooltip=format_tooltip, path=format_path
     )
     return environment
+
+
+def finalize(value: Any) -> Any:
+    """Clean a text that a template displays; leave markup and other values."""
+    return clean_text(value) if type(value) is str else value
 
 
 def clean_text(text: str) -> str:

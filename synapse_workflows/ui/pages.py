@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from synapse_workflows.drawing.template_environment import finalize
 from synapse_workflows.links import RUN_ROUTE, get_run_path
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def _get_environment() -> Environment:
     return Environment(
         loader=PackageLoader("synapse_workflows.ui"),
         autoescape=True,
+        finalize=finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -290,6 +290,14 @@ def test_a_project_lists_its_evaluations_at_the_address_that_tasks_link_to(
     assert own.name not in bob.read(f"/Synapse:{project.id}/challenge/")
 
 
+def test_texts_cannot_change_the_direction_of_the_page(alice, syn, project):
+    annotations = {"note": ["\u202egpj.exe", "a\x07b"]}
+    page = alice.read(
+        f"/Synapse:{syn.store(Folder('order', project, annotations=annotations)).id}"
+    )
+    assert "\ufffdgpj.exe, a\ufffdb" in page
+
+
 def test_a_user_who_has_not_agreed_to_the_terms_of_use_is_told_what_to_do(tmp_path):
     eve = UserSeed(user_name="eve", accepts_terms_of_use=False)
     with over_socket(tmp_path, users=(*DEFAULT_USERS, eve)) as service:

@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader
 from synapse_workflows.drawing import page as drawing_page
 from synapse_workflows.drawing.graph import is_link
 from synapse_workflows.drawing.svg import STATIC_DIR
+from synapse_workflows.drawing.template_environment import finalize
 from synapse_workflows.local.domain import entity_files
 from synapse_workflows.local.domain.auth import PortalUser
 from synapse_workflows.local.domain.ids import parse_entity_version, parse_unprefixed_id
@@ -285,6 +286,7 @@ def _get_environment() -> Environment:
     environment = Environment(
         loader=PackageLoader(_PACKAGE, "portal_templates"),
         autoescape=True,
+        finalize=finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
