@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from support.airflow_database import create_database
 from support.challenge import Challenge
 from support.readme import BLOCKS, REPO, blocks, write_dag
 
@@ -14,7 +15,6 @@ from synapse_workflows import File, Project
 from synapse_workflows.demo.processes import run_service
 from synapse_workflows.demo.runner import (
     airflow_environment,
-    migrate_database,
     run_airflow_command,
 )
 from synapse_workflows.testing import SynapseService
@@ -102,7 +102,7 @@ def test_the_dag_of_the_readme(tmp_path):
         dags.mkdir()
         write_dag(dags, "summarize_counts", {"syn123": raw.id, "syn456": project.id})
         environment = airflow_environment(tmp_path, service, dags)
-        migrate_database(environment, tmp_path)
+        create_database(tmp_path)
         run_airflow_command(environment, tmp_path / "dag.log", "dags", "test", "summarize_counts")
         (stored,) = [c for c in syn.getChildren(project) if c["name"] == "summary.txt"]
         activity = syn.getProvenance(stored["id"])
@@ -128,7 +128,7 @@ def test_the_scores_of_the_readme(tmp_path):
         file = dags / "score_submissions.py"
         file.write_text(file.read_text().replace("9600001", challenge.id))
         environment = airflow_environment(tmp_path, service, dags)
-        migrate_database(environment, tmp_path)
+        create_database(tmp_path)
         run_airflow_command(environment, tmp_path / "dag.log", "dags", "test", "score_submissions")
         status, annotations = challenge.get_status(good)
         assert (status["status"], annotations["right"]) == ("SCORED", ("LONG", ["1"]))
@@ -164,7 +164,7 @@ def test_the_messages_of_the_readme(tmp_path):
         dags.mkdir()
         write_dag(dags, "report_by_message", {})
         environment = airflow_environment(tmp_path, service, dags)
-        migrate_database(environment, tmp_path)
+        create_database(tmp_path)
         command = ("dags", "test", "report_by_message", "2026-11-24")
         run_airflow_command(environment, tmp_path / "dag.log", *command)
         printed = subprocess.run(

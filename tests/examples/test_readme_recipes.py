@@ -13,12 +13,13 @@ from uuid import uuid4
 
 import pyarrow.parquet
 import pytest
+from support.airflow_database import create_database
 from support.readme import DAGS, TEXT, write_dag
 from support.s3_service import use_bucket
 
 from synapse_workflows import File, Project, Synapse, build_table
 from synapse_workflows.demo.processes import run_service
-from synapse_workflows.demo.runner import airflow_environment, migrate_database
+from synapse_workflows.demo.runner import airflow_environment
 from synapse_workflows.testing import SynapseService
 
 #: `airflow dags test` for each day, in one process.
@@ -108,7 +109,7 @@ def site(bucket, tmp_path_factory):
         environment["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(
             {"conn_type": "sqlite", "host": str(made.warehouse)}
         )
-        migrate_database(environment, folder)
+        create_database(folder)
         yield made
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+from support.airflow_database import create_database
 from support.s3_service import require_weed
 
 from synapse_workflows.demo.paths import examples_dir
@@ -105,6 +106,7 @@ def test_unknown_dag_lists_the_examples(tmp_path):
 def test_demo_of_one_dag(tmp_path):
     """It needs the S3 server, which the service starts."""
     require_weed()
+    create_database(tmp_path)
     log = tmp_path / "output.txt"
     with start_command(log, "demo", "--folder", str(tmp_path), "--dag", "sts") as demo:
         assert demo.wait(timeout=150) == 0, log.read_text()
@@ -120,6 +122,7 @@ def test_demo_of_one_dag(tmp_path):
 @pytest.mark.timeout(900)
 def test_demo_of_a_challenge(tmp_path):
     """A round of twenty submissions under the scheduler and the triggerer."""
+    create_database(tmp_path)
     log = tmp_path / "output.txt"
     with start_command(log, "demo", "--folder", str(tmp_path), "--dag", "challenge") as demo:
         assert demo.wait(timeout=850) == 0, log.read_text()

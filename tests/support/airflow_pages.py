@@ -15,6 +15,7 @@ import pytest
 import requests
 import uvicorn
 
+from support.airflow_database import create_database
 from synapse_workflows.demo.processes import LOOPBACK, find_free_port
 from synapse_workflows.demo.runner import airflow_environment, run_airflow_command
 
@@ -75,8 +76,9 @@ def run_airflow_pages(
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
         "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
     }
+    create_database(folder)
     arguments = [word for dag, conf in runs.items() for word in (dag, json.dumps(conf))]
-    module = "support.airflow_runs"
+    module = "synapse_workflows.demo.run_dags"
     run_airflow_command(environment, folder / "runs.log", *arguments, module=module)
     with _configure_airflow(environment), _serve(port):
         yield AirflowPages(url, passwords)

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import requests
 
+from support.airflow_database import create_database
 from synapse_workflows.demo.processes import run_process
 from synapse_workflows.demo.runner import airflow_environment, run_airflow_command
 
@@ -124,7 +125,8 @@ def run_scheduler(
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "0.5",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "2",
     }
-    commands = [["db", "migrate"], ["dags", "reserialize"]]
+    create_database(folder)
+    commands = [["dags", "reserialize"]]
     for one in backfills:
         dates = ["--from-date", one.first, "--to-date", one.last]
         limit = ["--max-active-runs", str(at_once)]
