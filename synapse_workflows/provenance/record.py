@@ -16,7 +16,7 @@ from synapse_workflows.client.core.redaction import redact_name, redact_url
 from synapse_workflows.client.model.ids import split_version
 from synapse_workflows.provenance.gaps import NOT_LISTED, describe_open, describe_url, limit_gaps
 from synapse_workflows.provenance.object_versions import strip_version
-from synapse_workflows.provenance.url_versions import parse_url_version
+from synapse_workflows.provenance.url_versions import Pinning, parse_url_version
 
 T = TypeVar("T")
 
@@ -103,9 +103,9 @@ class UrlRef:
         return strip_version(self.url)
 
     @property
-    def is_pinned(self) -> bool:
+    def pinning(self) -> Pinning:
         """Whether the URL identifies a version of its object, which cannot change."""
-        return parse_url_version(self.url).pinning == "pinned"
+        return parse_url_version(self.url).pinning
 
     def covers(self, other: "UrlRef") -> bool:
         """Return whether this reference contains all information of another reference."""
@@ -280,8 +280,8 @@ class Record:
     def list_gaps(self) -> tuple[str, ...]:
         """Return the gaps, including the inputs that are no immutable versions.
 
-        These are open versions of tables and views, and URLs that were read and do not identify a
-        version.
+        These are open versions of tables and views, URLs that were read and do not identify a
+        version, and URLs that follow a branch or a tag.
         """
         inputs: defaultdict[str, list[Ref]] = defaultdict(list)
         for ref in self.inputs():
@@ -297,10 +297,12 @@ class Record:
         return limit_gaps((*self.gaps, *opened, *self._iter_unpinned_urls()))
 
     def _iter_unpinned_urls(self) -> Iterator[str]:
-        """Yield the gaps of URLs that were read and do not identify a version."""
+        """Yield the gaps of URLs that were read without a version, or that follow a branch."""
         read = {entry.ref for entry in self.used if entry.origin is Origin.READ}
-        for ref in self.inputs():
-            if isinstance(ref, UrlRef) and ref in read and not ref.is_pinned:
+        for ref in (*self.inputs(), *self.executed()):
+            if not isinstance(ref, UrlRef):
+                continue
+            if ref.pinning == "moving" or (ref.pinning == "unknown" and ref in read):
                 yield describe_url(ref.url)
 
     def with_origins(self, *origins: Origin) -> "Record":

@@ -43,6 +43,14 @@ def test_read_urls_without_version_are_gaps():
     assert Record.from_refs(Origin.DECLARED, used=refs).list_gaps() == ()
 
 
+def test_urls_of_branches_are_gaps_also_if_they_are_declared():
+    branch = UrlRef("https://github.com/org/repo/blob/main/flow.py")
+    commit = UrlRef(f"https://github.com/org/repo/blob/{'0a' * 20}/flow.py")
+    record = Record.from_refs(Origin.DECLARED, used=[branch], ran=[branch, commit])
+    assert record.list_gaps() == (f"{branch.url} has no version",)
+    assert Record.from_refs(Origin.CODE, ran=[branch]).list_gaps() == record.list_gaps()
+
+
 def test_listed_urls_without_version_are_limited():
     refs = [UrlRef(f"https://host/{number}") for number in range(1000)]
     gaps = Record.from_refs(Origin.READ, used=refs).list_gaps()
