@@ -92,7 +92,7 @@ def test_each_instance_is_labelled_with_its_table(api, example, tables):
     names = [
         json.loads(body)["rendered_map_index"]
         for method, url, body in api.requests
-        if url.endswith("/state") and "nightly" not in body and "rendered_map_index" in body
+        if url.endswith("/state") and "rendered_map_index" in body
     ]
     assert [name for name in names if name] == tables
 
@@ -123,6 +123,7 @@ def test_publishing_run_reads_the_snapshot_of_its_event(
     assert first_event["extra"] == {
         "version": 1,
         "activity_id": alice.getProvenance(tables[0], 1)["id"],
+        "name": "One",
     }
     alice.store(Table(tables[0], [[2]]))
     assert create_snapshot(api, nightly, "run_2", 2) == ["success", "skipped"]

@@ -8,6 +8,8 @@ from synapse_workflows.client.api import bundles, provenance
 _SYNAPSE_ID = re.compile(r"\bsyn\d+")
 #: Name of a file with the result of a query, with the id of its file handle.
 _QUERY_NAME = re.compile(r"SYNAPSE_TABLE_QUERY_\d+")
+#: Time and etag of the read of an open version: differ between projects with the same contents.
+_READ = re.compile(r"(?<=snapshot): read at \S+, etag [-0-9a-f]+")
 
 
 class ProjectContents:
@@ -116,7 +118,7 @@ class ProjectContents:
         return {
             "number": number,
             "name": activity.get("name"),
-            "description": activity.get("description"),
+            "description": _READ.sub("", activity.get("description", "")),
             "used": sorted(used),
             "executed": sorted(executed),
         }
