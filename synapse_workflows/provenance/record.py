@@ -281,7 +281,7 @@ class Record:
         """Return the gaps, including the inputs that are no immutable versions.
 
         These are open versions of tables and views, URLs that were read and do not identify a
-        version, and URLs that follow a branch or a tag.
+        version, and declared URLs that follow a branch or a tag.
         """
         inputs: defaultdict[str, list[Ref]] = defaultdict(list)
         for ref in self.inputs():
@@ -297,13 +297,13 @@ class Record:
         return limit_gaps((*self.gaps, *opened, *self._iter_unpinned_urls()))
 
     def _iter_unpinned_urls(self) -> Iterator[str]:
-        """Yield the gaps of URLs that were read without a version, or that follow a branch."""
-        read = {entry.ref for entry in self.used if entry.origin is Origin.READ}
+        """Yield the gaps of URLs that were read without a version, or declared with a branch."""
+        origins = {(entry.ref, entry.origin) for entry in self.entries()}
         for ref in (*self.inputs(), *self.executed()):
-            if not isinstance(ref, UrlRef):
-                continue
-            if ref.pinning == "moving" or (ref.pinning == "unknown" and ref in read):
-                yield describe_url(ref.url)
+            if isinstance(ref, UrlRef) and ref.pinning != "pinned":
+                is_moving = ref.pinning == "moving" and (ref, Origin.DECLARED) in origins
+                if is_moving or (ref, Origin.READ) in origins:
+                    yield describe_url(ref.url)
 
     def with_origins(self, *origins: Origin) -> "Record":
         """Return a copy with the inputs and code of these origins, and all outputs."""
