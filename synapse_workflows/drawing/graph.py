@@ -5,8 +5,8 @@ Edges follow the flow of data, from left to right in a drawing:
     input --used--> activity --generated--> stored entity
     code --executed--> activity
 
-The values are independent of Synapse and Airflow. Whoever creates a graph redacts its texts and
-URLs first; the drawings only escape them.
+The values are independent of Synapse and Airflow. Texts and URLs must be redacted before a
+graph is created; the drawings only escape them.
 """
 
 from collections.abc import Iterable, Mapping

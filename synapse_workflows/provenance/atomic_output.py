@@ -147,7 +147,7 @@ def _move_directory(complete: Path, path: Path, replaced: Path) -> None:
 
 
 def _move_file(complete: Path, path: Path) -> None:
-    """Give a file its name, unless the name exists."""
+    """Rename a file, unless the new name exists."""
     try:
         try:
             path.hardlink_to(complete)

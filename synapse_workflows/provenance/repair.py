@@ -44,7 +44,7 @@ class Repair:
 def repair_activities(syn: Session, pending: Iterable[PendingActivity]) -> list[Repair]:
     """Store pending Activities and link them to the versions that have none.
 
-    An Activity that a version has meanwhile is never changed, whoever wrote it. The Activity of
+    An existing Activity of a version is never changed. The Activity of
     an open table accumulates the sources of all tasks that stored rows: if it lacks pending
     sources, the table gets a new Activity with the sources of both. Repeating the repair changes
     nothing.

@@ -33,7 +33,7 @@ def limit_sources(
     preferred: AbstractSet[SourceKey] = frozenset(),
     left_out_before: int = 0,
 ) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
-    """Leave out sources beyond a limit, and say so in the description.
+    """Leave out sources beyond a limit, and count them in the description.
 
     The choice depends only on the sources, not on their order. Executed code comes first, then the
     preferred sources, then newer entities and versions before older ones.

@@ -1,4 +1,4 @@
-"""Provenance that a person wrote is kept or replaced, and the log says so."""
+"""Hand-written provenance is kept or replaced, which is logged."""
 
 import pytest
 from airflow.sdk import DAG, get_current_context, task

@@ -79,7 +79,7 @@ def dags(draw: Callable[..., Any], *, size: int = 4) -> dict[str, Task]:
 
 
 def _choose(tasks: dict[str, Task]) -> st.SearchStrategy[dict[str, Task]]:
-    """Let each branch task choose one of its downstream tasks."""
+    """Select one downstream task of each branch task."""
     from dataclasses import replace
 
     def build(numbers: list[int]) -> dict[str, Task]:

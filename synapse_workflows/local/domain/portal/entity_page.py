@@ -22,7 +22,7 @@ from synapse_workflows.local.storage.models import Entity, EntityVersion, Princi
 
 #: Children, versions, rows or submissions per page.
 PAGE_SIZE: Final = 50
-#: Properties that the page shows elsewhere, or that are of no use to people.
+#: Properties that the page shows elsewhere, or that only clients need.
 _HIDDEN: Final = frozenset({
     "name", "description", "id", "etag", "concreteType", "parentId", "createdOn", "createdBy",
     "modifiedOn", "modifiedBy", "versionNumber", "versionLabel", "versionComment",
