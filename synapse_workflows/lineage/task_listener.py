@@ -175,7 +175,8 @@ def _get_collector() -> "LineageCollector | None":
     """Return the collector of the task, with what hooks reported.
 
     A task without Synapse has a collector only if hooks reported something. What hooks report is
-    left out if the task uses Synapse without automatic lineage, or if it is turned off in the configuration.
+    left out if the task uses Synapse without automatic lineage, or if the configuration turns
+    lineage off.
     """
     found = _find_collector()
     if found is None:

@@ -44,10 +44,9 @@ class Repair:
 def repair_activities(syn: Session, pending: Iterable[PendingActivity]) -> list[Repair]:
     """Store pending Activities and link them to the versions that have none.
 
-    An existing Activity of a version is never changed. The Activity of
-    an open table accumulates the sources of all tasks that stored rows: if it lacks pending
-    sources, the table gets a new Activity with the sources of both. Repeating the repair changes
-    nothing.
+    An existing Activity of a version is never changed. The Activity of an open table accumulates
+    the sources of all tasks that stored rows: if it lacks pending sources, the table gets a new
+    Activity with the sources of both. Repeating the repair changes nothing.
 
     Args:
         syn: Client of an account that may change the entities.
