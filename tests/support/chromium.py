@@ -10,6 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
+#: Containers run as root and have little shared memory.
+OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage"]
 
 
 @contextmanager
@@ -23,7 +25,7 @@ def launch_chromium() -> Iterator[Browser]:
         message = "Chromium is not installed (Debian package chromium)"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         try:
             yield browser
         finally:
