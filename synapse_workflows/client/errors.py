@@ -339,7 +339,7 @@ class SynapseDownloadError(SynapseTransferError):
 
 
 class SynapseUnsupportedStorageError(SynapseTransferError, NotImplementedError):
-    """The client does not support a storage location."""
+    """Unsupported storage location; the official client raises `NotImplementedError`."""
 
     _retry_category = RetryCategory.PERMANENT
 

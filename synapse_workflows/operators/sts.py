@@ -139,8 +139,15 @@ class SynapseStsMixin(OpenLineageMethods, BaseOperator):
 
         Args:
             environment: The credentials. `environment.variables` are those of AWS clients alone.
+
+        Raises:
+            NotImplementedError: The class of the operator does not define this method.
         """
-        raise NotImplementedError(f"{type(self).__name__} cannot give {environment} to a process")
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define inject_credentials: derive it from "
+            "SynapseStsBashOperator, SynapseStsDockerMixin or SynapseStsKubernetesMixin, or "
+            "define the method."
+        )
 
 
 def _list_links(base: type) -> tuple[BaseOperatorLink, ...]:

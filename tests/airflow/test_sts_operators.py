@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import pytest
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, ObjectStoragePath, task
 from airflow.serialization.helpers import serialize_template_field
+from support.execution_api import Run
 from support.sts_folders import find_secrets
 
 from synapse_workflows import SynapseStsBashOperator
 from synapse_workflows.decorators.sts import synapse_sts_task
+from synapse_workflows.operators.sts import SynapseStsMixin
 
 #: Bash command that copies an object with the credentials of the environment.
 COPY = f"""{sys.executable} -W ignore -c '
@@ -217,3 +220,13 @@ def test_the_decorator_rejects_functions_without_credentials():
         task.synapse_sts(folder_id="syn1")(work)
     with pytest.raises(ValueError, match="'args' cannot be given by name"):
         task.synapse_sts(folder_id="syn1")(lambda *args, sts_session: (args, sts_session))
+
+
+def test_an_operator_without_a_way_to_pass_the_credentials_names_the_method(sts):
+    class StsEmptyOperator(SynapseStsMixin, EmptyOperator): ...
+
+    with DAG("no_process", schedule=None) as dag:
+        StsEmptyOperator(task_id="work", folder_id=sts.folder().id)
+    result = Run(sts.api, dag, "run").task("work")
+    assert result.state == "failed"
+    assert "StsEmptyOperator does not define inject_credentials" in str(result.error)

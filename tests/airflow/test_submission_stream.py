@@ -250,6 +250,7 @@ def test_an_undefined_connection_is_read_again(queue, recorded_service, monkeypa
             connection = recorded_service[0].airflow_connection
             monkeypatch.setenv("AIRFLOW_CONN_LATER", connection)
             await wait_for(lambda: payloads)
+            assert len(payloads) == 1
 
     asyncio.run(main())
 

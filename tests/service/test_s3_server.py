@@ -187,6 +187,7 @@ def test_ends_the_server_of_a_killed_service_at_the_next_start(tmp_path):
     server.start()
     server.stop()
     wait_for(lambda: orphan.poll() is not None)
+    assert find_servers(tmp_path) == []
 
 
 def test_does_not_end_an_unrelated_process(tmp_path):

@@ -165,6 +165,7 @@ def test_end_of_a_killed_worker_ends_the_processes_and_removes_the_folder(tmp_pa
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     processes = [int(one) for one in pids.read_text().split()]
+    assert len(processes) == 2
     wait_until(lambda: not any(map(is_running, processes)))
     wait_until(lambda: not scratch.exists())
 
