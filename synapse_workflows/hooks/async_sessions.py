@@ -4,6 +4,7 @@ import logging
 from typing import Any, Final
 
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import amask_secret
 
 from synapse_workflows.client.api.api_keys import check_supported
@@ -13,10 +14,10 @@ from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.http_request import Endpoints
 from synapse_workflows.client.core.shared_session import SharedSession
 from synapse_workflows.client.errors import SynapseUnauthorizedError
+from synapse_workflows.hooks import connection_uri
 from synapse_workflows.hooks.connection import ClientSettings
 from synapse_workflows.hooks.credentials import (
     describe_fallback,
-    describe_origin,
     explain_rejection,
     find_credentials,
 )
@@ -35,7 +36,7 @@ async def open_session(synapse_conn_id: str) -> AsyncSession:
         SynapseNoCredentialsError: The connection has no token.
         SynapseConfigError: Invalid settings in the connection.
     """
-    return await create_session(synapse_conn_id, await read_settings(synapse_conn_id))
+    return await create_session(await read_settings(synapse_conn_id))
 
 
 async def read_settings(synapse_conn_id: str) -> ClientSettings:
@@ -48,19 +49,26 @@ async def read_settings(synapse_conn_id: str) -> ClientSettings:
         AirflowNotFoundException: The connection is not defined.
         SynapseConfigError: Invalid settings in the connection.
     """
-    connection = await BaseHook.aget_connection(synapse_conn_id)
+    try:
+        connection = await BaseHook.aget_connection(synapse_conn_id)
+    except AirflowNotFoundException:
+        found = connection_uri.find_connection(synapse_conn_id)
+        if found is None:
+            raise
+        for secret in connection_uri.list_secrets(found):
+            await amask_secret(secret)
+        _log.info("Using %s", connection_uri.ORIGIN)
+        extra = await found.aextra_dejson()
+        return ClientSettings.from_connection(found, extra, origin=connection_uri.ORIGIN)
     return ClientSettings.from_connection(connection, await connection.aextra_dejson())
 
 
-async def create_session(
-    synapse_conn_id: str, settings: ClientSettings, **options: Any
-) -> AsyncSession:
+async def create_session(settings: ClientSettings, **options: Any) -> AsyncSession:
     """Create a session from the settings of a connection.
 
     If the connection names an account, the session verifies that its credentials belong to it.
 
     Args:
-        synapse_conn_id: Id of the connection, for error messages.
         settings: The settings.
         options: Arguments `retry` and `timeout` of `AsyncSession`.
 
@@ -70,14 +78,14 @@ async def create_session(
         SynapseHTTPError: Synapse rejects the token.
     """
     urls = settings.endpoints
-    found = find_credentials(settings, synapse_conn_id)
+    found = find_credentials(settings)
     if settings.token is None:  # Airflow masks the password of a connection itself
         await amask_secret(str(found.secret))
     endpoints = Endpoints(urls["repoEndpoint"], urls["authEndpoint"], urls["fileHandleEndpoint"])
     check_supported(found, endpoints)
     session = await SharedSession.open(endpoints, found, **options)
     try:
-        await _verify_identity(session, found, settings, synapse_conn_id)
+        await _verify_identity(session, found, settings)
     except BaseException:
         await session.close()
         raise
@@ -85,7 +93,7 @@ async def create_session(
 
 
 async def _verify_identity(
-    session: SharedSession, found: Credentials, settings: ClientSettings, synapse_conn_id: str
+    session: SharedSession, found: Credentials, settings: ClientSettings
 ) -> None:
     """Verify who acts, unless the connection has a token and names no account."""
     if settings.token is not None and settings.username is None:
@@ -94,7 +102,7 @@ async def _verify_identity(
     try:
         profile = await session.get_profile()
     except SynapseUnauthorizedError as error:
-        raise explain_rejection(error, settings, synapse_conn_id) from None
+        raise explain_rejection(error, settings) from None
     username = verify_owner(found, profile, settings.username, found.username)
-    if is_new and found.origin != describe_origin(synapse_conn_id):
-        _log.warning("%s", describe_fallback(synapse_conn_id, username, found))
+    if is_new and found.origin != settings.origin:
+        _log.warning("%s", describe_fallback(settings.origin, username, found))

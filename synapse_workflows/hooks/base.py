@@ -17,11 +17,10 @@ from synapse_workflows.client.errors import (
     SynapseNotFoundError,
     SynapseUnauthorizedError,
 )
-from synapse_workflows.hooks import async_sessions
+from synapse_workflows.hooks import async_sessions, connection_uri
 from synapse_workflows.hooks.connection import ClientSettings
 from synapse_workflows.hooks.credentials import (
     describe_fallback,
-    describe_origin,
     explain_rejection,
     find_credentials,
 )
@@ -141,7 +140,7 @@ class SynapseBaseHook(BaseHook):
         Raises:
             SynapseNoCredentialsError: The connection has no token.
         """
-        return await async_sessions.create_session(self.synapse_conn_id, settings, **options)
+        return await async_sessions.create_session(settings, **options)
 
     async def async_settings(self) -> ClientSettings:
         """Return the settings of the connection, in an event loop.
@@ -154,13 +153,14 @@ class SynapseBaseHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the connection works, and a message with the user name. Never raises."""
         try:
-            client = self._create_client(retry=_CONNECTION_TEST_RETRY, timeout=10)
+            settings = self.settings()
+            client = self._create_client(settings, retry=_CONNECTION_TEST_RETRY, timeout=10)
             profile = client.call("GET", "/userProfile").json
         except Exception as error:  # noqa: BLE001 - the web UI shows the error
             return False, self._redact(f"{type(error).__name__}: {error}")
         message = f"Connected as {profile['userName']} (id {profile['ownerId']})"
         found = client.credentials
-        if found is not None and found.origin != describe_origin(self.synapse_conn_id):
+        if found is not None and found.origin != f"the connection {self.synapse_conn_id!r}":
             message += f", with the {found.noun} from {found.origin}"
         return True, message
 
@@ -175,11 +175,17 @@ class SynapseBaseHook(BaseHook):
             with AIRFLOW_LOCK:
                 connection = self.get_connection(self.synapse_conn_id)
         except AirflowNotFoundException as missing:
+            found = connection_uri.find_connection(self.synapse_conn_id)
+            if found is not None:
+                for secret in connection_uri.list_secrets(found):
+                    mask_secret(secret)
+                return ClientSettings.from_connection(found, origin=connection_uri.ORIGIN)
             variable = f"AIRFLOW_CONN_{self.synapse_conn_id.upper()}"
             raise AirflowNotFoundException(
                 f"The connection {self.synapse_conn_id!r} is not defined. Create a connection of "
                 "type 'synapse' whose password is a personal access token, in the Airflow UI "
                 f"under Admin > Connections or in the environment variable {variable}."
+                f"{connection_uri.explain_missing(self.synapse_conn_id)}"
             ) from missing
         return ClientSettings.from_connection(connection)
 
@@ -219,18 +225,16 @@ class SynapseBaseHook(BaseHook):
 
     @cached_property
     def _client(self) -> LineageClient:
-        client = self._create_client(retry=self.retry)
-        self.log.info(
-            "Logged in to Synapse as %s with connection %s",
-            client.username,
-            self.synapse_conn_id,
-        )
+        settings = self.settings()
+        client = self._create_client(settings, retry=self.retry)
+        self.log.info("Logged in to Synapse as %s with %s", client.username, settings.origin)
+        if settings.origin != connection_uri.ORIGIN:
+            connection_uri.log_ignored(self.synapse_conn_id)
         return client
 
-    def _create_client(self, **options: Any) -> LineageClient:
+    def _create_client(self, settings: ClientSettings, **options: Any) -> LineageClient:
         """Create a client and log in; `options` are further arguments of `Synapse`."""
-        settings = self.settings()
-        found = find_credentials(settings, self.synapse_conn_id)
+        found = find_credentials(settings)
         if settings.token is None:  # Airflow masks the password of a connection itself
             mask_secret(str(found.secret))
         client = LineageClient(
@@ -254,10 +258,10 @@ class SynapseBaseHook(BaseHook):
         try:
             use_credentials(client, found, settings.username)
         except SynapseUnauthorizedError as error:
-            raise explain_rejection(error, settings, self.synapse_conn_id) from None
-        if found.origin != describe_origin(self.synapse_conn_id):
+            raise explain_rejection(error, settings) from None
+        if found.origin != settings.origin:
             username = str(client.username)
-            self.log.warning("%s", describe_fallback(self.synapse_conn_id, username, found))
+            self.log.warning("%s", describe_fallback(settings.origin, username, found))
         return client
 
     def _resolve_lineage_mode(self, settings: ClientSettings) -> LineageMode:
@@ -271,7 +275,7 @@ class SynapseBaseHook(BaseHook):
 
     def _redact(self, text: str) -> str:
         try:
-            secret = find_credentials(self.settings(), self.synapse_conn_id).secret
+            secret = find_credentials(self.settings()).secret
         except Exception:  # noqa: BLE001 - no connection, no secret
             return text
         return text.replace(secret, "***")

@@ -78,6 +78,7 @@ class ClientSettings:
         lineage_required: Whether a task fails if its Activity cannot be stored; None if the
             connection does not say.
         lineage_settings: Settings of the content of Activities.
+        origin: Description of the source of these settings, for messages.
     """
 
     endpoints: Mapping[str, str]
@@ -92,10 +93,11 @@ class ClientSettings:
     lineage_mode: LineageMode | None = None
     lineage_required: bool | None = None
     lineage_settings: LineageSettings = field(default_factory=LineageSettings)
+    origin: str = "the connection"
 
     @classmethod
     def from_connection(
-        cls, connection: Any, extra: Mapping[str, Any] | None = None
+        cls, connection: Any, extra: Mapping[str, Any] | None = None, origin: str | None = None
     ) -> "ClientSettings":
         """Return the settings of a connection.
 
@@ -104,6 +106,7 @@ class ClientSettings:
         Args:
             connection: Airflow connection.
             extra: Parsed `extra` of the connection; None to parse it here, which may block.
+            origin: Where the connection is defined; None if Airflow has it.
 
         Raises:
             SynapseConfigError: Invalid host, `extra`, `cache_limit`, flag or setting of lineage.
@@ -129,6 +132,7 @@ class ClientSettings:
             lineage_mode=_parse_lineage_mode(extra, connection.conn_id),
             lineage_required=_parse_lineage_required(extra, connection.conn_id),
             lineage_settings=_parse_lineage_settings(extra, connection.conn_id),
+            origin=origin or f"the connection {connection.conn_id!r}",
         )
 
     @property

@@ -118,7 +118,7 @@ class StsSources:
             SynapseError: Synapse cannot be reached, or rejects the account.
         """
         hook = SynapseBaseHook(reference.synapse_conn_id)
-        key = (reference, _identify(hook.settings(), reference.synapse_conn_id))
+        key = (reference, _identify(hook.settings()))
         with self._lock:
             if self._process != os.getpid():
                 self._process = os.getpid()
@@ -173,7 +173,7 @@ def create_connection_fields(
     return {**fields, "extra": json.dumps(extra)}
 
 
-def _identify(settings: ClientSettings, conn_id: str) -> tuple[Any, ...]:
+def _identify(settings: ClientSettings) -> tuple[Any, ...]:
     """Return the service and the account of a connection."""
-    found = find_credentials(settings, conn_id)
+    found = find_credentials(settings)
     return (tuple(sorted(settings.endpoints.items())), found, settings.username)
