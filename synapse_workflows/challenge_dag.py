@@ -1,7 +1,7 @@
 """DAG that runs a challenge: claim, validate, score, report and rank submissions."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from synapse_workflows.operators.submissions import (
 )
 
 
-def create_challenge_dag(path: Path | str) -> DAG:
+def create_challenge_dag(path: Path | str, challenge: str | None = None) -> DAG:
     """Create the DAG of a challenge from a YAML file.
 
     A run starts when there are submissions, and at the times of `schedule`. Tasks: `reap` ends
@@ -45,7 +45,10 @@ def create_challenge_dag(path: Path | str) -> DAG:
     Args:
         path: The YAML file; its keys are the arguments of
             `synapse_workflows.challenge.challenge_file.ChallengeSettings`. Paths in it are
-            relative to its directory.
+            relative to its directory. A file of orca-recipes (`challenge_configs.yaml`) needs the
+            keys `queue`, `goldstandard`, `results`, `scorer` and `metrics` in addition.
+        challenge: Name of the section of the challenge, in a file with a section for each
+            challenge; None for a file with one challenge.
 
     Returns:
         The DAG. Assign it to a variable of the DAG file.
@@ -53,7 +56,7 @@ def create_challenge_dag(path: Path | str) -> DAG:
     Raises:
         ChallengeFileError: The file is missing, or has unknown keys or wrong values.
     """
-    settings = read_challenge_file(path)
+    settings = read_challenge_file(path, challenge)
     submissions = synapse_submissions_asset(
         settings.queue,
         synapse_conn_id=settings.connection,
@@ -80,7 +83,7 @@ def _create_dag(settings: ChallengeSettings, submissions: Asset) -> DAG:
         schedule=schedule,
         catchup=False,
         max_active_tasks=settings.max_active_tasks,
-        tags=["synapse", "challenge"],
+        tags=["synapse", "challenge", *settings.tags],
         doc_md=__doc__,
         default_args={
             "retries": settings.retries,
@@ -105,8 +108,25 @@ def _create_claim(settings: ChallengeSettings) -> SynapseClaimSubmissionsOperato
         skip_if_empty=True,
         **queue,
     )
-    reap >> claim
+    if settings.start_date is None and settings.end_date is None:
+        reap >> claim
+    else:
+        reap >> _check_dates(settings)() >> claim
     return claim
+
+
+def _check_dates(settings: ChallengeSettings) -> Any:
+    @task
+    def check_dates() -> None:
+        """Skip the claim before the start and after the end of the challenge."""
+        now = datetime.now(UTC)
+        start, end = settings.start_date, settings.end_date
+        if start is not None and now < start:
+            raise AirflowSkipException(f"The challenge starts on {start}: nothing is claimed")
+        if end is not None and now >= end:
+            raise AirflowSkipException(f"The challenge ended on {end}: nothing is claimed")
+
+    return check_dates
 
 
 def _create_evaluation(settings: ChallengeSettings) -> Any:

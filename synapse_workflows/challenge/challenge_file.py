@@ -1,6 +1,8 @@
 """Challenge file: a YAML file with the settings of a challenge."""
 
-from collections.abc import Hashable
+import warnings
+from collections.abc import Hashable, Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -16,6 +18,11 @@ from pydantic import (
     field_validator,
 )
 
+from synapse_workflows.challenge.challenge_configs import (
+    ChallengeConfig,
+    select_section,
+    translate_config,
+)
 from synapse_workflows.challenge.claim_reaper import OnExpired
 from synapse_workflows.challenge.leaderboard import BestPer
 from synapse_workflows.challenge.ranking import RankDirection
@@ -23,6 +30,8 @@ from synapse_workflows.challenge.score_results import StoredFile
 from synapse_workflows.challenge.scorer_program import ScorerCommand, parse_program
 
 _FOLDER: Final = "folder"
+#: Tag of the key `<<`, with which a mapping takes over the keys of another one.
+_MERGE: Final = "tag:yaml.org,2002:merge"
 
 
 class ChallengeFileError(ValueError):
@@ -39,6 +48,19 @@ def _to_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _to_time(value: Any) -> Any:
+    """Return a date as its first moment, and a time without a time zone as one in UTC."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError("expected a date or time, for example 2026-12-31 23:00") from None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    is_naive = isinstance(value, datetime) and value.tzinfo is None
+    return value.replace(tzinfo=UTC) if is_naive else value
+
+
 EvaluationId = Annotated[
     str, BeforeValidator(_to_text), StringConstraints(pattern=r"^[0-9]+$", strip_whitespace=True)
 ]
@@ -48,6 +70,7 @@ Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Recipients = Annotated[list[Annotated[Text, BeforeValidator(_to_text)]], BeforeValidator(_to_list)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Time = Annotated[datetime, BeforeValidator(_to_time)]
 
 
 class _Section(BaseModel):
@@ -130,6 +153,10 @@ class ChallengeSettings(_Section):
         poll_interval: Seconds between two polls of the queue.
         schedule: Cron expression of additional runs, which end expired claims, and find
             submissions even if the triggerer is down; None for none.
+        start_date: First moment at which submissions are claimed; None for no limit. A date is
+            its first moment in UTC.
+        end_date: Moment from which no submissions are claimed any more; None for no limit.
+        tags: Further tags of the DAG.
         max_active_tasks: Maximum number of tasks of the DAG at the same time.
         retries: Number of retries of each task.
         retry_delay: Seconds before a retry.
@@ -154,6 +181,9 @@ class ChallengeSettings(_Section):
     connection: Text = "synapse_default"
     poll_interval: Seconds = 30.0
     schedule: Text | None = "0 * * * *"
+    start_date: Time | None = None
+    end_date: Time | None = None
+    tags: list[Text] = Field(default_factory=list)
     max_active_tasks: Count = 16
     retries: Annotated[int, Field(ge=0)] = 2
     retry_delay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
@@ -193,16 +223,44 @@ class ChallengeSettings(_Section):
         return value
 
 
-def read_challenge_file(path: Path | str) -> ChallengeSettings:
+def read_challenge_file(path: Path | str, challenge: str | None = None) -> ChallengeSettings:
     """Read a challenge file. No request is sent.
+
+    A file of orca-recipes (`challenge_configs.yaml`) can be read, too, see `challenge_configs`.
+    A warning lists the settings of Nextflow, which are not used.
 
     Args:
         path: The YAML file; its keys are the arguments of `ChallengeSettings`.
+        challenge: Name of the section of the challenge, in a file with a section for each; None
+            for a file with one challenge.
 
     Raises:
         ChallengeFileError: The file is missing, is not YAML, or has unknown keys or wrong values.
     """
     path = Path(path)
+    content = _read_yaml(path)
+    try:
+        known = frozenset(ChallengeSettings.model_fields)
+        config = translate_config(select_section(content, challenge, known))
+    except ValueError as error:
+        raise ChallengeFileError(f"Invalid challenge file {path}: {error}") from None
+    try:
+        settings = ChallengeSettings.model_validate(
+            config.settings, context={_FOLDER: path.parent}
+        )
+    except ValidationError as error:
+        raise ChallengeFileError(_describe_errors(path, error, config)) from None
+    if config.unused:
+        warnings.warn(
+            f"The challenge {settings.dag_id} does not use {', '.join(config.unused)} of {path}: "
+            "'scorer' evaluates the submissions, without Nextflow. Remove these keys.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return settings
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
     try:
         content = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError) as error:
@@ -214,10 +272,7 @@ def read_challenge_file(path: Path | str) -> ChallengeSettings:
             f"The challenge file {path} contains {content!r:.50}: expected keys and values, such "
             "as 'queue: 9600001'"
         )
-    try:
-        return ChallengeSettings.model_validate(content, context={_FOLDER: path.parent})
-    except ValidationError as error:
-        raise ChallengeFileError(_describe_errors(path, error)) from None
+    return content
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
@@ -225,7 +280,8 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         """Return a mapping as a dictionary."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        own = [key for key, _ in node.value if key.tag != _MERGE]
+        keys = [self.construct_object(key, deep=True) for key in own]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(
@@ -240,19 +296,29 @@ def _is_command(value: Any) -> bool:
     return bool(words) and all(isinstance(word, str) and word.strip() for word in words)
 
 
-def _describe_errors(path: Path, error: ValidationError) -> str:
+def _describe_errors(path: Path, error: ValidationError, config: ChallengeConfig) -> str:
     lines = []
     for one in error.errors(include_url=False):
-        key = ".".join(str(part) for part in one["loc"])
+        first, *others = map(str, one["loc"])
+        key = ".".join([config.names.get(first, first), *others])
         section = one["loc"][:-1]
         if one["type"] == "extra_forbidden":
             lines.append(f"unknown key {key!r}; expected one of: {_list_keys(section)}")
         elif one["type"] == "missing":
-            lines.append(f"the key {key!r} is missing")
+            lines.append(f"the key {key!r} is missing{_explain_missing(key, config)}")
         else:
             reason = one["msg"].removeprefix("Value error, ")
             lines.append(f"invalid value {one['input']!r:.100} of {key!r}: {reason}")
     return f"Invalid challenge file {path}: " + "; ".join(lines)
+
+
+def _explain_missing(key: str, config: ChallengeConfig) -> str:
+    """Return what a configuration with a submission view or a Nextflow run lacks."""
+    if key == "queue" and config.view is not None:
+        return f" (the ID of the evaluation whose submissions the view {config.view} lists)"
+    if key in ("scorer", "goldstandard") and config.unused:
+        return f" (it replaces the Nextflow run of {config.unused[0]!r})"
+    return ""
 
 
 def _list_keys(section: tuple[int | str, ...]) -> str:
