@@ -2,6 +2,7 @@
 
 import zlib
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from gzip import BadGzipFile
@@ -62,9 +63,14 @@ class RowSource(ABC):
 
     def __init__(self, label: str) -> None:
         self.label = label
+        #: Whether `iter_rows` computes the MD5 that `content_md5` returns.
+        self.is_hashed = False
+        #: The columns of the table that the source has, in its order.
+        self.columns: list[Mapping[str, Any]] = []
         self._header: tuple[str, ...] | None = None
         #: Rows of which `has_rows` has read the first.
         self._peeked: Iterator[CsvRow] | None = None
+        self._content_md5: str | None = None
 
     @abstractmethod
     def _read_header(self) -> Sequence[Any] | None:
@@ -127,9 +133,11 @@ class RowSource(ABC):
         self._require_unique(header, names)
         self.names = tuple(names)
         self.missing = [name for name in by_name if name not in names]
-        self.columns = [by_name[name] for name in names]
+        bound = [by_name[name] for name in names]
+        if bound != self.columns:
+            self._peeked = self._content_md5 = None
+        self.columns = bound
         self.normalizer = CellNormalizer(self.columns)
-        self._peeked = None
 
     def find_unknown(self, columns: Iterable[Mapping[str, Any]]) -> list[str]:
         """Return the names of the columns that are not among the columns of a table.
@@ -222,7 +230,9 @@ class RowSource(ABC):
                 its column, or the source cannot be read.
         """
         peeked, self._peeked = self._peeked, None
-        return self._iter_rows() if peeked is None else peeked
+        if peeked is not None:
+            return peeked
+        return self._hash_rows() if self.is_hashed else self._iter_rows()
 
     def _iter_rows(self) -> Iterator[CsvRow]:
         width = len(self.names)
@@ -237,12 +247,22 @@ class RowSource(ABC):
                 yield line
 
     def content_md5(self) -> str:
-        """Return the MD5 of all rows, as they are uploaded."""
+        """Return the MD5 of all rows, as they are uploaded.
+
+        The rows are read, unless `is_hashed` was set when they were read to the end.
+        """
+        if self._content_md5 is None:
+            deque(self._hash_rows(), maxlen=0)
+        return str(self._content_md5)
+
+    def _hash_rows(self) -> Iterator[CsvRow]:
+        """Yield the rows, and keep their MD5 after the last one."""
         digest = md5(usedforsecurity=False)
         _, serialize = row_serializer(self.names)
-        for line in self.iter_rows():
+        for line in self._iter_rows():
             digest.update(serialize(line))
-        return digest.hexdigest()
+            yield line
+        self._content_md5 = digest.hexdigest()
 
     @contextmanager
     def read_errors(self) -> Iterator[None]:

@@ -45,7 +45,7 @@ class StoreCall:
     def signature(self) -> str | None:
         """Text that is equal for two upserts that delete the same rows; None for other calls.
 
-        All rows are read: a retry must know that they are the same before it deletes any.
+        The rows are read, unless `RowSource.content_md5` knows their MD5.
         """
         if self.deleted_scope is None:
             return None
@@ -98,16 +98,16 @@ class StoreCalls:
         try:
             transaction = self._slot(number)
             transaction.begin(call.mode)
-            signature = call.signature
             if call.mode == "upsert" and self._slot(number + 1).mode is not None:
-                in_order = number == position
+                # a retry must know that the rows are the same before it deletes any
+                in_order, signature = number == position, call.signature
                 transaction.is_done = in_order and transaction.signature == signature is not None
                 if not transaction.is_done:
                     transaction.forget_rows()
             transaction.before_commit = lambda: self._invalidate(call)
             yield transaction
-            if signature is not None:
-                transaction.save_signature(signature)
+            if call.deleted_scope is not None:
+                transaction.save_signature(str(call.signature))
         except BaseException:
             self._continued.discard(number)
             raise

@@ -184,6 +184,7 @@ def store_rows(
         rows, options.columns, lambda file: _open_file(client, file, resolve_reference)
     ) as source:
         source.match_case = options.match_case
+        source.is_hashed = options.delete_missing  # see `StoreCall.signature`
         table = _get_table(client, table_id, options, source)
         with removed_on_refusal(client, table):
             columns = columns or require_columns(

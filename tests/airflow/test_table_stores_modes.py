@@ -1,5 +1,8 @@
 """Tests of SynapseTableStoreOperator with upsert and replace, and with concurrent writers."""
 
+import sys
+from collections import Counter
+
 import pytest
 from support.fault_injection import FaultInjector
 
@@ -34,6 +37,36 @@ def test_upsert_keeps_the_cells_of_missing_columns(store_rows, alice, project, r
     for _ in range(2):
         store_rows(table_id=table, rows=given, mode="upsert", key="key")
     assert rows_of(table, ids=True) == [["1", "2", "k", "1", "zwei"], ["2", "2", "l", "-", "-"]]
+
+
+#: How often each file was opened, counted by `count_opened_files`.
+_opened: Counter = Counter()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def count_opened_files():
+    """Count the files that this process opens; audit hooks cannot be removed."""
+    sys.addaudithook(lambda event, args: event == "open" and _opened.update([str(args[0])]))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "append"},
+        {"mode": "upsert", "key": "a name"},
+        {"mode": "upsert", "key": "a name", "delete_missing": True},
+        {"mode": "replace"},
+    ],
+)
+def test_the_rows_of_a_csv_file_are_read_once(store_rows, filled, rows_of, write_csv, options):
+    file = write_csv(["a", 1], ["b", 2], ["c", 30], ["d", 4])
+    _opened.clear()
+    result, _ = store_rows(table_id=filled, rows=file, **options)
+    assert result.state == "success", result.error
+    # opened once for the first bytes, which show the format, and once for the rows; a replacement
+    # compares rows until the first difference, and starts again to upload them
+    assert _opened[file] == (3 if options["mode"] == "replace" else 2)
+    assert ["d", 4] in rows_of(filled)
 
 
 #: For each type, two representations of one value, and another value.

@@ -5,10 +5,11 @@ import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader, TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from shutil import copyfileobj
-from typing import Final, TextIO
+from typing import BinaryIO, Final, TextIO, cast
 
 from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
 from synapse_workflows.constants import MiB
@@ -49,8 +50,10 @@ def open_csv(path: str | os.PathLike[str], skip: int = 0) -> Generator[TextIO]:
         OSError: The file cannot be read.
     """
     expanded = Path(path).expanduser()
-    opener = gzip.open if is_compressed(expanded) else open
-    with opener(expanded, "rt", encoding="utf-8-sig", newline="") as file:
+    with (
+        expanded.open("rb") as raw,
+        TextIOWrapper(_decompressed(raw), encoding="utf-8-sig", newline="") as file,
+    ):
         try:
             for _ in islice(file, skip):
                 pass
@@ -59,6 +62,13 @@ def open_csv(path: str | os.PathLike[str], skip: int = 0) -> Generator[TextIO]:
             raise ValueError(
                 f"{expanded} is not UTF-8{_locate_invalid_byte(expanded)}. {_ENCODING_HINT}"
             ) from error
+
+
+def _decompressed(file: BufferedReader) -> BinaryIO:
+    """Return a file, or its decompressed content if it is compressed by gzip."""
+    if file.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC):
+        return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+    return file
 
 
 def is_compressed(path: Path) -> bool:
