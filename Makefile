@@ -13,6 +13,9 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 3 // 2
 # PORT has a default for `make serve`; `make airflow` selects a free port itself
 AIRFLOW_OPTIONS = $(if $(filter-out file undefined,$(origin PORT)),--port $(PORT)) $(if $(DAGS),--dags $(DAGS))
 
+# Without bytecode, each of the many Python processes compiles all modules again
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev install-peer demo test test-lowest quick check format bench serve airflow build clean
 
