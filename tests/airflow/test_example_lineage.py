@@ -1,36 +1,22 @@
 """The two example DAGs whose provenance is one story: raw data, cleaned data, model, report."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
+from support.examples import create_dag
 from support.execution_api import Run
 
-from synapse_workflows.demo.paths import examples_dir
 from synapse_workflows.provenance import check_coverage, render_tree, walk_provenance
 
 HEADER = "mean_radius,mean_texture,mean_concavity,diagnosis\n"
 PATIENTS = "1,2,3,benign\n2,2,2,benign\n8,9,9,malignant\n9,8,8,malignant\n"
 
 
-def load_dag(pattern, name):
-    """Import an example and return its DAG, with the file of the example as its code."""
-    path = next(examples_dir().glob(pattern))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    dag = getattr(module, name)()
-    dag.fileloc = str(path)
-    return dag
-
-
 @pytest.fixture
 def run(api, put, project, alice):
     """Return a function that runs one of the DAGs, 07 or 08."""
-    clean = load_dag("07_*.py", "synapse_07_clean")
-    model = load_dag("08_*.py", "synapse_08_model")
+    clean = create_dag(7, "synapse_07_clean")
+    model = create_dag(8, "synapse_08_model")
 
     def run(number, run_id, text=HEADER + PATIENTS, **options):
         """Run a DAG; return the ID of its last result."""
@@ -40,9 +26,7 @@ def run(api, put, project, alice):
         Run(api, clean if number == 7 else model, run_id, conf=conf, **options).all()
         return alice.findEntityId("cleaned.csv" if number == 7 else "report.md", project)
 
-    yield run
-    for dag in (clean, model):
-        del sys.modules[Path(dag.fileloc).stem]
+    return run
 
 
 def test_provenance_of_the_report_is_the_story_of_both_dags(api, run, alice, project):

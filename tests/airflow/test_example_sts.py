@@ -1,25 +1,16 @@
-"""The example that summarizes objects with STS credentials."""
+"""The examples that read and write objects with STS credentials."""
 
-import importlib.util
+import os
 import sys
 
 import pytest
+from support.examples import create_dag
 
-from synapse_workflows.demo.paths import examples_dir
-
-
-@pytest.fixture
-def dag():
-    path = examples_dir() / "06_sts_etl.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    yield module.synapse_06_sts_etl()
-    del sys.modules[path.stem]
+from synapse_workflows import File
 
 
-def test_summaries_are_registered_with_their_sources(sts, dag):
+def test_summaries_are_registered_with_their_sources(sts):
+    dag = create_dag(6, "synapse_06_sts_etl")
     folder = sts.folder()
     header = "diagnosis,mean_radius,mean_texture,mean_concavity\n"
     for name, rows in (("one", "benign,1,2,3\nbenign,3,4,5\n"), ("two", "malignant,1,1,1\n")):
@@ -39,3 +30,66 @@ def test_summaries_are_registered_with_their_sources(sts, dag):
     again = sts.start(dag, conf=conf).all()
     assert again.value("register")["unchanged"] == 2
     assert again.value("register")["activity_id"] is None
+
+
+NEXTFLOW = """\
+#!{python}
+import sys
+from pathlib import Path
+
+import boto3
+
+assert sys.argv[1:3] == ["run", "nf-core/rnaseq"], sys.argv
+*_, outdir = sys.argv
+bucket, _, key = outdir.removeprefix("s3://").partition("/")
+sheet = Path(sys.argv[sys.argv.index("--input") + 1]).read_text().splitlines()
+for line in sheet[1:]:
+    sample, path = line.split(",")
+    content = Path(path).read_bytes()
+    if b"broken" in content:
+        sys.exit("the pipeline failed")
+    boto3.client("s3").put_object(Bucket=bucket, Key=f"{{key}}/{{sample}}.txt", Body=content)
+"""
+
+
+@pytest.fixture
+def nextflow(tmp_path, monkeypatch):
+    """A program `nextflow` that copies its samples to S3."""
+    program = tmp_path / "bin" / "nextflow"
+    program.parent.mkdir()
+    program.write_text(NEXTFLOW.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+@pytest.fixture
+def put(sts, tmp_path):
+    """Function that stores a small file and returns its versioned ID."""
+
+    def store(name, text):
+        path = tmp_path / name
+        path.write_text(text)
+        stored = sts.alice.store(File(str(path), parent=sts.project))
+        return f"{stored.id}.{stored.versionNumber}"
+
+    return store
+
+
+def test_outputs_of_a_pipeline_have_its_samples_as_sources(sts, nextflow, put, tmp_path):
+    folder = sts.folder()
+    sample = put("sample.fastq", "ACGT\n")
+    sheet = put("samples.csv", f"sample,fastq\na,syn://{sample}\n")
+    conf = {"folder_id": folder.id, "sample_sheet": sheet, "work": str(tmp_path / "work")}
+    dag = create_dag(12, "synapse_12_nextflow")
+    sts.start(dag, conf=conf).all()
+    assert folder.read("results/a.txt") == "ACGT\n"
+    result = sts.alice.findEntityId("a.txt", sts.alice.findEntityId("results", folder.id))
+    activity = sts.alice.getProvenance(result)
+    used = [one["reference"] for one in activity["used"] if "reference" in one]
+    assert {f"{one['targetId']}.{one['targetVersionNumber']}" for one in used} == {sample, sheet}
+    executed = [one.get("url") for one in activity["used"] if one["wasExecuted"]]
+    assert "https://github.com/nf-core/rnaseq/tree/3.11.2" in executed
+
+    sheet = put("samples.csv", f"sample,fastq\nb,syn://{put('broken.fastq', 'broken')}\n")
+    run = sts.start(dag, conf=conf | {"sample_sheet": sheet})
+    assert [run.task(one).state for one in ("stage", "run")] == ["success", "failed"]

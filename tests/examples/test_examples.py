@@ -1,32 +1,53 @@
-"""The example DAGs parse quickly and without network access, and have a uniform layout."""
+"""The example DAGs parse quickly and without I/O, and have a uniform layout."""
 
 import importlib.util
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
-from pytest_socket import disable_socket, enable_socket
 
 from synapse_workflows.demo.paths import examples_dir
 
-EXAMPLES = sorted(examples_dir().glob("0*.py"))
+EXAMPLES = sorted(examples_dir().glob("[0-9]*.py"))
 
 
-@pytest.fixture
-def no_network():
-    disable_socket()
-    yield
-    enable_socket()
+@pytest.fixture(scope="module")
+def record_io():
+    """Context manager that records connections, child processes and files opened to write."""
+    recorded, names = [], ("socket.connect", "subprocess.Popen", "sqlite3.connect", "os.mkdir")
+    active = []
+
+    def record(event, arguments):
+        is_write = event == "open" and isinstance(arguments[1], str) and arguments[1][0] in "wax"
+        if active and (is_write or event in names):
+            recorded.append((event, str(arguments[0])))
+
+    sys.addaudithook(record)  # it cannot be removed
+
+    @contextmanager
+    def recording():
+        recorded.clear()
+        active.append(True)
+        try:
+            yield recorded
+        finally:
+            active.clear()
+
+    return recording
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_parses_quickly_without_network(path, no_network):
+def test_an_example_parses_quickly_without_io(path, record_io, monkeypatch):
     import airflow.sdk  # noqa: F401 - its import time does not count
 
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     began = time.monotonic()
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with record_io() as recorded:
+        spec.loader.exec_module(module)
+    assert recorded == []
     assert time.monotonic() - began < 5
     sys.modules.pop(path.stem, None)
 

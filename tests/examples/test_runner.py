@@ -243,7 +243,7 @@ def test_airflow_is_ready_for_a_browser(tmp_path):
 
 def examples_are_listed(airflow: str, headers: dict[str, str]) -> bool:
     """Return whether Airflow lists the examples, none of them paused, within a minute."""
-    wanted = {path.stem for path in examples_dir().glob("0*.py")}
+    wanted = {path.stem for path in examples_dir().glob("[0-9]*.py")}
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         dags = requests.get(f"{airflow}/api/v2/dags", headers=headers, timeout=10).json()["dags"]

@@ -1,0 +1,76 @@
+"""Run a Nextflow pipeline on files of Synapse, and register what it writes to S3.
+
+Set: the connection `synapse_default`, Nextflow on the worker, and the parameters of the run: a
+sample sheet whose cells have URIs such as `syn://syn123.4`, and a folder whose storage location is
+an S3 bucket with STS.
+
+See: the task `run` fails if the pipeline fails. It has temporary credentials for the folder only.
+The files below `results` refer to the objects; no byte is copied. Their Activity lists the sample
+sheet and the samples with their versions, and the pipeline at its revision.
+"""
+
+import csv
+import re
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import Param, dag, task
+
+from synapse_workflows import SynapseHook, SynapseIndexS3PrefixOperator, SynapseStsBashOperator
+
+SYNAPSE_ID = {"type": "string", "pattern": r"^syn\d+(\.\d+)?$"}
+
+
+@dag(
+    schedule=None,
+    tags=["synapse", "example"],
+    doc_md=__doc__,
+    params={
+        "sample_sheet": Param("syn10000010", description="CSV file", **SYNAPSE_ID),
+        "folder_id": Param("syn10000009", description="Folder with STS", **SYNAPSE_ID),
+        "revision": Param("3.11.2", description="Tag of the pipeline", pattern=r"^[\w.-]+$"),
+        "work": Param("/tmp/synapse_nextflow", description="Directory of the run"),  # noqa: S108
+    },
+)
+def synapse_12_nextflow() -> None:
+    """Sample sheet -> files on the worker -> objects in S3 -> files in Synapse."""
+
+    @task
+    def stage(params: dict[str, Any], run_id: str) -> str:
+        """Download the samples; return a sample sheet with their paths."""
+        synapse = SynapseHook().client
+        sheet = synapse.get(params["sample_sheet"])
+        with Path(sheet.path).open(newline="") as source:
+            rows = list(csv.reader(source))
+        for row in rows:
+            for index, cell in enumerate(row):
+                if cell.startswith("syn://"):
+                    row[index] = synapse.get(cell.removeprefix("syn://")).path
+        target = Path(params["work"], re.sub(r"\W+", "_", run_id), "samples.csv")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("w", newline="") as lines:
+            csv.writer(lines).writerows(rows)
+        return str(target)
+
+    run = SynapseStsBashOperator(
+        task_id="run",
+        folder_id="{{ params.folder_id }}",
+        permission="read_write",
+        bash_command=(
+            'nextflow run nf-core/rnaseq -r "{{ params.revision }}" -resume'
+            " --input \"{{ ti.xcom_pull('stage') }}\""
+            ' --outdir "$SYNAPSE_STS_S3_LOCATION/results"'
+        ),
+    )
+    register = SynapseIndexS3PrefixOperator(
+        task_id="register",
+        folder_id="{{ params.folder_id }}",
+        prefix="results",
+        folder="results",
+        exclude="pipeline_info/*",
+        executed="https://github.com/nf-core/rnaseq/tree/{{ params.revision }}",
+    )
+    stage() >> run >> register
+
+
+synapse_12_nextflow()

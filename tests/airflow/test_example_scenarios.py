@@ -1,0 +1,184 @@
+"""Examples of common workflows: each runs with Airflow's task runner and the local Synapse."""
+
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from itertools import count
+from threading import Thread
+
+import pyarrow.parquet
+import pytest
+from support.examples import create_dag
+from support.execution_api import Run
+
+from synapse_workflows import Column, Schema, Table
+
+_runs = count(1)
+DAYS = (datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 25, tzinfo=UTC))
+
+
+@pytest.fixture
+def start(api):
+    """Function that starts a run of an example with parameters."""
+
+    def start_run(number, dag_id, *, logical_date=None, events=(), **params):
+        run_id = f"run_{next(_runs)}"
+        dag = create_dag(number, dag_id)
+        return Run(api, dag, run_id, conf=params, logical_date=logical_date, events=events)
+
+    return start_run
+
+
+@pytest.fixture
+def create_table(alice, project):
+    """Function that creates a table of numbers; returns its ID."""
+
+    def create(name, *numbers):
+        columns = [Column(name="n", columnType="INTEGER")]
+        schema = alice.store(Schema(name, columns, parent=project))
+        alice.store(Table(schema, [[number] for number in numbers]))
+        return schema.id
+
+    return create
+
+
+@pytest.fixture
+def warehouse(api, tmp_path):
+    """Function that runs SQL in the warehouse."""
+    pytest.importorskip("airflow.providers.sqlite")
+    path = tmp_path / "warehouse.db"
+    api.connections["warehouse"] = json.dumps({"conn_type": "sqlite", "host": str(path)})
+
+    def execute(sql, *rows):
+        with closing(sqlite3.connect(path)) as database, database:
+            database.executemany(sql, rows or [()])
+
+    execute("create table downloads (day text, project text, bytes integer)")
+    return execute
+
+
+def test_10_metrics_of_a_day_are_stored_once(start, warehouse, alice, project, sources_of):
+    """A second run for a day updates its rows; an unchanged table has no other snapshot."""
+    insert = "insert into downloads values (?, ?, ?)"
+    warehouse(insert, ("2026-11-24", "a", 5), ("2026-11-24", "a", 7), ("2026-11-25", "b", 1))
+
+    def run(day):
+        name = "synapse_10_warehouse_metrics"
+        one = start(10, name, logical_date=day, parent_id=project)
+        states = [one.task(task).state for task in ("metrics", "store", "snapshot")]
+        return one.value("store"), states
+
+    stored, states = run(DAYS[0])
+    table = stored["id"]
+    assert states == ["success"] * 3
+    assert run(DAYS[0])[1] == ["success", "success", "skipped"]
+    warehouse("insert into downloads values (?, ?, ?)", ("2026-11-24", "a", 1))
+    run(DAYS[1])
+    sql = f"select day, project, downloads, bytes from {table} order by day"
+    rows = alice.tableQuery(sql, includeRowIdAndRowVersion=False)
+    assert [list(row) for row in rows] == [
+        ["2026-11-24", "a", 2, 12],
+        ["2026-11-25", "b", 1, 1],
+    ]
+    labels = [alice.get(table, version=number).versionLabel for number in (1, 2)]
+    assert labels == ["metrics 2026-11-24", "metrics 2026-11-25"]
+    used, executed = sources_of(table, 1)
+    assert [url.rpartition("/")[2] for url in used] == ["downloads"]
+    assert any("10_warehouse_metrics.py" in url for url in executed)
+
+
+def test_11_tables_are_exported_from_snapshots(start, create_table, alice, tmp_path):
+    tables = {"one": create_table("One", 1, 2), "two": create_table("Two", 3)}
+
+    def run():
+        target = str(tmp_path / "exports")
+        one = start(11, "synapse_11_tables_to_parquet", tables=tables, target=target)
+        one.all(export=2)
+        return one
+
+    assert run().value("manifest") == 3
+    assert run().value("manifest") == 3
+    rows = pyarrow.parquet.read_table(tmp_path / "exports" / "one.parquet").to_pylist()
+    assert rows == [{"n": 1}, {"n": 2}]
+    manifest = json.loads((tmp_path / "exports" / "manifest.json").read_text())
+    assert [(one["id"], one["version"]) for one in manifest] == [
+        (table, 1) for table in tables.values()
+    ]
+    assert alice.get(tables["one"]).versionNumber == 2, "an unchanged table has one snapshot"
+
+
+@pytest.fixture
+def catalogue(api, tmp_path):
+    """Function that serves a catalogue over HTTP."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        connection = {"conn_type": "http", "host": f"http://127.0.0.1:{server.server_port}"}
+        api.connections["catalogue"] = json.dumps(connection)
+        yield lambda entries: (tmp_path / "catalogue.json").write_text(json.dumps(entries))
+        server.shutdown()
+
+
+def describe(number, **changes):
+    return {
+        "id": f"entry-{number}",
+        "title": f"Title {number}",
+        "url": f"https://example.org/{number}",
+        "keywords": ["one", "two"],
+    } | changes
+
+
+def test_14_catalogue_is_mirrored_by_its_keys(start, catalogue, alice, project):
+    """Entries in another order change nothing; a row of a missing entry is deleted."""
+
+    def run(*entries):
+        catalogue(entries)
+        one = start(14, "synapse_14_catalogue", project_id=project).all()
+        return one.value("links")
+
+    first = run(describe(1), describe(2))
+    ids = {c["name"]: c["id"] for c in alice.getChildren(project, includeTypes=["dataset"])}
+    assert set(ids) == {"entry-1", "entry-2"}
+    etags = {one: alice.get(one, downloadFile=False).etag for one in ids.values()}
+    run(describe(2), describe(1))
+    assert {one: alice.get(one, downloadFile=False).etag for one in ids.values()} == etags
+    run(describe(3), describe(2, title="New title"))
+    rows = alice.tableQuery(
+        f"select id, title, dataset from {first['id']} order by id",
+        includeRowIdAndRowVersion=False,
+    )
+    rows = [list(row) for row in rows]
+    assert rows[0] == ["entry-2", "New title", ids["entry-2"]]
+    assert [row[0] for row in rows] == ["entry-2", "entry-3"]
+    changed = alice.get(ids["entry-2"], downloadFile=False)
+    assert (changed.title, changed.sameAs) == (["New title"], ["https://example.org/2"])
+
+
+@pytest.mark.parametrize(
+    "entries", [[describe(1), describe(1)], [describe(1, title=None)]], ids=["double", "no title"]
+)
+def test_14_invalid_catalogue_stores_nothing(start, catalogue, alice, project, entries):
+    catalogue(entries)
+    run = start(14, "synapse_14_catalogue", project_id=project)
+    assert run.task("entries", max_tries=3).state == "failed"
+    assert list(alice.getChildren(project)) == []
+
+
+def test_17_the_last_failed_try_sends_a_message(start, create_table, socket_service):
+    table = create_table("Small", 1, 2)
+    run = start(17, "synapse_17_alerts", table=table)
+
+    def messages():
+        bodies = [one.body for one in socket_service.inbox("alice") if run.run_id in one.body]
+        return [body for body in bodies if table in body]
+
+    assert run.task("check", max_tries=1).state == "up_for_retry"
+    assert messages() == []
+    assert run.task("check", max_tries=1).state == "failed"
+    (body,) = messages()
+    assert f"ValueError: {table} has 2 rows: 1000 expected" in body
+    run = start(17, "synapse_17_alerts", table=table, min_rows=1).all()
+    assert run.value("check") == 2
