@@ -76,6 +76,10 @@ if TYPE_CHECKING:
         EntityViewType as EntityViewType,
         SubmissionViewSchema as SubmissionViewSchema,
     )
+    from synapse_workflows.client.model.wikis import (
+        Wiki as Wiki,
+        WikiAttachment as WikiAttachment,
+    )
     from synapse_workflows.client.synapse import (
         Synapse as Synapse,
         login as login,
@@ -210,6 +214,8 @@ _MODULES = {
     "TeamMember": "synapse_workflows.client.model.teams",
     "UserGroupHeader": "synapse_workflows.client.model.users",
     "UserProfile": "synapse_workflows.client.model.users",
+    "Wiki": "synapse_workflows.client.model.wikis",
+    "WikiAttachment": "synapse_workflows.client.model.wikis",
     "as_table_columns": "synapse_workflows.client.model.column_inference",
     "build_table": "synapse_workflows.client.model.table_factory",
     "create_challenge_dag": "synapse_workflows.challenge_dag",

@@ -27,6 +27,7 @@ from synapse_workflows.client.api import (
     table_file_download,
     teams,
     users,
+    wikis,
 )
 from synapse_workflows.client.core import config
 from synapse_workflows.client.core.redaction import hide
@@ -186,6 +187,11 @@ class Synapse(Session):
     get_membership_status = teams.get_membership_status
     send_membership_invitation = teams.send_membership_invitation
     invite_to_team = teams.invite_to_team
+
+    # Wikis
+    getWiki = wikis.getWiki
+    getWikiHeaders = wikis.getWikiHeaders
+    getWikiAttachments = wikis.getWikiAttachments
 
     # Messages
     sendMessage = messages.sendMessage

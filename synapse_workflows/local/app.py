@@ -39,6 +39,7 @@ from synapse_workflows.local.routers import (
     teams,
     trash,
     users,
+    wikis,
 )
 from synapse_workflows.local.routers.request_log import RequestLog
 from synapse_workflows.local.routers.responses import error_response
@@ -77,6 +78,7 @@ ROUTERS = (
     evaluations,
     submissions,
     messages,
+    wikis,
     presigned_urls,
     portal,
 )

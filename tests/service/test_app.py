@@ -12,7 +12,7 @@ from synapse_workflows.local.settings import Settings
 @pytest.mark.parametrize(
     "path",
     ["/nothing", "/repo/v1", "/repo/v1/", "/auth/v1", "/file/v1", f"{REPO}/nothing", "/docker/v1",
-     f"{REPO}/entity/syn1/wiki2", f"{REPO}/team/1/icon"],
+     f"{REPO}/entity/syn1/doi", f"{REPO}/team/1/icon"],
 )  # fmt: skip
 def test_unknown_route_returns_error_response(ann, path):
     for method in ("GET", "POST"):

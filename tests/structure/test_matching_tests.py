@@ -185,6 +185,7 @@ TESTED_BY = {
     "local/domain/upload_parts": "service/test_multipart.py",
     "local/domain/views": "service/test_entity_views.py",
     "local/domain/visibility": "service/test_access.py",
+    "local/domain/wikis": "service/test_wikis.py",
     "local/routers": "service/test_responses.py",
     "local/service_file": "service/test_server.py",
     "local/settings": "service/test_rate_limit.py",

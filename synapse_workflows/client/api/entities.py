@@ -171,12 +171,14 @@ def get_unannounced(syn: Session, entity: Any, options: GetOptions) -> Entity:
 def delete(syn: Session, obj: Any, version: int | str | None = None) -> None:
     """Delete an entity, one version of a file or table, rows of a table, or another object.
 
-    Deleted entities are moved to the trash can. An evaluation is deleted with its submissions.
+    Deleted entities are moved to the trash can. An evaluation is deleted with its submissions, a
+    wiki page with its sub-pages.
 
     Args:
         syn: The session that sends the requests.
         obj: An ID (``syn123``, or ``syn123.4`` for version 4), an entity, or rows of a table:
-            the result of a query, or a `RowSet`; or an `Evaluation`, a `Submission` or a `Team`.
+            the result of a query, or a `RowSet`; or an `Evaluation`, a `Submission`, a `Team` or
+            a `Wiki`.
         version: Version number. Other objects than files and tables are deleted as a whole.
 
     Raises:

@@ -10,6 +10,7 @@ from synapse_workflows.client.api import (
     store_object,
     table_rows,
     views,
+    wikis,
 )
 from synapse_workflows.client.api.store_entity import StoreResult
 from synapse_workflows.client.api.store_properties import VersionOptions
@@ -28,6 +29,7 @@ from synapse_workflows.client.model.rows import PartialRowset, RowSet
 from synapse_workflows.client.model.schemas import SchemaBase
 from synapse_workflows.client.model.tables import AbstractTable
 from synapse_workflows.client.model.views import ViewBase
+from synapse_workflows.client.model.wikis import Wiki
 
 _Stored = TypeVar("_Stored", bound=Column | Entity | AbstractTable | RestObject)
 
@@ -85,9 +87,10 @@ def store(
             content and properties are unchanged gets no new version; its annotations are updated.
         obj: A project, folder, file, link, table or other entity, or a mapping with the same
             keys; rows of a table: a `Table`, a `RowSet` or a `PartialRowset`; or an
-            `Evaluation`, a `SubmissionStatus`, a `Team` or a `UserProfile`.
+            `Evaluation`, a `SubmissionStatus`, a `Team`, a `UserProfile` or a `Wiki`.
         createOrUpdate: Whether to update an existing entity with the same name, type and parent,
-            or an existing evaluation with the same name; False to raise an error.
+            an existing evaluation with the same name, or the existing root page of the owner of a
+            wiki; False to raise an error.
         forceVersion: Whether to create a new version of a file whose content is unchanged.
         versionLabel: Label of the version, unique for the entity; creates a new version of a
             file.
@@ -120,7 +123,7 @@ def store(
     Source:
         POST /entity, PUT /entity/{id}, POST /entity/child, POST /entity/{id}/bundle2,
         PUT /entity/{id}/annotations2, POST /activity; for other objects see
-        `store_object.store_object`
+        `store_object.store_object` and `wikis.store_wiki`
         https://rest-docs.synapse.org/rest/POST/entity.html
     """
     made_by = build_activity(activity, used, executed, activityName, activityDescription)
@@ -137,6 +140,8 @@ def store(
                 f"A {type(obj).__name__} has neither provenance nor restrictions: omit activity, "
                 "used, executed and isRestricted."
             )
+        if isinstance(obj, Wiki):
+            return wikis.store_wiki(syn, obj, create_or_update=createOrUpdate)
         return store_object.store_object(syn, obj, create_or_update=createOrUpdate)
     if isinstance(obj, Column):
         return columns.createColumns(syn, [obj])[0]

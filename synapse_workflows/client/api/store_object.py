@@ -67,14 +67,15 @@ def delete_object(syn: Session, obj: RestObject) -> None:
 
     Args:
         syn: The session that sends the request.
-        obj: A stored evaluation, submission or team.
+        obj: A stored evaluation, submission, team or wiki page.
 
     Raises:
         SynapseError: Objects of this class cannot be deleted.
         ValueError: The object has no ID.
 
     Source:
-        DELETE /evaluation/{id}, DELETE /evaluation/submission/{id}, DELETE /team/{id}
+        DELETE /evaluation/{id}, DELETE /evaluation/submission/{id}, DELETE /team/{id},
+        DELETE /entity/{ownerId}/wiki/{wikiId}
     """
     id_of(obj)
     path = obj.deleteURI()

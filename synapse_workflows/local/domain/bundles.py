@@ -25,6 +25,8 @@ from synapse_workflows.local.domain import (
 from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import schemas
+from synapse_workflows.local.domain.wikis import pages as wiki_pages
+from synapse_workflows.local.domain.wikis.owners import OwnerType, WikiOwner
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
@@ -124,8 +126,13 @@ def _get_activity(context: _BundleContext) -> dict[str, Any]:
     }
 
 
-#: Property of EntityBundleRequest -> function that returns the part. Unsupported parts (wikis,
-#: DOIs) are ignored.
+def _get_root_wiki_id(context: _BundleContext) -> dict[str, Any]:
+    root = wiki_pages.find_root(context.session, WikiOwner(OwnerType.ENTITY, context.entity.id))
+    return {} if root is None else {"rootWikiId": str(root.id)}
+
+
+#: Property of EntityBundleRequest -> function that returns the part. Unsupported parts (DOIs) are
+#: ignored.
 _PARTS: Final[Mapping[str, Callable[[_BundleContext], dict[str, Any]]]] = {
     "includeEntity": _get_entity,
     "includeAnnotations": _get_annotations,
@@ -138,6 +145,7 @@ _PARTS: Final[Mapping[str, Callable[[_BundleContext], dict[str, Any]]]] = {
     "includeFileName": _get_file_name,
     "includeTableBundle": _get_table,
     "includeRestrictionInformation": _get_restrictions,
+    "includeRootWikiId": _get_root_wiki_id,
     "includeThreadCount": _get_thread_count,
     "includeActivity": _get_activity,
 }

@@ -19,6 +19,7 @@ from synapse_workflows.local.storage.message_models import Message
 from synapse_workflows.local.storage.models import Entity, EntityVersion, Profile
 from synapse_workflows.local.storage.table_models import TableFileHandle
 from synapse_workflows.local.storage.team_models import Team
+from synapse_workflows.local.storage.wiki_models import WikiAttachment, WikiVersion
 
 
 def check_etag(object_id: str, current: str, body: Mapping[str, Any]) -> None:
@@ -128,7 +129,7 @@ def has_file_handle(session: Session, entity_id: int, handle_id: int) -> bool:
 
 
 def is_file_handle_used(session: Session, handle_id: int) -> bool:
-    """Return whether an entity, table, submission, message, profile or team uses a file handle.
+    """Return whether an entity, table, submission, message, profile, team or wiki uses a handle.
 
     Entities in the trash can are included.
     """
@@ -140,7 +141,10 @@ def is_file_handle_used(session: Session, handle_id: int) -> bool:
         Profile.properties["profilePicureFileHandleId"].as_string() == str(handle_id)
     )
     icon = exists().where(Team.icon == handle_id)
-    return bool(session.scalar(select(used | in_cell | submitted | sent | picture | icon)))
+    attached = exists().where(WikiAttachment.handle_id == handle_id)
+    markdown = exists().where(WikiVersion.markdown_handle_id == handle_id)
+    others = sent | picture | icon | attached | markdown
+    return bool(session.scalar(select(used | in_cell | submitted | others)))
 
 
 def has_cell_file_handle(session: Session, entity_id: int, handle_id: int) -> bool:

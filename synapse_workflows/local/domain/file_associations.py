@@ -23,6 +23,7 @@ from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.storage import download_urls
 from synapse_workflows.local.domain.tables import cell_files
 from synapse_workflows.local.domain.teams import teams
+from synapse_workflows.local.domain.wikis import attachments as wiki_attachments
 from synapse_workflows.local.errors import BadRequest, Forbidden, ServiceError
 from synapse_workflows.local.storage.file_models import FileHandle
 
@@ -81,8 +82,9 @@ def can_download(
 
     The creator of the file handle can always download the file. Otherwise the handle must belong
     to the object (to a version of a file, a cell of a table or view, a submission, a message, a
-    team or a user profile), and the caller needs access to the object. Everyone can download the
-    icon of a team and the picture of a profile. Other types of objects have no file handles.
+    wiki page, a team or a user profile), and the caller needs access to the object. Everyone can
+    download the icon of a team and the picture of a profile. Other types of objects have no file
+    handles.
 
     Raises:
         BadRequest: The ID of the object is malformed.
@@ -140,6 +142,8 @@ _RULES: Final[Mapping[AssociateType, _Rule]] = {
         _parse_id, lambda session, _caller, user, handle: users.has_picture(session, user, handle)
     ),
     AssociateType.MESSAGE_ATTACHMENT: _Rule(_parse_id, messages.can_download),
+    AssociateType.WIKI_MARKDOWN: _Rule(_parse_id, wiki_attachments.can_download_markdown),
+    AssociateType.WIKI_ATTACHMENT: _Rule(_parse_id, wiki_attachments.can_download_attachment),
 }
 
 

@@ -1,14 +1,16 @@
-"""Files that the service creates: query results and archives."""
+"""Files that the service creates: query results, archives and the markdown of wiki pages."""
 
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import file_handles
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
-from synapse_workflows.local.storage.blobs import FileWriter
+from synapse_workflows.local.storage.blobs import FileWriter, StoredFile
 from synapse_workflows.local.storage.file_models import Blob, FileHandle, Segment
 
 
@@ -35,17 +37,61 @@ def store(
     """
     md5 = writer.md5
     stored = writer.commit()
-    blob = Blob(id=str(uuid.uuid4()), size=stored.size, md5=md5)
     try:
         with service.database.write_transaction() as session:
-            session.add(blob)
-            session.flush()
-            session.add(Segment(blob_id=blob.id, position=1, name=stored.name, size=stored.size))
-            handle = file_handles.create_stored(
-                session, caller, blob, file_name=file_name, content_type=content_type
-            )
+            handle = _add_handle(session, caller, stored, md5, file_name, content_type)
             on_create(session, handle)
             return handle.id
     except BaseException:
         service.blobs.delete([stored.name])
         raise
+
+
+def store_bytes(
+    service: Service,
+    session: Session,
+    caller: Caller,
+    data: bytes,
+    file_name: str,
+    content_type: str,
+) -> FileHandle:
+    """Store a small file in a transaction. The file is deleted if the transaction is rolled back.
+
+    Args:
+        service: The service.
+        session: Database session with write access.
+        caller: Owner of the file handle.
+        data: Content of the file.
+        file_name: File name of the file handle.
+        content_type: Media type.
+    """
+    with ExitStack() as stack:
+        writer = stack.enter_context(service.blobs.create())
+        writer.write(data)
+        stored = writer.commit()
+        end = stack.pop_all()
+
+    def discard(_session: Session) -> None:
+        service.blobs.delete([stored.name])
+        end.close()
+
+    event.listen(session, "after_rollback", discard)
+    event.listen(session, "after_commit", lambda _session: end.close())
+    return _add_handle(session, caller, stored, writer.md5, file_name, content_type)
+
+
+def _add_handle(
+    session: Session,
+    caller: Caller,
+    stored: StoredFile,
+    md5: str,
+    file_name: str,
+    content_type: str,
+) -> FileHandle:
+    blob = Blob(id=str(uuid.uuid4()), size=stored.size, md5=md5)
+    session.add(blob)
+    session.flush()
+    session.add(Segment(blob_id=blob.id, position=1, name=stored.name, size=stored.size))
+    return file_handles.create_stored(
+        session, caller, blob, file_name=file_name, content_type=content_type
+    )

@@ -1,0 +1,1 @@
+"""Wikis of entities, evaluations and access requirements."""
