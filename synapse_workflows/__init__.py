@@ -96,6 +96,10 @@ if TYPE_CHECKING:
     from synapse_workflows.operators.annotations import (
         SynapseAnnotateOperator as SynapseAnnotateOperator,
     )
+    from synapse_workflows.operators.entities import (
+        SynapseDeleteOperator as SynapseDeleteOperator,
+        SynapseMoveOperator as SynapseMoveOperator,
+    )
     from synapse_workflows.operators.files import (
         SynapseGetOperator as SynapseGetOperator,
         SynapseStoreOperator as SynapseStoreOperator,
@@ -105,6 +109,9 @@ if TYPE_CHECKING:
     )
     from synapse_workflows.operators.messages import (
         SynapseMessageOperator as SynapseMessageOperator,
+    )
+    from synapse_workflows.operators.permissions import (
+        SynapseSetPermissionsOperator as SynapseSetPermissionsOperator,
     )
     from synapse_workflows.operators.provenance import (
         SynapseExportProvenanceOperator as SynapseExportProvenanceOperator,
@@ -180,6 +187,7 @@ _MODULES = {
     "SubmissionViewSchema": "synapse_workflows.client.model.views",
     "Synapse": "synapse_workflows.client.synapse",
     "SynapseAnnotateOperator": "synapse_workflows.operators.annotations",
+    "SynapseDeleteOperator": "synapse_workflows.operators.entities",
     "SynapseEntityLink": "synapse_workflows.links",
     "SynapseClaimSubmissionsOperator": "synapse_workflows.operators.submissions",
     "SynapseError": "synapse_workflows.client.errors",
@@ -190,10 +198,12 @@ _MODULES = {
     "SynapseLeaderboardOperator": "synapse_workflows.operators.leaderboards",
     "SynapseLineageLink": "synapse_workflows.links",
     "SynapseMessageOperator": "synapse_workflows.operators.messages",
+    "SynapseMoveOperator": "synapse_workflows.operators.entities",
     "SynapseNotifier": "synapse_workflows.notifications",
     "SynapseReapSubmissionsOperator": "synapse_workflows.operators.submissions",
     "SynapseRetryPolicy": "synapse_workflows.idempotency.retry_policy",
     "SynapseScoreSubmissionOperator": "synapse_workflows.operators.scores",
+    "SynapseSetPermissionsOperator": "synapse_workflows.operators.permissions",
     "SynapseStoreOperator": "synapse_workflows.operators.files",
     "SynapseStsBackend": "synapse_workflows.secrets",
     "SynapseStsBashOperator": "synapse_workflows.operators.sts",

@@ -215,9 +215,11 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Synapse (synapse.org)",
                 "python-modules": [
                     "synapse_workflows.operators.annotations",
+                    "synapse_workflows.operators.entities",
                     "synapse_workflows.operators.files",
                     "synapse_workflows.operators.leaderboards",
                     "synapse_workflows.operators.messages",
+                    "synapse_workflows.operators.permissions",
                     "synapse_workflows.operators.provenance",
                     "synapse_workflows.operators.scores",
                     "synapse_workflows.operators.snapshots",

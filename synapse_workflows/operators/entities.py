@@ -1,0 +1,148 @@
+"""Operators that move and delete entities."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from synapse_workflows.hooks.entity_ids import parse_entity_id, parse_unversioned_id
+from synapse_workflows.idempotency.entity_deletion import (
+    DeleteOptions,
+    IfMissing,
+    SynapseDeletion,
+    delete_entity,
+)
+from synapse_workflows.idempotency.entity_mover import SynapseMove, move_entity
+from synapse_workflows.operator_arguments import (
+    InvalidArgumentError,
+    check_choice,
+    check_flags,
+    parse_version,
+)
+from synapse_workflows.operators.base import SynapseOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SynapseMoveOperator(SynapseOperator):
+    """Move an entity into another container, with its versions, annotations and Activities.
+
+    An entity that is in the container already is not changed. If another client changes the
+    entity at the same time, its change is kept. An entity without an access control list of its
+    own inherits the permissions of the new container; the log warns if it becomes public.
+
+    Returns a reference (`SynapseMove`): `id`, `version`, `name`, `parent_id`,
+    `previous_parent_id` and `moved`.
+
+    Args:
+        entity_id: The entity, without a version, or a reference (templated).
+        parent_id: The project or folder to move it into, or a reference (templated).
+        kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
+    """
+
+    template_fields: Sequence[str] = ("entity_id", "parent_id", *SynapseOperator.template_fields)
+    data_fields: ClassVar[Sequence[str] | None] = ("entity_id",)
+
+    def __init__(self, *, entity_id: Any, parent_id: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.entity_id = entity_id
+        self.parent_id = parent_id
+
+    def execute(self, context: "Context") -> SynapseMove:
+        """Move the entity and return its reference."""
+        entity_id = parse_unversioned_id(self.entity_id, "entity_id")
+        parent_id = parse_unversioned_id(self.parent_id, "parent_id")
+        with self.entity_link(entity_id):
+            result = move_entity(self.hook.client, entity_id, parent_id)
+        self.set_map_index_name(context, result["name"])
+        self.push_items(context, result)
+        return result
+
+
+class SynapseDeleteOperator(SynapseOperator):
+    """Delete an entity, or one of its versions.
+
+    An entity goes to the trash can of Synapse, with all that it contains, from which it can be
+    restored. A deleted version cannot be restored. What is in the trash can already, or what an
+    earlier try of the task has deleted, counts as done.
+
+    Returns `SynapseDeletion`: `id`, `version`, `name` and `deleted`, which is False if the entity
+    or version was gone before the task.
+
+    Args:
+        entity_id: `syn123` for the entity with all versions, `syn123.4` for version 4, or a
+            reference, which stands for its version (templated).
+        version: Number of the version to delete (templated).
+        recursive: Whether to delete a project or folder that is not empty.
+        allow_project: Whether to delete a project.
+        skip_trash: Whether to delete the entity permanently, also from the trash can.
+        if_missing: What to do if there is no such entity or version: `fail` or `ignore`.
+        kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
+
+    Raises:
+        ValueError: Invalid `recursive`, `allow_project`, `skip_trash` or `if_missing`.
+    """
+
+    template_fields: Sequence[str] = ("entity_id", "version", *SynapseOperator.template_fields)
+    data_fields: ClassVar[Sequence[str] | None] = ("entity_id", "version")
+
+    def __init__(
+        self,
+        *,
+        entity_id: Any,
+        version: int | str | None = None,
+        recursive: bool = False,
+        allow_project: bool = False,
+        skip_trash: bool = False,
+        if_missing: IfMissing = "fail",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_flags(recursive=recursive, allow_project=allow_project, skip_trash=skip_trash)
+        check_choice(if_missing, "if_missing", IfMissing)
+        self.entity_id = entity_id
+        self.version = version
+        self.recursive = recursive
+        self.allow_project = allow_project
+        self.skip_trash = skip_trash
+        self.if_missing: IfMissing = if_missing
+        self._has_version = version is not None
+
+    def execute(self, context: "Context") -> SynapseDeletion:
+        """Delete the entity or version, and return what was deleted."""
+        found = parse_entity_id(self.entity_id, "entity_id")
+        version = self._parse_version(found.version)
+        options = DeleteOptions(
+            self.recursive, self.allow_project, self.skip_trash, self.if_missing
+        )
+        self.set_entity_url(found.id)
+        result = delete_entity(self.hook.client, found.id, version, options)
+        if version is None:
+            self.entity_url = None
+        self.set_map_index_name(context, result["name"] or found.id)
+        self.push_items(context, result)
+        return result
+
+    def _parse_version(self, version: int | str | None) -> int | None:
+        """Return the version to delete; None for the entity.
+
+        Args:
+            version: The version in `entity_id`, if any.
+        """
+        own = parse_version(self.version, "version")
+        if self._has_version and own is None:
+            raise InvalidArgumentError(
+                f"Invalid version {self.version!r}: it is empty. Check its template, or omit "
+                "version to delete the entity with all versions"
+            )
+        in_id = parse_version(version, "entity_id")
+        if None not in (own, in_id) and own != in_id:
+            raise InvalidArgumentError(
+                f"Invalid version {own}: entity_id {self.entity_id!r:.80} has version {in_id}"
+            )
+        version = in_id if own is None else own
+        if version is not None and self.skip_trash:
+            raise InvalidArgumentError(
+                "Invalid skip_trash=True with a version: a version is always deleted permanently. "
+                "Omit skip_trash"
+            )
+        return version
