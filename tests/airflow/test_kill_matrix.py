@@ -20,9 +20,12 @@ from synapse_workflows import (
     EntityViewType,
     SynapseAnnotateOperator,
     SynapseClaimSubmissionsOperator,
+    SynapseDeleteOperator,
     SynapseGetOperator,
+    SynapseMoveOperator,
     SynapseReapSubmissionsOperator,
     SynapseScoreSubmissionOperator,
+    SynapseSetPermissionsOperator,
     SynapseStoreOperator,
     SynapseTableQueryOperator,
     SynapseTableSnapshotOperator,
@@ -580,6 +583,43 @@ ANNOTATIONS = [
 ]
 
 
+GRANTS = {"bob": ["READ"], "authenticated": ["READ"]}
+ENTITIES = [
+    Scenario(
+        "set permissions",
+        SynapseSetPermissionsOperator,
+        lambda world: {"entity_id": world.project, "grants": GRANTS},
+    ),
+    Scenario(
+        "set permissions of a new access control list",
+        SynapseSetPermissionsOperator,
+        lambda world: {
+            "entity_id": world.put("raw.txt"),
+            "grants": GRANTS,
+            "if_inherited": "create",
+        },
+        used=RAW,
+    ),
+    Scenario(
+        "move a file",
+        SynapseMoveOperator,
+        lambda world: {"entity_id": world.put("raw.txt"), "parent_id": world.container("archive")},
+        used={"archive/raw.txt": [None]},
+    ),
+    Scenario(
+        "delete a file",
+        SynapseDeleteOperator,
+        lambda world: {"entity_id": world.named(world.put("raw.txt"), "deleted file")},
+    ),
+    Scenario(
+        "delete a version",
+        SynapseDeleteOperator,
+        lambda world: {"entity_id": world.put("raw.txt", "one", "two"), "version": 2},
+        used=RAW,
+    ),
+]
+
+
 def submit(world: World, number: int, *, expired: int = 0, cancelled: int = 0) -> str:
     """Submit; let claims of another task on the first submissions expire; cancel the next ones."""
     queue = world.queue
@@ -697,6 +737,7 @@ SCENARIOS = [
     *SNAPSHOTS,
     *DEFERRALS,
     *ANNOTATIONS,
+    *ENTITIES,
     *CLAIMS,
     *SCORES,
 ]

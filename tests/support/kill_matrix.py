@@ -15,7 +15,7 @@ from typing import Any, Literal
 from support.killable_worker import KillPoint, Worker
 from support.project_contents import ProjectContents
 from support.submission_queue import SubmissionQueue
-from synapse_workflows import Column, File, Project, Schema, Table
+from synapse_workflows import Column, File, Folder, Project, Schema, Table
 from synapse_workflows.testing import SynapseService
 
 #: At which points to kill the worker; see `select_kill_points`.
@@ -98,6 +98,15 @@ class World:
         for text in texts or ("raw",):
             stored = self.syn.store(File(self.file(name, text, size=size), parent=self.project))
         return str(stored.id)
+
+    def container(self, name: str) -> str:
+        """Store a folder outside Airflow; return its ID."""
+        return str(self.syn.store(Folder(name, parent=self.project)).id)
+
+    def named(self, entity_id: str, name: str) -> str:
+        """Set the name of an entity in descriptions, for a task that deletes it; return its ID."""
+        self._texts[entity_id] = f"{{{name}}}"
+        return entity_id
 
     def table(self, rows: Sequence[Sequence[Any]] = ()) -> str:
         """Store a table with the columns `name` and `n`; return its ID."""
