@@ -8,6 +8,7 @@ from synapse_workflows.client.api import (
     api_keys,
     children,
     columns,
+    copy_entities,
     endpoints,
     entities,
     evaluations,
@@ -27,6 +28,7 @@ from synapse_workflows.client.api import (
     table_file_download,
     teams,
     users,
+    walk as walk_api,
     wikis,
 )
 from synapse_workflows.client.core import config
@@ -124,6 +126,7 @@ class Synapse(Session):
     store = store_api.store
     delete = entities.delete
     move = entities.move
+    copy = copy_entities.copy
     printEntity = entities.printEntity
     onweb = entities.onweb
 
@@ -137,6 +140,7 @@ class Synapse(Session):
     getChildren = children.getChildren
     findEntityId = children.findEntityId
     md5Query = children.md5Query
+    walk = walk_api.walk
 
     # Permissions
     getPermissions = permissions.getPermissions

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from synapse_workflows.client.api import bundles
+from synapse_workflows.client.api.copy_files import copy_file_handles
 from synapse_workflows.client.api.entity_paths import find_by_path, find_deepest
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.errors import (
     SynapseConflictError,
-    SynapseError,
     SynapseUnsupportedStorageError,
 )
 from synapse_workflows.client.model.entity import Folder
@@ -109,27 +109,10 @@ def copy_file(syn: Synapse, source: Mapping[str, Any], target: WriteTarget) -> N
     if current is not None and is_same and handle.get("contentMd5"):
         target.store_handle(syn, current["id"])
     else:
-        target.store_handle(syn, _copy_handle(syn, source, str(handle["id"]), target.name))
-
-
-def _copy_handle(syn: Synapse, source: Mapping[str, Any], handle_id: str, name: str) -> str:
-    """Copy a file handle; return the ID of the copy, which belongs to the caller.
-
-    Source:
-        POST /filehandles/copy of the file service
-        https://rest-docs.synapse.org/rest/POST/filehandles/copy.html
-    """
-    original = {
-        "fileHandleId": handle_id,
-        "associateObjectId": source["id"],
-        "associateObjectType": "FileEntity",
-    }
-    request = {"copyRequests": [{"originalFile": original, "newFileName": name}]}
-    reply = syn.call("POST", "/filehandles/copy", endpoint="file", json=request).object
-    result = reply["copyResults"][0]
-    if result.get("failureCode"):
-        raise SynapseError(f"Cannot copy the file of {source['id']}: {result['failureCode']}")
-    return str(result["newFileHandle"]["id"])
+        (copied,) = copy_file_handles(
+            syn, [str(handle["id"])], "FileEntity", source["id"], target.name
+        )
+        target.store_handle(syn, copied)
 
 
 def move_entity(syn: Synapse, source: EntityPath, target: EntityPath) -> dict[str, Any]:

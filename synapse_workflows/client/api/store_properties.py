@@ -15,7 +15,7 @@ from synapse_workflows.client.model import annotations
 from synapse_workflows.client.model.entity import get_entity_type
 
 #: Properties that Synapse sets. These properties are ignored in the check for changes.
-_SET_BY_SYNAPSE: Final = frozenset(
+SET_BY_SYNAPSE: Final = frozenset(
     {
         "id", "etag", "createdOn", "createdBy", "modifiedOn", "modifiedBy", "uri", "entityType",
         "annotations", "accessControlList", "versionNumber", "versionLabel", "versionUrl",
@@ -87,7 +87,7 @@ def is_unchanged(
     stored = existing["entity"]
     if options.label is not None and str(options.label) != stored.get("versionLabel"):
         return False
-    keys = request.properties.keys() - _SET_BY_SYNAPSE
+    keys = request.properties.keys() - SET_BY_SYNAPSE
     return all(
         _normalize(key, request.properties[key]) == _normalize(key, stored.get(key))
         for key in keys
@@ -112,7 +112,7 @@ def prepare_create(syn: Session, request: StoreRequest, options: VersionOptions)
     properties = dict(request.properties)
     if options.label is not None and "versionLabel" in request.entity_type.property_keys:
         properties["versionLabel"] = str(options.label)
-    if properties["concreteType"] == constants.LINK:
+    if properties["concreteType"] == constants.LINK and not properties.get("linksToClassName"):
         properties |= _get_link_properties(syn, properties)
     return replace(request, properties=properties)
 

@@ -41,6 +41,12 @@ SortBy = Literal["NAME", "CREATED_ON", "MODIFIED_ON"]
 #: Direction of a listing of children.
 SortDirection = Literal["ASC", "DESC"]
 
+#: Activity of a copy: one that has used the source, the Activity of the source, or none.
+CopyProvenance = Literal["source", "existing", "none"]
+
+#: Where `copy` stores the content of files: as the destination requires, or where it is.
+CopyStorage = Literal["destination", "source"]
+
 #: ACCESS_TYPE: permissions that an access control list can grant.
 AccessTypeName = Literal[
     "READ",

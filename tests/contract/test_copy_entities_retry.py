@@ -1,0 +1,96 @@
+"""Copies that are interrupted at each of their requests, and run again."""
+
+import threading
+
+import pytest
+import requests
+
+from synapse_workflows import Activity, Column, File, Folder, Link, Project, Schema, Table
+
+_CHANGES = {"POST", "PUT", "DELETE"}
+_READ_ONLY = ("/bundle2", "/entity/children", "/entity/child", "/query", "/csv/async")
+
+
+class KilledSession(requests.Session):
+    """HTTP session that interrupts its client at one of the requests that change something.
+
+    Args:
+        number: Number of the request, from 0, after whose processing the client is interrupted.
+    """
+
+    def __init__(self, number):
+        super().__init__()
+        self.left = number
+        self.lock = threading.Lock()
+
+    def send(self, request, **options):
+        if request.method in _CHANGES and not any(one in request.url for one in _READ_ONLY):
+            with self.lock:
+                self.left -= 1
+                is_last = self.left == -1
+            if is_last:
+                super().send(request, **options)
+            if self.left < 0:
+                raise KeyboardInterrupt
+        return super().send(request, **options)
+
+
+@pytest.fixture(scope="module")
+def source(socket_service, tmp_path_factory):
+    """A folder with a file, a sub-folder, a table with rows and a link."""
+    folder = tmp_path_factory.mktemp("source")
+    path = folder / "data.txt"
+    path.write_text("data")
+    with socket_service.client(cache_root_dir=str(folder / "cache")) as syn:
+        project = syn.store(Project(f"interrupted {folder}"[-100:].replace("/", " ")))
+        root = syn.store(Folder("root", parent=project, note="x"))
+        inner = syn.store(Folder("inner", parent=root))
+        made = Activity("made", used="https://example.org")
+        syn.store(File(str(path), parent=inner, note="y"), activity=made)
+        columns = [Column(name="n", columnType="INTEGER")]
+        schema = syn.store(Schema("table", columns, parent=root, note="z"))
+        syn.store(Table(schema, [[1], [2]]))
+        syn.store(Link(inner, parent=project))
+        yield root
+
+
+def describe(syn, project):
+    """Return what a project contains, by path."""
+    found = {}
+    for container, folders, entities in syn.walk(project):
+        for name, entity_id in (*folders, *entities):
+            entity = syn.get(entity_id, downloadFile=False)
+            rows = None
+            if "columnIds" in entity.properties:
+                rows = syn.tableQuery(f"select * from {entity_id}").asDataFrame()["n"].tolist()
+            path = f"{container.path}/{name}".partition("/")[2]
+            found[path] = (
+                dict(entity.annotations),
+                entity.get("versionNumber"),
+                entity.get("md5"),
+                rows,
+            )
+    return found
+
+
+def test_copy_that_is_interrupted_after_any_request_is_completed(
+    socket_service, socket_client, source, tmp_path
+):
+    syn = socket_client
+    complete = syn.store(Project(f"{source.id} {tmp_path.name}"))
+    syn.copy(source, complete)
+    expected = describe(syn, complete)
+    assert expected["root/table"][3] == [1, 2]
+    for number in range(100):
+        target = syn.store(Project(f"{complete.name} {number}"))
+        cache = str(tmp_path / "killed")
+        session = KilledSession(number)
+        with socket_service.client(requests_session=session, cache_root_dir=cache) as killed:
+            try:
+                killed.copy(source, target)
+            except KeyboardInterrupt:
+                syn.copy(source, target)
+            else:
+                break
+        assert describe(syn, target) == expected, number
+    assert number > 8
