@@ -1,0 +1,122 @@
+"""The DAGs of the page on migration: those after it run, those before it are valid Python."""
+
+import ast
+import json
+import re
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import pytest
+from support.execution_api import Run
+
+import synapse_workflows
+from synapse_workflows import Column, Schema, Table, create_challenge_dag
+
+PAGE = Path(synapse_workflows.__file__).parent / "docs" / "migration.md"
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+AFTER = {
+    re.search(r"^def (\w+)", text, re.MULTILINE)[1]: text
+    for _, text in BLOCKS
+    if text.startswith("# after")
+}
+BEFORE = [text for _, text in BLOCKS if text.startswith("# before")]
+_runs = count(1)
+
+
+@pytest.fixture
+def create_table(alice, project):
+    """Function that creates a table with columns of text and numbers; returns its ID."""
+
+    def create(title, *rows, **types):
+        columns = [Column(name=key, columnType=value) for key, value in types.items()]
+        schema = alice.store(Schema(title, columns, parent=project))
+        alice.store(Table(schema, [list(row) for row in rows]))
+        return schema.id
+
+    return create
+
+
+@pytest.fixture
+def rows_of(alice):
+    def get_rows(table):
+        result = alice.tableQuery(f"select * from {table}", includeRowIdAndRowVersion=False)
+        return sorted(list(row) for row in result)
+
+    return get_rows
+
+
+@pytest.fixture
+def start(api):
+    """Function that starts a run of a DAG of the page, with existing IDs and paths."""
+
+    def start_run(name, changes, day=25):
+        text = AFTER[name]
+        for old, new in changes.items():
+            assert old in text
+            text = text.replace(old, new)
+        names = {"__name__": name}
+        exec(compile(text, f"{name}.py", "exec"), names)  # noqa: S102 - code of the page
+        date = datetime(2026, 11, day, tzinfo=UTC)
+        return Run(api, names[name](), f"run_{next(_runs)}", logical_date=date)
+
+    return start_run
+
+
+def test_the_page_has_three_dags_before_and_after():
+    assert list(AFTER) == ["store_metrics", "replace_table", "snapshot_tables"]
+    for text in BEFORE:
+        ast.parse(text)
+    assert len(BEFORE) == 3
+
+
+def test_metrics_of_a_day_are_stored_once(api, start, create_table, rows_of, tmp_path):
+    pytest.importorskip("airflow.providers.sqlite")
+    warehouse = tmp_path / "warehouse.db"
+    api.connections["warehouse"] = json.dumps({"conn_type": "sqlite", "host": str(warehouse)})
+    with closing(sqlite3.connect(warehouse)) as database, database:
+        database.execute("create table daily as select '2026-11-25' day, 'a' project, 3 downloads")
+    types = {"day": "STRING", "project": "STRING", "downloads": "INTEGER"}
+    table = create_table("metrics", ("2026-11-24", "a", 1), **types)
+    for _ in range(2):
+        start("store_metrics", {"syn456": table}).all()
+    assert rows_of(table) == [["2026-11-24", "a", 1], ["2026-11-25", "a", 3]]
+
+
+def test_rows_are_replaced_in_one_transaction(start, create_table, rows_of, tmp_path, alice):
+    table = create_table("patients", ("old",), name="STRING")
+    path = tmp_path / "patients.csv"
+    changes = {"syn456": table, "/data/patients.csv": str(path)}
+    path.write_text("name\none\ntwo\n")
+    start("replace_table", changes).all()
+    assert rows_of(table) == [["one"], ["two"]]
+    path.write_text("name,wrong\nthree,4\n")
+    assert start("replace_table", changes).task("replace").state == "failed"
+    assert rows_of(table) == [["one"], ["two"]]
+    assert rows_of(f"{table}.1") == [["one"], ["two"]]
+
+
+def test_a_missing_table_fails_its_snapshot_only(start, create_table, alice):
+    table = create_table("one", (1,), n="INTEGER")
+    missing = create_table("two", (1,), n="INTEGER")
+    alice.delete(missing)
+    run = start("snapshot_tables", {"syn456": missing, "syn789": table})
+    assert [run.task("snapshot", index).state for index in (0, 1)] == ["failed", "success"]
+    assert alice.get(table, version=1).versionLabel == f"nightly {run.run_id}"
+    run = start("snapshot_tables", {"syn456": missing, "syn789": table})
+    assert run.task("snapshot", 1).state == "skipped"
+
+
+def test_the_challenge_of_the_page(tmp_path):
+    (text,) = (text for language, text in BLOCKS if language == "yaml")
+    path = tmp_path / "challenge_configs.yaml"
+    path.write_text(text)
+    (tmp_path / "score.py").touch()
+    dag = create_challenge_dag(path, "olfactory-2025-task1")
+    assert "check_dates" in dag.task_ids
+    (code,) = (text for _, text in BLOCKS if "task1: DAG" in text)
+    names = {"__file__": str(tmp_path / "dags.py")}
+    exec(compile(code, "dags.py", "exec"), names)  # noqa: S102 - code of the page
+    assert names["task1"].dag_id == "olfactory-2025-task1"
