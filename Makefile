@@ -17,7 +17,7 @@ AIRFLOW_OPTIONS = $(if $(filter-out file undefined,$(origin PORT)),--port $(PORT
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-peer demo test test-lowest quick check format bench serve airflow build clean
+.PHONY: help install install-dev install-peer demo test test-lowest quick check format docs bench serve airflow build clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */make \1|/' | column -t -s '|'
@@ -80,6 +80,10 @@ check: $(VENV)/installed-dev  ## Run linters, type checker and import contracts
 format: $(VENV)/installed-dev  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/installed-dev  ## Build the guides and the reference in build/docs; warnings fail
+	AIRFLOW_HOME=$(CURDIR)/build/airflow AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING \
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet synapse_workflows/docs build/docs
 
 bench: $(VENV)/installed-dev $(PEER)/installed  ## Run the benchmarks
 	$(BIN)/python -m tests.bench.uploads

@@ -223,6 +223,7 @@ def get_provider_info() -> dict[str, Any]:
                     "synapse_workflows.operators.provenance",
                     "synapse_workflows.operators.scores",
                     "synapse_workflows.operators.snapshots",
+                    "synapse_workflows.operators.storage",
                     "synapse_workflows.operators.sts",
                     "synapse_workflows.operators.sts_containers",
                     "synapse_workflows.operators.submissions",

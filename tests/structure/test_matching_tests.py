@@ -39,6 +39,8 @@ TESTED_BY = {
     "challenge/server_clock": "contract/test_claims.py",
     "challenge/submitter_quota": "contract/test_submission_claimer.py",
     "challenge/outcome_message": "examples/test_runner.py",
+    "docs/code_examples": "examples/test_reference_pages.py",
+    "docs/conf": "examples/test_reference_pages.py",
     "drawing/alignment": "unit/drawing/test_graph_layout.py",
     "drawing/blocks": "unit/drawing/test_graph_layout.py",
     "drawing/layers": "unit/drawing/test_graph_layout.py",

@@ -30,8 +30,8 @@ def to_submission_status_annotations(
             evaluation; False to show them to everyone who may read the evaluation.
 
     Returns:
-        ``{"stringAnnos": [{"key", "value", "isPrivate"}], "longAnnos": [...], "doubleAnnos":
-        [...]}``; empty lists are omitted.
+        Lists of ``{"key", "value", "isPrivate"}`` under the keys `stringAnnos`, `longAnnos` and
+        `doubleAnnos`; empty lists are omitted.
     """
     if _has_status_form(annotations):
         return dict(annotations)

@@ -1,9 +1,10 @@
-"""Each recipe of the README runs under Airflow; a second run changes nothing."""
+"""Each DAG of the README and of the guides runs under Airflow; a second run changes nothing.
+
+All of them run in one process of Airflow, against the service that the session shares.
+"""
 
 import json
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,23 +15,15 @@ from uuid import uuid4
 import pyarrow.parquet
 import pytest
 from support.airflow_database import create_database
-from support.readme import DAGS, TEXT, write_dag
+from support.airflow_process import AirflowProcess, start_airflow
+from support.challenge import Challenge
+from support.guides import write_dag
 from support.s3_service import use_bucket
 
 from synapse_workflows import File, Project, Synapse, build_table
-from synapse_workflows.demo.processes import run_service
 from synapse_workflows.demo.runner import airflow_environment
 from synapse_workflows.testing import SynapseService
 
-#: `airflow dags test` for each day, in one process.
-RUN_DAG = """
-import sys
-from airflow.cli.cli_parser import get_parser
-
-for day in sys.argv[2:]:
-    command = get_parser().parse_args(["dags", "test", sys.argv[1], day])
-    command.func(command)
-"""
 DAY, NEXT_DAY = "2026-11-24", "2026-11-25"
 SAMPLES = [("a1", "Basel", 2.5), ("a2", "Basel", 5.0), ("b1", "Seattle", None)]
 
@@ -42,23 +35,35 @@ pytest.importorskip("airflow.providers.sqlite", reason="needs apache-airflow-pro
 class Site:
     """A local Synapse, an Airflow, a warehouse and a bucket."""
 
+    service: SynapseService
     syn: Synapse
     folder: Path
-    environment: dict[str, str]
+    airflow: AirflowProcess
     s3: Any
 
     @property
     def warehouse(self) -> Path:
         return self.folder / "warehouse.db"
 
-    def run(self, dag_id: str, *days: str, **ids: str) -> None:
+    def run(self, dag_id: str, *days: str, conf: str = "{}", **ids: str) -> None:
         """Run a DAG for each day, with existing IDs."""
-        write_dag(self.folder / "dags", dag_id, ids)
-        done = subprocess.run(
-            [sys.executable, "-c", RUN_DAG, dag_id, *days],
-            env=self.environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
+        path = write_dag(self.folder / "dags", dag_id, ids)
+        for day in days:
+            self.airflow.run("dags", "test", dag_id, day, "--conf", conf)
+        path.unlink()
+
+    def project(self, name: str) -> str:
+        return self.syn.store(Project(f"{name} {uuid4()}")).id
+
+    def put(self, name: str, text: str, parent: str) -> str:
+        """Store a file; return its ID."""
+        path = self.folder / name
+        path.write_text(text)
+        return self.syn.store(File(str(path), parent=parent)).id
+
+    def find(self, parent: str) -> dict[str, str]:
+        """Return the IDs of the children of a container, by name."""
+        return {one["name"]: one["id"] for one in self.syn.getChildren(parent)}
 
     def table(self, name: str, rows: list[tuple], *columns: str) -> str:
         """Create a table of alice in a new project; return its ID."""
@@ -100,17 +105,19 @@ def bucket(s3_service):
 
 
 @pytest.fixture(scope="module")
-def site(bucket, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("recipes")
+def site(socket_service, bucket, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("guides")
     (folder / "dags").mkdir()
-    with run_service(folder / "synapse", s3="off") as service:
-        environment = airflow_environment(folder, service, folder / "dags")
-        made = Site(SynapseService(service, folder).client(), folder, environment, bucket)
-        environment["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(
-            {"conn_type": "sqlite", "host": str(made.warehouse)}
-        )
-        create_database(folder)
-        yield made
+    environment = airflow_environment(folder, socket_service.service_info, folder / "dags")
+    environment["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(
+        {"conn_type": "sqlite", "host": str(folder / "warehouse.db")}
+    )
+    create_database(folder)
+    with (
+        socket_service.client(cache_root_dir=str(folder / "alice")) as syn,
+        start_airflow(environment, folder / "airflow.log") as airflow,
+    ):
+        yield Site(socket_service, syn, folder, airflow, bucket)
 
 
 @pytest.fixture
@@ -128,13 +135,89 @@ def warehouse(site):
     )
 
 
-def test_each_recipe_has_a_test():
-    section = TEXT.partition("### Recipes\n")[2].partition("\n### ")[0]
-    recipes = [dag_id for dag_id, text in DAGS.items() if text in section]
-    assert len(recipes) == section.count("```python\n") == 6
-    assert [dag_id for dag_id in recipes if f"test_{dag_id}" not in globals()] == []
-    for dag_id in recipes:
-        assert len(DAGS[dag_id].strip().splitlines()) <= 35
+def test_summarize_counts(site):
+    """The Activity is that of the diagram in the README."""
+    project = site.project("counts")
+    raw = site.put("counts.csv", "gene,count\nTP53,12\n", project)
+    site.run("summarize_counts", DAY, NEXT_DAY, syn123=raw, syn456=project)
+    stored = site.find(project)["summary.txt"]
+    activity = site.syn.getProvenance(stored)
+    assert activity["name"] == "summarize_counts.store"
+    assert site.used(stored) == [f"{raw}.1"]
+    assert [one["name"].split()[0] for one in activity["used"] if one["wasExecuted"]] == [
+        "summarize_counts.py"
+    ]
+    entity = site.syn.get(stored, downloadFile=False)
+    assert (entity.dataType, entity.versionNumber) == (["summary"], 1)
+
+
+def test_score_submissions(site):
+    challenge = Challenge(site.syn, site.project("scores"), site.folder / "scores")
+    goldstandard = challenge.put("truth.csv", "id,value\na,1\nb,2\n").split(".")[0]
+    good, bad = map(challenge.submit_text, ("id,value\na,1\nb,3\n", "nonsense\n"))
+    ids = {"syn123": goldstandard, "syn456": challenge.project, "9600001": challenge.id}
+    site.run("score_submissions", DAY, **ids)
+    status, annotations = challenge.get_status(good)
+    assert (status["status"], annotations["right"]) == ("SCORED", ("LONG", ["1"]))
+    status, annotations = challenge.get_status(bad)
+    assert status["status"] == "INVALID"
+    assert "nonsense" in annotations["validation_errors"][1][0]
+
+
+def test_rank_weekly(site):
+    challenge = Challenge(site.syn, site.project("ranks"), site.folder / "ranks")
+    for auc, loss in ((0.5, 0.1), (0.75, 0.2)):
+        status = site.syn.getSubmissionStatus(challenge.submit_text(f"{auc}"))
+        status.status = "SCORED"
+        status.submissionAnnotations = {"auc": [auc], "loss": [loss]}
+        site.syn.store(status)
+    site.run(
+        "rank_weekly", DAY, NEXT_DAY, **{"9600001": challenge.id, "syn456": challenge.project}
+    )
+    (board,) = (id_ for name, id_ in site.find(challenge.project).items() if name == "Leaderboard")
+    assert site.rows(f"select rank, auc from {board}") == [[1, 0.75]]
+
+
+def test_report_by_message(site):
+    bob = site.service.owner_id("bob")
+    team = site.syn.restPOST("/team", '{"name": "Data Team", "canPublicJoin": true}')
+    with site.service.client("bob") as client:
+        client.restPUT(f"/team/{team['id']}/member/{bob}")
+    site.run("report_by_message", DAY)
+    (message,) = site.service.inbox("bob")
+    assert message.subject == f"Samples of {DAY}"
+    assert message.body == "There are 42 samples."
+    subjects = {one.subject for one in site.service.inbox("alice")}
+    assert {f"Samples of {DAY}", "report_by_message is done"} <= subjects
+
+
+def test_export_story(site):
+    project = site.project("story")
+    file = site.put("told.csv", "a\n1\n", project)
+    site.run("export_story", DAY, DAY, syn123=file, syn456=project)
+    story = site.find(project)[f"story of {DAY}.svg"]
+    assert site.used(story) == [f"{file}.1"]
+    exported = site.syn.get(story)
+    assert exported.versionNumber == 1
+    assert "told.csv" in Path(exported.path).read_text()
+
+
+def test_annotate_reviewed_files(site):
+    """The table is not in the state `since`, so there is no wait."""
+    project = site.project("reviews")
+    files = [site.put(name, name, project) for name in ("a.csv", "b.csv")]
+    rows = [(files[0], "good", True), (files[1], "poor", True)]
+    table = site.table("reviews", rows, "file", "grade", "reviewed")
+    since = json.dumps({"id": table, "version": 1, "etag": "old"})
+    site.run("annotate_reviewed_files", DAY, conf=json.dumps({"since": since}), syn123=table)
+    assert [site.syn.get(one, downloadFile=False).grade for one in files] == [["good"], ["poor"]]
+
+
+def test_check_samples(site, samples):
+    site.run("check_samples", DAY, syn123=samples)
+    empty = site.table("unnamed", [("a1", "x"), (None, "y")], "sample", "centre")
+    with pytest.raises(AssertionError, match="null_check"):
+        site.run("check_samples", DAY, syn123=empty)
 
 
 def test_nightly_metrics(site, samples):

@@ -1,0 +1,1 @@
+"""Guides and reference of the package, built with Sphinx (`make docs`)."""

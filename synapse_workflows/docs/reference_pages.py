@@ -1,0 +1,249 @@
+"""Sphinx extension: the parts of the reference pages that are made from the code.
+
+The pages in `reference/` are Jinja templates. Each function in `FUNCTIONS` renders a part of them
+as reStructuredText.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Final
+
+from jinja2 import Environment, StrictUndefined
+
+import synapse_workflows
+from synapse_workflows.docs.code_examples import DOCS, find_example
+from synapse_workflows.provider_info import get_provider_info
+
+#: Base classes, by kind in the provider metadata.
+_BASES: Final = {
+    "operators": ("airflow.sdk", "BaseOperator"),
+    "sensors": ("airflow.sdk", "BaseSensorOperator"),
+    "triggers": ("airflow.triggers.base", "BaseTrigger"),
+    "hooks": ("airflow.sdk", "BaseHook"),
+}
+#: Class -> what creates it in a DAG: a call, and an argument that it must have.
+_CREATED_BY: Final[dict[str, tuple[str, str | None]]] = {
+    "SynapseJobTrigger": ("SynapseTableQueryOperator", "deferrable"),
+    "SynapseSubmissionCountTrigger": ("SynapseSubmissionSensor", "deferrable"),
+    "SynapseSubmissionTrigger": ("synapse_submissions_asset", None),
+    "SynapseTableRowsTrigger": ("SynapseTableRowsSensor", "deferrable"),
+    "SynapseTableChangeTrigger": ("SynapseTableChangeSensor", "deferrable"),
+    "SynapseStsMixin": ("SynapseStsBashOperator", None),
+    "SynapseSqlHook": ("SQLColumnCheckOperator", None),
+    "SynHook": ("SynapseHook", None),
+}
+
+
+def list_classes(kind: str) -> dict[str, type]:
+    """Return the classes of a kind in the provider metadata, by the path to import them from.
+
+    Args:
+        kind: `operators`, `sensors`, `triggers` or `hooks`.
+    """
+    module, name = _BASES[kind]
+    base = getattr(import_module(module), name)
+    paths = [path for entry in get_provider_info()[kind] for path in entry["python-modules"]]
+    return {
+        _get_public_path(cls): cls
+        for path in paths
+        for cls in _iter_classes(import_module(path))
+        if issubclass(cls, base)
+    }
+
+
+def _iter_classes(module: ModuleType) -> Iterator[type]:
+    """Yield the public classes that a module defines."""
+    for name, value in vars(module).items():
+        if inspect.isclass(value) and value.__module__ == module.__name__ and name[0] != "_":
+            yield value
+
+
+def _get_public_path(cls: type) -> str:
+    """Return the path to import a class from: the package, or its module."""
+    public = cls.__name__ in synapse_workflows.__all__
+    return f"{'synapse_workflows' if public else cls.__module__}.{cls.__name__}"
+
+
+def render_classes(kind: str) -> str:
+    """Render the classes of a kind, each with its templated fields and an example."""
+    return "\n".join(
+        _render_class(path, cls) for path, cls in sorted(list_classes(kind).items(), key=_by_name)
+    )
+
+
+def _by_name(item: tuple[str, Any]) -> str:
+    return item[0].rpartition(".")[2]
+
+
+def _render_class(path: str, cls: type) -> str:
+    fields = ", ".join(f"``{one}``" for one in getattr(cls, "template_fields", ()))
+    parts = [
+        _render_title(cls.__name__, "-"),
+        f".. autoclass:: {path}\n",
+        f"Templated fields: {fields}\n" if fields else "",
+        render_example(cls.__name__),
+    ]
+    return "\n".join(parts)
+
+
+def render_example(name: str) -> str:
+    """Render an example of a class, a function or a decorator.
+
+    Raises:
+        LookupError: Neither a guide nor an example DAG uses it.
+    """
+    call, keyword = _CREATED_BY.get(name, (name, None))
+    example = find_example(call, keyword)
+    if example is None:
+        raise LookupError(
+            f"No example of {name}: use {call}{f' with {keyword}=' if keyword else ''} in a code "
+            "block of a guide, or in a file of dags_examples"
+        )
+    code = "".join(f"   {line}\n" for line in example.text.splitlines())
+    return f"Example, from {_render_link(example.page)}:\n\n.. code-block:: python\n\n{code}"
+
+
+def _render_link(page: Any) -> str:
+    if page.suffix == ".md" and page.parent.name == DOCS.name:
+        return f":doc:`/{page.stem}`"
+    return f"``{page}``"
+
+
+def render_client() -> str:
+    """Render the methods of `Synapse`, in the chapters of its source."""
+    from synapse_workflows import Synapse
+
+    parts = []
+    body = inspect.getsource(Synapse).partition("    # Configuration\n")
+    for line in (body[1] + body[2]).splitlines():
+        if chapter := re.fullmatch(r"    # (.+)", line):
+            parts.append(_render_title(chapter[1], "-"))
+        elif method := re.fullmatch(r"    (\w+) = .+", line):
+            parts.append(f".. automethod:: synapse_workflows.Synapse.{method[1]}\n")
+    return "\n".join(parts)
+
+
+def render_names(*modules: str) -> str:
+    """Render the public names that modules of the package define.
+
+    Args:
+        modules: Names below `synapse_workflows`; a name also stands for the modules below it.
+    """
+    prefixes = tuple(f"synapse_workflows.{module}" for module in modules)
+    parts = []
+    for name in synapse_workflows.__all__:
+        value = getattr(synapse_workflows, name)
+        if value.__module__ in prefixes or value.__module__.startswith(
+            tuple(f"{prefix}." for prefix in prefixes)
+        ):
+            parts.append(_render_name(f"synapse_workflows.{name}", value))
+    return "\n".join(parts)
+
+
+def _render_name(path: str, value: Any) -> str:
+    title = _render_title(path.rpartition(".")[2], "-")
+    if inspect.isclass(value):
+        return f"{title}\n.. autoclass:: {path}\n   :members:\n"
+    return f"{title}\n.. autofunction:: {path}\n"
+
+
+def render_options() -> str:
+    """Render the options in the section `[synapse]` of Airflow's configuration."""
+    options = get_provider_info()["config"]["synapse"]["options"]
+    return "\n".join(
+        f".. confval:: [synapse] {name}\n   :type: ``{one['type']}``\n"
+        f"   :default: ``{one['default']!r}``\n\n   {one['description']}\n"
+        for name, one in options.items()
+    )
+
+
+def render_fields() -> str:
+    """Render the fields in the extra of a connection."""
+    (connection,) = get_provider_info()["connection-types"]
+    return "\n".join(
+        f"``{name}``\n   {one['label']}. {one['description']}.\n"
+        for name, one in connection["conn-fields"].items()
+    )
+
+
+def render_commands() -> str:
+    """Render the commands of the command line with their options."""
+    from typer.main import get_command
+
+    from synapse_workflows.cli import app
+
+    return "\n".join(_iter_commands(get_command(app), "synapse-workflows"))
+
+
+def _iter_commands(command: Any, name: str) -> Iterator[str]:
+    from typer import Context
+
+    for child, each in sorted(getattr(command, "commands", {}).items()):
+        yield from _iter_commands(each, f"{name} {child}")
+    if not hasattr(command, "commands"):
+        with Context(command, info_name=name) as context:
+            yield _render_title(name, "-")
+            yield f"{command.help}\n"
+            yield from _iter_parameters(command, context)
+
+
+def _iter_parameters(command: Any, context: Any) -> Iterator[str]:
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None:
+            yield f"``{record[0]}``\n   {record[1]}\n"
+
+
+def _render_title(text: str, line: str) -> str:
+    return f"{text}\n{line * len(text)}\n"
+
+
+#: Functions of the templates.
+FUNCTIONS: Final[dict[str, Callable[..., str]]] = {
+    "classes": render_classes,
+    "client": render_client,
+    "commands": render_commands,
+    "example": render_example,
+    "fields": render_fields,
+    "names": render_names,
+    "options": render_options,
+}
+
+
+def render_page(text: str) -> str:
+    """Render a page of the reference from its template."""
+    environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
+    return environment.from_string(text).render(**FUNCTIONS)
+
+
+def _expand(app: Any, docname: str, source: list[str]) -> None:  # noqa: ARG001 - of Sphinx
+    if docname.startswith("reference/"):
+        source[0] = render_page(source[0])
+
+
+def _mark_code(app: Any, *args: Any) -> None:  # noqa: ARG001 - of Sphinx
+    """Insert `::` before each indented block of a docstring, which is code."""
+    lines: list[str] = args[-1]
+    marked: list[str] = []
+    paragraph = ""
+    for line in lines:
+        if line.startswith("    ") and marked and not marked[-1] and not paragraph.startswith(" "):
+            marked += ["::", ""]
+        marked.append(line)
+        paragraph = line if line.strip() else paragraph
+    lines[:] = marked
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Register the extension.
+
+    autodoc imports modules with `TYPE_CHECKING` set, which FastAPI does not support. So these are
+    imported before.
+    """
+    import_module("synapse_workflows.testing")
+    app.connect("source-read", _expand)
+    app.connect("autodoc-process-docstring", _mark_code, priority=100)  # before napoleon
+    return {"parallel_read_safe": True, "version": synapse_workflows.__version__}
