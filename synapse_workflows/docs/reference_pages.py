@@ -5,6 +5,7 @@ as reStructuredText.
 """
 
 import inspect
+import logging
 import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -17,6 +18,7 @@ import synapse_workflows
 from synapse_workflows.docs.code_examples import DOCS, find_example
 from synapse_workflows.provider_info import get_provider_info
 
+_log: Final = logging.getLogger(f"sphinx.{__name__}")  # Sphinx counts its warnings
 #: Base classes, by kind in the provider metadata.
 _BASES: Final = {
     "operators": ("airflow.sdk", "BaseOperator"),
@@ -84,8 +86,11 @@ def _render_class(path: str, cls: type) -> str:
         _render_title(cls.__name__, "-"),
         f".. autoclass:: {path}\n",
         f"Templated fields: {fields}\n" if fields else "",
-        render_example(cls.__name__),
     ]
+    try:
+        parts.append(render_example(cls.__name__))
+    except LookupError as error:
+        _log.warning("%s", error)
     return "\n".join(parts)
 
 
