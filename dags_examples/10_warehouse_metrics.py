@@ -9,9 +9,11 @@ updates its rows, and a backfill adds those of its days. The Activity of each sn
 table of the warehouse, and this file. A day without changes has no snapshot.
 """
 
+from datetime import timedelta
+
 import pendulum
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
-from airflow.sdk import CronDataIntervalTimetable, Param, dag
+from airflow.sdk import CronTriggerTimetable, Param, dag
 
 from synapse_workflows import SynapseTableSnapshotOperator, SynapseTableStoreOperator
 
@@ -22,7 +24,7 @@ from downloads where day = '{{ data_interval_start | ds }}' group by day, projec
 
 
 @dag(
-    schedule=CronDataIntervalTimetable("0 5 * * *", timezone="UTC"),
+    schedule=CronTriggerTimetable("0 5 * * *", timezone="UTC", interval=timedelta(days=1)),
     start_date=pendulum.datetime(2026, 11, 1),
     catchup=False,
     tags=["synapse", "example"],

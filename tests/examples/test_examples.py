@@ -1,12 +1,15 @@
 """The example DAGs parse quickly and without I/O, and have a uniform layout."""
 
 import importlib.util
+import re
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+import synapse_workflows
 from synapse_workflows.demo.paths import examples_dir
 
 EXAMPLES = sorted(examples_dir().glob("[0-9]*.py"))
@@ -68,3 +71,10 @@ def test_the_data_names_its_source_and_license():
     rows = (data / "breast_cancer_wisconsin.csv").read_text().splitlines()
     assert len(rows) == 1 + 569
     assert rows[0].split(",")[-1] == "diagnosis"
+
+
+def test_the_guide_names_each_example():
+    page = Path(synapse_workflows.__file__).parent / "docs" / "examples.md"
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+    assert {path.name for path in EXAMPLES} <= {Path(link).name for link in links}
