@@ -49,12 +49,19 @@ def list_blocks() -> tuple[CodeBlock, ...]:
 
 @cache
 def _list_sources() -> tuple[CodeBlock, ...]:
-    """Return all Python code of which examples are made: example DAGs first."""
+    """Return all Python code of which examples are made: example DAGs first.
+
+    Blocks that start with `# before` are code of other packages.
+    """
     files = tuple(
         CodeBlock(path.relative_to(REPO), "python", path.read_text())
         for path in sorted((REPO / "dags_examples").glob("*.py"))
     )
-    return files + tuple(block for block in list_blocks() if block.language == "python")
+    return files + tuple(
+        block
+        for block in list_blocks()
+        if block.language == "python" and not block.text.startswith("# before")
+    )
 
 
 def find_example(name: str, keyword: str | None = None) -> CodeBlock | None:

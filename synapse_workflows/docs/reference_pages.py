@@ -7,7 +7,7 @@ as reStructuredText.
 import inspect
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Final
@@ -26,6 +26,14 @@ _BASES: Final = {
     "triggers": ("airflow.triggers.base", "BaseTrigger"),
     "hooks": ("airflow.sdk", "BaseHook"),
 }
+#: Modules with the classes of tables, below `synapse_workflows`.
+TABLE_MODULES: Final = tuple(
+    f"client.model.{name}"
+    for name in (
+        "column_inference", "columns", "csv_tables", "datasets", "query_result", "rows", "schemas",
+        "table_factory", "tables", "views",
+    )
+)  # fmt: skip
 #: Class -> what creates it in a DAG: a call, and an argument that it must have.
 _CREATED_BY: Final[dict[str, tuple[str, str | None]]] = {
     "SynapseJobTrigger": ("SynapseTableQueryOperator", "deferrable"),
@@ -131,21 +139,26 @@ def render_client() -> str:
     return "\n".join(parts)
 
 
-def render_names(*modules: str) -> str:
+def render_names(*modules: str, without: Collection[str] = ()) -> str:
     """Render the public names that modules of the package define.
 
     Args:
         modules: Names below `synapse_workflows`; a name also stands for the modules below it.
+        without: Names of modules to leave out.
     """
-    prefixes = tuple(f"synapse_workflows.{module}" for module in modules)
-    parts = []
-    for name in synapse_workflows.__all__:
-        value = getattr(synapse_workflows, name)
-        if value.__module__ in prefixes or value.__module__.startswith(
-            tuple(f"{prefix}." for prefix in prefixes)
-        ):
-            parts.append(_render_name(f"synapse_workflows.{name}", value))
-    return "\n".join(parts)
+    values = {name: getattr(synapse_workflows, name) for name in synapse_workflows.__all__}
+    return "\n".join(
+        _render_name(f"synapse_workflows.{name}", value)
+        for name, value in values.items()
+        if _is_below(value, modules) and not _is_below(value, without)
+    )
+
+
+def _is_below(value: Any, modules: Collection[str]) -> bool:
+    """Return whether one of the modules, or a module below it, defines a value."""
+    return any(
+        f"{value.__module__}.".startswith(f"synapse_workflows.{module}.") for module in modules
+    )
 
 
 def _render_name(path: str, value: Any) -> str:
@@ -221,7 +234,7 @@ FUNCTIONS: Final[dict[str, Callable[..., str]]] = {
 def render_page(text: str) -> str:
     """Render a page of the reference from its template."""
     environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
-    return environment.from_string(text).render(**FUNCTIONS)
+    return environment.from_string(text).render(table_modules=TABLE_MODULES, **FUNCTIONS)
 
 
 def _expand(app: Any, docname: str, source: list[str]) -> None:  # noqa: ARG001 - of Sphinx
