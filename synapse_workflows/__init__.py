@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synapse_workflows.asset_watchers import (
+        synapse_files_asset as synapse_files_asset,
         synapse_submissions_asset as synapse_submissions_asset,
     )
     from synapse_workflows.assets import synapse_asset as synapse_asset
@@ -144,6 +145,9 @@ if TYPE_CHECKING:
         SynapseTableStoreOperator as SynapseTableStoreOperator,
     )
     from synapse_workflows.secrets import SynapseStsBackend as SynapseStsBackend
+    from synapse_workflows.sensors.entities import (
+        SynapseNewFilesSensor as SynapseNewFilesSensor,
+    )
     from synapse_workflows.sensors.submissions import (
         SynapseSubmissionSensor as SynapseSubmissionSensor,
     )
@@ -151,6 +155,7 @@ if TYPE_CHECKING:
         SynapseTableChangeSensor as SynapseTableChangeSensor,
         SynapseTableRowsSensor as SynapseTableRowsSensor,
     )
+    from synapse_workflows.triggers.entities import SynapseFilesTrigger as SynapseFilesTrigger
     from synapse_workflows.triggers.submissions import (
         SynapseSubmissionTrigger as SynapseSubmissionTrigger,
     )
@@ -192,6 +197,7 @@ _MODULES = {
     "SynapseClaimSubmissionsOperator": "synapse_workflows.operators.submissions",
     "SynapseError": "synapse_workflows.client.errors",
     "SynapseExportProvenanceOperator": "synapse_workflows.operators.provenance",
+    "SynapseFilesTrigger": "synapse_workflows.triggers.entities",
     "SynapseGetOperator": "synapse_workflows.operators.files",
     "SynapseHook": "synapse_workflows.hooks.synapse",
     "SynapseIndexS3PrefixOperator": "synapse_workflows.operators.storage",
@@ -199,6 +205,7 @@ _MODULES = {
     "SynapseLineageLink": "synapse_workflows.links",
     "SynapseMessageOperator": "synapse_workflows.operators.messages",
     "SynapseMoveOperator": "synapse_workflows.operators.entities",
+    "SynapseNewFilesSensor": "synapse_workflows.sensors.entities",
     "SynapseNotifier": "synapse_workflows.notifications",
     "SynapseReapSubmissionsOperator": "synapse_workflows.operators.submissions",
     "SynapseRetryPolicy": "synapse_workflows.idempotency.retry_policy",
@@ -234,6 +241,7 @@ _MODULES = {
     "login": "synapse_workflows.client.synapse",
     "set_privacy": "synapse_workflows.client.model.status_annotations",
     "synapse_asset": "synapse_workflows.assets",
+    "synapse_files_asset": "synapse_workflows.asset_watchers",
     "synapse_submissions_asset": "synapse_workflows.asset_watchers",
     "to_submission_status_annotations": "synapse_workflows.client.model.status_annotations",
 }

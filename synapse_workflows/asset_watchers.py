@@ -4,10 +4,11 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetWatcher
 
-from synapse_workflows.assets import get_submissions_uri
+from synapse_workflows.assets import get_files_uri, get_submissions_uri
 from synapse_workflows.client.api.evaluations import parse_evaluation_id
 from synapse_workflows.client.model.argument_types import SubmissionStatusName
 from synapse_workflows.operator_arguments import check_text
+from synapse_workflows.triggers.entities import SynapseFilesTrigger
 from synapse_workflows.triggers.submissions import SynapseSubmissionTrigger
 
 
@@ -54,4 +55,61 @@ def synapse_submissions_asset(
         asset_name=name or uri,
     )
     watcher = AssetWatcher(name="synapse_submissions", trigger=trigger)
+    return Asset(name=name or uri, uri=uri, watchers=[watcher], **options)
+
+
+def synapse_files_asset(
+    container_id: Any,
+    *,
+    recursive: bool = True,
+    name_pattern: str | None = None,
+    new_versions: bool = False,
+    announce_existing: bool = False,
+    synapse_conn_id: str = "synapse_default",
+    poll_interval: float = 60.0,
+    name: str | None = None,
+    **options: Any,
+) -> Asset:
+    """Return an asset whose watcher triggers DAGs when there are new files below a container.
+
+    `DAG(schedule=synapse_files_asset("syn123", name_pattern="*.csv"))` runs when files are created
+    or moved there. The payload of the event has references to the files, which are inputs of the
+    run in its provenance. It is described in `SynapseFilesTrigger`. Any number of DAGs may use the
+    asset; all of them share the requests.
+
+    Args:
+        container_id: The project or folder. The account of the connection needs READ on it.
+        recursive: Whether files in its folders are announced, at any depth.
+        name_pattern: Pattern of the names, such as `*.csv`, in which case matters; None for all.
+        new_versions: Whether new versions of files are announced as well.
+        announce_existing: Whether the files that exist at the first start are announced.
+        synapse_conn_id: The Airflow connection.
+        poll_interval: Seconds between two polls.
+        name: Name of the asset, for a second asset of the same files; the default is the URI, such
+            as `syn://files/syn123`. All DAGs must use equal arguments for an asset.
+        options: Other arguments of `airflow.sdk.Asset` (`group`, `extra`).
+
+    Raises:
+        ValueError: An argument is invalid.
+    """
+    if name is not None:
+        check_text(name, "name")
+    trigger = SynapseFilesTrigger(
+        container_id=container_id,
+        recursive=recursive,
+        name_pattern=name_pattern,
+        new_versions=new_versions,
+        announce_existing=announce_existing,
+        synapse_conn_id=synapse_conn_id,
+        poll_interval=poll_interval,
+    )
+    uri = get_files_uri(
+        trigger.container_id,
+        name_pattern,
+        recursive=recursive,
+        new_versions=new_versions,
+        name=name,
+    )
+    trigger.asset_name = name or uri
+    watcher = AssetWatcher(name="synapse_files", trigger=trigger)
     return Asset(name=name or uri, uri=uri, watchers=[watcher], **options)

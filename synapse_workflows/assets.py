@@ -1,7 +1,8 @@
-"""Synapse entities and evaluation queues as Airflow assets.
+"""Synapse entities, evaluation queues and new files as Airflow assets.
 
-`syn://syn123` is an entity, `syn://syn123/folder/name.csv` an entity by its path, and
-`syn://evaluation/9600001/RECEIVED` the submissions with a status.
+`syn://syn123` is an entity, `syn://syn123/folder/name.csv` an entity by its path,
+`syn://evaluation/9600001/RECEIVED` the submissions with a status, and `syn://files/syn123` the new
+files below a container.
 
 The asset of an entity stands for all its versions. The `extra` of its events has the version,
 the MD5, the ID of the Activity and the name.
@@ -18,6 +19,8 @@ from synapse_workflows.client.model.ids import parse_entity_id, split_version
 SCHEME: Final = "syn"
 #: Host of the URIs of evaluation queues.
 _EVALUATION: Final = "evaluation"
+#: Host of the URIs of the new files below a container.
+_FILES: Final = "files"
 
 
 def synapse_asset(entity_id: str, **options: Any) -> Asset:
@@ -50,6 +53,38 @@ def is_submissions_uri(uri: str) -> bool:
     """Return whether a URI was returned by `get_submissions_uri`."""
     parts = urlsplit(uri)
     return parts.scheme.lower() == SCHEME and parts.netloc.lower() == _EVALUATION
+
+
+def get_files_uri(
+    container_id: str,
+    name_pattern: str | None,
+    *,
+    recursive: bool,
+    new_versions: bool,
+    name: str | None = None,
+) -> str:
+    """Return the URI of the asset that stands for the new files below a container.
+
+    Args:
+        container_id: `syn123`.
+        name_pattern: Pattern of the names of the files; None for all.
+        recursive: Whether the files in its folders are included.
+        new_versions: Whether new versions of files are included.
+        name: Distinguishes several assets for the same files.
+    """
+    parts = [
+        container_id,
+        *([] if recursive else ["children"]),
+        *(["versions"] if new_versions else []),
+        *(quote(text, safe="") for text in (name_pattern, name) if text is not None),
+    ]
+    return f"{SCHEME}://{_FILES}/{'/'.join(parts)}"
+
+
+def is_files_uri(uri: str) -> bool:
+    """Return whether a URI was returned by `get_files_uri`."""
+    parts = urlsplit(uri)
+    return parts.scheme.lower() == SCHEME and parts.netloc.lower() == _FILES
 
 
 def create_asset(
@@ -94,7 +129,7 @@ def path_from_uri(uri: str) -> EntityPath | None:
         uri: `syn://syn123/folder/name.csv`.
     """
     parts = urlsplit(uri)
-    if parts.scheme.lower() != SCHEME or is_submissions_uri(uri):
+    if parts.scheme.lower() != SCHEME or is_submissions_uri(uri) or is_files_uri(uri):
         return None
     try:
         path = EntityPath.parse(parts.netloc.rpartition("@")[2] + parts.path)

@@ -236,6 +236,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Synapse (synapse.org)",
                 "python-modules": [
+                    "synapse_workflows.sensors.entities",
                     "synapse_workflows.sensors.submissions",
                     "synapse_workflows.sensors.tables",
                 ],
@@ -245,6 +246,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Synapse (synapse.org)",
                 "python-modules": [
+                    "synapse_workflows.triggers.entities",
                     "synapse_workflows.triggers.jobs",
                     "synapse_workflows.triggers.submissions",
                     "synapse_workflows.triggers.tables",

@@ -1,6 +1,6 @@
 """Inputs of a task that are known before it runs: inlets and triggering asset events."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -8,7 +8,12 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetNameRef, AssetUriRef
 from airflow.sdk.execution_time.context import InletEventsAccessor
 
-from synapse_workflows.assets import entity_id_from_uri, is_submissions_uri, path_from_uri
+from synapse_workflows.assets import (
+    entity_id_from_uri,
+    is_files_uri,
+    is_submissions_uri,
+    path_from_uri,
+)
 from synapse_workflows.client.model.ids import is_synapse_id, parse_version_number
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 
@@ -32,14 +37,18 @@ def read_inlets(inlets: Iterable[Any]) -> Record:
 
 
 def read_triggering_events(context: Mapping[str, Any]) -> Record:
-    """Return the newest event of each asset that triggered the run, as used references."""
+    """Return the newest event of each asset that triggered the run, as used references.
+
+    Of the asset of new files, all events count, because each announces other files.
+    """
     record = Record()
     triggering = context.get("triggering_asset_events") or {}
     for asset, events in triggering.items():
         if isinstance(asset, AssetAlias) or not events:
             continue
-        newest = max(events, key=lambda event: event.timestamp)
-        record |= _create_record(Origin.EVENT, asset.name, asset.uri, newest.extra)
+        ordered = sorted(events, key=lambda event: event.timestamp)
+        for event in ordered if is_files_uri(asset.uri) else ordered[-1:]:
+            record |= _create_record(Origin.EVENT, asset.name, asset.uri, event.extra)
     return record
 
 
@@ -66,7 +75,7 @@ def _read_alias(name: str) -> Record:
 
 
 def _read_asset(uri: str, name: str | None = None) -> Record:
-    is_entity = entity_id_from_uri(uri) is not None or path_from_uri(uri) is not None
+    is_entity = entity_id_from_uri(uri) or path_from_uri(uri) or is_files_uri(uri)
     event = _get_newest_event(asset_uri=uri, asset_name=name) if is_entity else None
     return _create_record(Origin.INLET, name or uri, uri, event and event.extra)
 
@@ -96,10 +105,21 @@ def _create_record(origin: Origin, name: str, uri: str, extra: Mapping[str, Any]
         return Record().with_gap(f"asset {name}: it has no event with the ID of its entity")
     if is_submissions_uri(uri):
         return Record()  # the claimed submission is the source, not the queue
+    if is_files_uri(uri):
+        return Record.from_refs(origin, used=_iter_files(extra or {}))
     if urlsplit(uri).scheme:
         url = UrlRef(uri, name if name != uri else None)
         return Record.from_refs(origin, used=[url])
     return Record().with_gap(f"asset {name}: its URI has no scheme")
+
+
+def _iter_files(extra: Mapping[str, Any]) -> Iterator[EntityRef]:
+    """Yield the files that an event announces, with their versions."""
+    payload = extra.get("payload")
+    files = payload.get("files") if isinstance(payload, Mapping) else None
+    for file in files or ():
+        if isinstance(file, Mapping) and is_synapse_id(file.get("id")):
+            yield EntityRef(file["id"], _parse_version(file))
 
 
 def _parse_version(extra: Mapping[str, Any]) -> int | None:

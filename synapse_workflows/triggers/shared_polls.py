@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from contextvars import Context
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -38,12 +39,20 @@ class PollRequest(Generic[T]):
         interval: Seconds between two polls, at least 0.1.
         flow: Function that returns the requests as a flow.
         arguments: Arguments of `flow`.
+        keeps_state: Whether `flow` returns a function that returns the requests of each poll. The
+            function is created once per shared poll, and may remember earlier polls.
     """
 
     synapse_conn_id: str
     interval: float
-    flow: Callable[..., Flow[T]]
+    flow: Callable[..., Flow[T]] | Callable[..., Callable[[], Flow[T]]]
     arguments: tuple[Hashable, ...]
+    keeps_state: bool = False
+
+    def create_flow(self) -> Callable[[], Flow[T]]:
+        """Return a function that returns the requests of each poll."""
+        create: Callable[..., Any] = partial(self.flow, *self.arguments)
+        return create() if self.keeps_state else create
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,7 @@ class SharedPoll(Generic[T]):
     def __init__(self, request: PollRequest[T], first_delay: float) -> None:
         self.subscribers = 0
         self._request = request
+        self._create_flow = request.create_flow()
         self._session: AsyncSession | None = None
         self._waiting: list[asyncio.Future[PollResult[T]]] = []
         # Without the context of the first subscriber, whose task log would get all messages.
@@ -114,7 +124,7 @@ class SharedPoll(Generic[T]):
     async def _poll(self) -> tuple[T | None, Exception | None]:
         try:
             session = await self._open_session()
-            return await session.run(self._request.flow(*self._request.arguments)), None
+            return await session.run(self._create_flow()), None
         except Exception as error:  # noqa: BLE001 - passed to the subscribers
             return None, error
 
