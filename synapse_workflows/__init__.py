@@ -138,6 +138,7 @@ if TYPE_CHECKING:
         SynapseClaimSubmissionsOperator as SynapseClaimSubmissionsOperator,
         SynapseReapSubmissionsOperator as SynapseReapSubmissionsOperator,
     )
+    from synapse_workflows.operators.sync import SynapseSyncOperator as SynapseSyncOperator
     from synapse_workflows.operators.table_queries import (
         SynapseTableQueryOperator as SynapseTableQueryOperator,
     )
@@ -220,6 +221,7 @@ _MODULES = {
     "SynapseStsS3Hook": "synapse_workflows.hooks.sts_s3",
     "SynapseSubmissionSensor": "synapse_workflows.sensors.submissions",
     "SynapseSubmissionTrigger": "synapse_workflows.triggers.submissions",
+    "SynapseSyncOperator": "synapse_workflows.operators.sync",
     "SynapseTableChangeSensor": "synapse_workflows.sensors.tables",
     "SynapseTableQueryOperator": "synapse_workflows.operators.table_queries",
     "SynapseTableRowsSensor": "synapse_workflows.sensors.tables",

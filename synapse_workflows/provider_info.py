@@ -227,6 +227,7 @@ def get_provider_info() -> dict[str, Any]:
                     "synapse_workflows.operators.sts",
                     "synapse_workflows.operators.sts_containers",
                     "synapse_workflows.operators.submissions",
+                    "synapse_workflows.operators.sync",
                     "synapse_workflows.operators.table_queries",
                     "synapse_workflows.operators.tables",
                 ],

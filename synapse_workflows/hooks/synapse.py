@@ -11,7 +11,7 @@ from synapse_workflows.hooks.entity_ids import parse_entity_id, parse_unversione
 from synapse_workflows.hooks.file_references import SynapseFile, local_path
 from synapse_workflows.hooks.files import DownloadOptions, FileUpload, UploadOptions, download
 from synapse_workflows.hooks.sql_parameters import bind_parameters
-from synapse_workflows.hooks.storage import StorageHook
+from synapse_workflows.hooks.sync import SyncHook
 from synapse_workflows.idempotency.annotation_writer import AnnotateMode, SynapseAnnotations
 from synapse_workflows.idempotency.message_sender import (
     MessageContentType,
@@ -37,7 +37,7 @@ from synapse_workflows.operator_arguments import (
 )
 
 
-class SynapseHook(StorageHook):
+class SynapseHook(SyncHook):
     """Interact with Synapse (synapse.org).
 
     Inside a task, the client records what it reads and stores as the lineage of the task. Every

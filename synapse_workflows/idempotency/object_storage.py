@@ -1,8 +1,6 @@
 """Object storage as the target of downloads: fsspec URLs, Airflow URLs, `ObjectStoragePath`."""
 
 import hashlib
-import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -16,15 +14,11 @@ from airflow.sdk.io.fs import has_fs
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.file_names import numbered_name
 from synapse_workflows.client.core.redaction import redact_url
-from synapse_workflows.client.errors import SynapseTransferError
 from synapse_workflows.client.model.argument_types import CollisionPolicy
 from synapse_workflows.client.model.paths import expand_path, is_url, looks_like_url
+from synapse_workflows.client.transfer.file_systems import write_file
 from synapse_workflows.constants import MiB
 
-#: Protocols of storage without directories. Creating a directory there could create a bucket.
-_FLAT_SCHEMES: Final = frozenset(
-    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2"}
-)
 #: Protocols that can only be read.
 _READ_ONLY_SCHEMES: Final = frozenset({"http", "https", "data", "zip", "tar", "github"})
 _LOCAL_SCHEMES: Final = frozenset({"file", "local"})
@@ -129,26 +123,7 @@ class ObjectTarget:
 
     def _stream(self, source: Path) -> None:
         file_system, path = get_file_system(self.url)
-        if urlsplit(self.url).scheme not in _FLAT_SCHEMES:
-            file_system.makedirs(file_system._parent(path), exist_ok=True)  # noqa: SLF001
-        stream = file_system.open(path, "wb")
-        try:
-            with source.open("rb") as file:
-                shutil.copyfileobj(file, stream, MiB)
-        except BaseException:
-            # Closing the stream would store an incomplete object.
-            with suppress(Exception):
-                stream.discard()
-                stream.closed = True
-            raise
-        stream.close()
-        file_system.invalidate_cache()
-        size = file_system.size(path)
-        if size != source.stat().st_size:
-            raise SynapseTransferError(
-                f"{redact_url(self.url)} has {size} bytes, but {source.stat().st_size} bytes were "
-                "written."
-            )
+        write_file(file_system, path, source, self.url)
 
 
 def get_file_system(url: str) -> tuple[Any, str]:

@@ -48,6 +48,13 @@ def safe_file_name(name: object, default: str) -> str:
     return clean if len(clean.encode()) <= MAX_BYTES else _shorten(clean)
 
 
+def is_safe_path(path: object) -> bool:
+    """Return whether a value is a relative path with forward slashes that stays below its root."""
+    if not isinstance(path, str) or "\\" in path or "\0" in path:
+        return False
+    return bool(path) and all(name not in ("", ".", "..") for name in path.split("/"))
+
+
 def numbered_name(name: str, number: int) -> str:
     """Return ``name(1).txt`` for ``name.txt`` and 1, with at most 255 bytes."""
     return append_to_stem(name, f"({number})")

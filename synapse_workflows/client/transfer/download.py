@@ -74,6 +74,7 @@ def download_file(
     associate_id: str,
     directory: str | os.PathLike[str] | None = None,
     if_collision: str | None = None,
+    file_name: str | None = None,
 ) -> Path | None:
     """Download a file, or copy it from the cache.
 
@@ -86,6 +87,7 @@ def download_file(
         directory: Target directory. By default, a cached copy is returned at its location, and
             a new file is downloaded to the cache.
         if_collision: `keep.both` (default), `keep.local` or `overwrite.local`.
+        file_name: Name of the file in `directory`, instead of its name in the file handle.
 
     Returns:
         Path of the file; None if `keep.local` kept an existing file. A file in the cache is pinned
@@ -108,7 +110,10 @@ def download_file(
         )
     folder = None if directory is None else parse_directory(directory)
     request = _with_md5(
-        syn, DownloadRequest(file_handle, associate_type, associate_id, folder, if_collision)
+        syn,
+        DownloadRequest(
+            file_handle, associate_type, associate_id, folder, if_collision, file_name
+        ),
     )
     url = str(request.handle.get("externalURL") or "")
     if url.lower().startswith("file:"):
@@ -200,7 +205,7 @@ def resolve_destination(syn: Session, request: DownloadRequest) -> Destination:
     cached = _pin_cached_copy(syn, request)
     cache_directory = Path(syn.cache.get_cache_dir(request.handle_id))
     directory = request.directory or (cached.parent if cached else cache_directory)
-    target = directory / (cached.name if cached else _file_name(request))
+    target = directory / (cached.name if cached and not request.file_name else _file_name(request))
     if directory == cache_directory:
         if request.if_collision not in {None, KEEP_BOTH}:
             syn.logger.warning(
@@ -243,7 +248,8 @@ def _pin_cached_copy(syn: Session, request: DownloadRequest) -> Path | None:
 
 
 def _file_name(request: DownloadRequest) -> str:
-    return file_names.safe_file_name(request.handle.get("fileName"), request.handle_id)
+    name = request.file_name or request.handle.get("fileName")
+    return file_names.safe_file_name(name, request.handle_id)
 
 
 def _add_to_cache(syn: Session, request: DownloadRequest, downloaded: Downloaded) -> None:

@@ -31,6 +31,8 @@ class DownloadRequest:
         directory: Target directory; None to return a cached copy at its location, or to download
             the file to the cache.
         if_collision: How to handle an existing file of the same name; None if not specified.
+        file_name: Name of the file in `directory`; None for the name of a cached copy, or else
+            the name in the file handle.
     """
 
     handle: Mapping[str, Any]
@@ -38,6 +40,7 @@ class DownloadRequest:
     associate_id: str
     directory: Path | None
     if_collision: str | None
+    file_name: str | None = None
 
     @property
     def handle_id(self) -> str:

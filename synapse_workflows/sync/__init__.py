@@ -1,0 +1,1 @@
+"""Synchronization of a Synapse folder with a directory: plan, apply and manifest."""
