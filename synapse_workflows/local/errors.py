@@ -2,11 +2,12 @@
 
     ServiceError(reason, status=500)
     ├── BadRequest 400           ├── NotAcceptable 406      ├── ContentTooLarge 413
-    ├── Unauthorized 401         ├── Conflict 409           ├── UnsupportedMediaType 415
-    ├── Forbidden 403            ├── Gone 410               ├── TooManyRequests 429
-    │   ├── CertificationRequired│   └── DataLost           ├── ServiceUnavailable 503
-    │   ├── InsufficientScope    └── PreconditionFailed 412 └── InsufficientStorage 507
-    │   └── TermsNotAccepted         └── StaleEtag
+    │   └── InvalidFacetRequest  ├── Conflict 409           ├── UnsupportedMediaType 415
+    ├── Unauthorized 401         ├── Gone 410               ├── TooManyRequests 429
+    ├── Forbidden 403            │   └── DataLost           ├── ServiceUnavailable 503
+    │   ├── CertificationRequired└── PreconditionFailed 412 └── InsufficientStorage 507
+    │   ├── InsufficientScope        └── StaleEtag
+    │   └── TermsNotAccepted
     └── NotFound 404
         └── EntityInTrash
 
@@ -56,6 +57,13 @@ class BadRequest(ServiceError):
     """The request is invalid."""
 
     status = 400
+
+
+class InvalidFacetRequest(BadRequest):
+    """A query selects values of a facet that its column does not have."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, error_code="INVALID_TABLE_QUERY_FACET_COLUMN_REQUEST")
 
 
 class Unauthorized(ServiceError):

@@ -3,8 +3,8 @@
     python tests/contract/make_wire_facts.py CONTRACT [OUTPUT]
 
 CONTRACT is a directory with `validate.py`, `schemas/`, `schemas-extra/` and `endpoints.md`. The
-table holds facts only (names, types, enum values, required properties, routes, success
-statuses), no descriptions. `support.wire_facts` documents the format and reads it.
+table holds facts only (names, types, enum values, required properties, routes, statuses, error
+texts that clients see), no descriptions. `support.wire_facts` documents the format and reads it.
 """
 
 import importlib.util
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import documented_errors
 
 PREFIXES = {"e.": "org.sagebionetworks.evaluation.model.", "": "org.sagebionetworks.repo.model."}
 #: Enum values that clients newer than the contract (October 2024) send.
@@ -48,6 +50,8 @@ class Row:
     request: str
     response: str
     statuses: str
+    scopes: str
+    notes: str
 
 
 def load_contract(folder: Path) -> ModuleType:
@@ -150,13 +154,13 @@ def rows(text: str) -> Iterator[Row]:
     for line in text.splitlines():
         if heading := re.match(r"## .*\(((?:repo|auth|file)/v1)\)", line):
             base = "/" + heading[1]
-        cells = [cell.strip() for cell in line.replace(r"\|", "/").strip("| ").split(" |")]
+        cells = [cell.strip() for cell in line.replace(r"\|", "/").strip()[1:-1].split("|")]
         if not line.startswith("|"):
             in_table = False
         elif cells[0] == "METHOD path":
             in_table = True
         elif in_table and "/" in cells[0] and "pre-signed" not in cells[0]:
-            yield Row(base, cells[0], cells[1].strip(), cells[2].strip(), cells[4].strip())
+            yield Row(base, cells[0], cells[1], cells[2], *cells[4:])
 
 
 def targets(paths: str) -> Iterator[tuple[int, list[str], str]]:
@@ -227,6 +231,28 @@ def routes(text: str, types: Types) -> dict[str, list[Any]]:
     return found
 
 
+def access(text: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Read the errors and the OAuth scopes of all routes.
+
+    The errors of an asynchronous job are those of the request for its result.
+    """
+    errors, scopes = {}, {}
+    for row in rows(text):
+        for _, methods, path in targets(row.paths):
+            for method in methods:
+                name = f"{method} {row.base}{path}"
+                scopes[name] = documented_errors.read_scopes(row.scopes)
+                has_body = row.request not in {"", "-"} and method in {"POST", "PUT"}
+                has_body &= not path.endswith("{wikiVersion}")
+                has_body |= "/async/get/" in path
+                if not path.endswith("/async/start"):
+                    errors[name] = documented_errors.read_errors(row.notes, has_body=has_body)
+    return (
+        {name: found for name, found in errors.items() if found},
+        {name: needed for name, needed in scopes.items() if needed},
+    )
+
+
 def _cell(cell: str, types: Types) -> list[str | None]:
     """Return the types that a request or response cell names; null for an empty body."""
     if cell in NAMED:
@@ -270,8 +296,18 @@ def main(contract: str, output: str | None = None) -> None:
     types = Types(load_contract(folder).Registry())
     for name in ("asynch.AsynchronousJobStatus", "ErrorResponse"):
         types.add(types.registry.resolve(name))
-    found = routes((folder / "endpoints.md").read_text(), types) | ADDED
-    table = {"newer": NEWER, "routes": found, "types": types.table}
+    text = (folder / "endpoints.md").read_text()
+    found = routes(text, types) | ADDED
+    errors, scopes = access(text)
+    table = {
+        "newer": NEWER,
+        "routes": found,
+        "errors": errors,
+        "scopes": scopes,
+        "statuses": documented_errors.read_statuses(text),
+        "codes": documented_errors.read_error_codes(text),
+        "types": types.table,
+    }
     target = Path(output) if output else Path(__file__).with_name("wire_facts.json")
     target.write_text(dump(table))
 

@@ -183,6 +183,7 @@ def mark_failed(session: Session, job_id: int, error: ServiceError, now: int) ->
     job = session.get_one(Job, job_id)
     if job.state == PROCESSING:
         job.state, job.status, job.reason, job.changed_on = FAILED, error.status, error.reason, now
+        job.response = error.serialize()
 
 
 def _record_error(service: Service, job_id: int, error: ServiceError) -> None:
@@ -228,10 +229,15 @@ def get_result(service: Service, job: Job) -> dict[str, Any] | None:
     """Return the response body of a job; None while the job is running.
 
     Raises:
-        ServiceError: The job failed. The error has the recorded status and reason of the failure.
+        ServiceError: The job failed. The error has the recorded status, reason and error code of
+            the failure.
     """
     if job.state == FAILED:
-        raise ServiceError(job.reason or "The job failed.", status=job.status or 500)
+        raise ServiceError(
+            job.reason or "The job failed.",
+            status=job.status or 500,
+            error_code=(job.response or {}).get("errorCode"),
+        )
     if job.state == PROCESSING and (error := service.jobs.get_error(job.id)) is not None:
         raise error
     return job.response if job.state == COMPLETE else None

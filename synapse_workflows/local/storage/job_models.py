@@ -12,8 +12,9 @@ class Job(Base):
     """An asynchronous job.
 
     `state` is PROCESSING, COMPLETE or FAILED. A failed job has the HTTP `status` and the
-    `reason` of its error. A complete job has a `response`. `entity` is the entity ID in the path
-    of the request, in canonical form and with the version if the path has a version.
+    `reason` of its error. The `response` is the body for the caller: the result of a complete job,
+    or the ErrorResponse of a failed one. `entity` is the entity ID in the path of the request, in
+    canonical form and with the version if the path has a version.
     """
 
     __tablename__ = "job"

@@ -10,7 +10,7 @@ from synapse_workflows.constants import MODEL
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, Column
 from synapse_workflows.local.domain.tables.sql.dialect import Has, HasLike
-from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.errors import BadRequest, InvalidFacetRequest
 
 _M: Final = f"{MODEL}.table"
 #: The value in a FacetColumnRequest that stands for null.
@@ -118,15 +118,15 @@ def build_facet_condition(
     """Return the condition of a FacetColumnRequest.
 
     Raises:
-        BadRequest: The column has no facet of this type, or the request selects no value and no
-            range.
+        InvalidFacetRequest: The column has no facet of this type.
+        BadRequest: The request selects no value and no range.
     """
     name = request_fields.get_required_text(body, "columnName")
     column = columns.get(name)
     is_range = str(body.get("concreteType")) == f"{_M}.FacetColumnRangeRequest"
     facet = "range" if is_range else "enumeration"
     if column is None or column.facet != facet:
-        raise BadRequest(f"The column '{name}' has no facet of type {facet}.")
+        raise InvalidFacetRequest(f"The column '{name}' has no facet of type {facet}.")
     if is_range:
         return _create_range_condition(name, body)
     return _create_value_condition(column, _parse_texts(body, "facetValues"))
