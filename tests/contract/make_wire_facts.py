@@ -24,8 +24,16 @@ PREFIXES = {"e.": "org.sagebionetworks.evaluation.model.", "": "org.sagebionetwo
 NEWER = {"EntityType": ["recordset", "searchindex"]}
 #: Properties that the local service adds: the S3 server of credentials. In Synapse, it is AWS.
 EXTENSIONS = {"org.sagebionetworks.repo.model.sts.StsCredentials": {"endpointUrl": "string"}}
+OWNERS = ("entity", "evaluation", "access_requirement")
 #: Routes of the service that the contract does not list.
 ADDED = {
+    f"GET /repo/v1/{owner}/{{owner}}/wiki/{{wikiId}}/attachmentpreview": [
+        None,
+        "redirect",
+        [200, 307],
+    ]
+    for owner in OWNERS
+} | {
     "GET /repo/v1/asynchronous/job/{jobId}/cancel": [None, None, [200]],
     "POST /file/v1/file/multipart/copy": [
         "file.MultipartUploadCopyRequest",
@@ -37,7 +45,6 @@ ADDED = {
 }
 #: Schemas that the contract names in another way than by ID.
 NAMED = {"Annotations (v1)": "Annotations", "BooleanResult (schemas-extra)": "BooleanResult"}
-OWNERS = ("entity", "evaluation", "access_requirement")
 SCALARS = ("string", "integer", "number", "boolean")
 
 
