@@ -9,6 +9,7 @@ from synapse_workflows.client.api import (
     children,
     columns,
     copy_entities,
+    copy_wikis,
     endpoints,
     entities,
     evaluations,
@@ -127,6 +128,7 @@ class Synapse(Session):
     delete = entities.delete
     move = entities.move
     copy = copy_entities.copy
+    copy_wiki = copy_wikis.copy_wiki
     printEntity = entities.printEntity
     onweb = entities.onweb
 

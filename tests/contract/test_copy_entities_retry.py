@@ -1,14 +1,26 @@
 """Copies that are interrupted at each of their requests, and run again."""
 
+import re
 import threading
 
 import pytest
 import requests
 
-from synapse_workflows import Activity, Column, File, Folder, Link, Project, Schema, Table
+from synapse_workflows import (
+    Activity,
+    Column,
+    File,
+    Folder,
+    Project,
+    Schema,
+    Table,
+    Wiki,
+)
+from synapse_workflows.client.errors import SynapseNotFoundError
 
 _CHANGES = {"POST", "PUT", "DELETE"}
-_READ_ONLY = ("/bundle2", "/entity/children", "/entity/child", "/query", "/csv/async")
+#: Requests that change nothing that a caller can see.
+_OTHERS = ("/multipart", "/bundle2", "/entity/children", "/entity/child", "/query", "/csv/async")
 
 
 class KilledSession(requests.Session):
@@ -24,7 +36,7 @@ class KilledSession(requests.Session):
         self.lock = threading.Lock()
 
     def send(self, request, **options):
-        if request.method in _CHANGES and not any(one in request.url for one in _READ_ONLY):
+        if request.method in _CHANGES and not any(one in request.url for one in _OTHERS):
             with self.lock:
                 self.left -= 1
                 is_last = self.left == -1
@@ -50,7 +62,10 @@ def source(socket_service, tmp_path_factory):
         columns = [Column(name="n", columnType="INTEGER")]
         schema = syn.store(Schema("table", columns, parent=root, note="z"))
         syn.store(Table(schema, [[1], [2]]))
-        syn.store(Link(inner, parent=project))
+        page = syn.store(Wiki(owner=root, title="top", markdown=f"see {inner.id}"))
+        link = f"{root.id}/wiki/{page.id}"
+        below = Wiki(owner=root, title="below", markdown=link, parentWikiId=page.id)
+        syn.store(below)
         yield root
 
 
@@ -64,6 +79,8 @@ def describe(syn, project):
             if "columnIds" in entity.properties:
                 rows = syn.tableQuery(f"select * from {entity_id}").asDataFrame()["n"].tolist()
             path = f"{container.path}/{name}".partition("/")[2]
+            if "columnIds" not in entity.properties and "dataFileHandleId" not in entity:
+                found[f"{path} wiki"] = describe_wiki(syn, entity_id)
             found[path] = (
                 dict(entity.annotations),
                 entity.get("versionNumber"),
@@ -71,6 +88,23 @@ def describe(syn, project):
                 rows,
             )
     return found
+
+
+def describe_wiki(syn, entity_id):
+    """Return titles and texts of the pages of a wiki, without IDs."""
+    try:
+        headers = syn.getWikiHeaders(entity_id)
+    except SynapseNotFoundError:
+        return None
+    texts = [syn.getWiki(entity_id, one.id).markdown for one in headers]
+    ids = {one.id: one.title for one in headers}
+    return [
+        (
+            one.title,
+            re.sub(r"\d+$", lambda found: ids.get(found[0], ""), text.replace(entity_id, "")),
+        )
+        for one, text in zip(headers, texts, strict=True)
+    ]
 
 
 def test_copy_that_is_interrupted_after_any_request_is_completed(
@@ -81,6 +115,7 @@ def test_copy_that_is_interrupted_after_any_request_is_completed(
     syn.copy(source, complete)
     expected = describe(syn, complete)
     assert expected["root/table"][3] == [1, 2]
+    assert expected["root wiki"] == [("top", "see syn"), ("below", "/wiki/top")]
     for number in range(100):
         target = syn.store(Project(f"{complete.name} {number}"))
         cache = str(tmp_path / "killed")

@@ -16,7 +16,12 @@ _BUNDLE_REQUEST: Final = {
 
 
 def get_bundle(
-    syn: Session, entity_id: str, version: int | None = None, *, permissions: bool = False
+    syn: Session,
+    entity_id: str,
+    version: int | None = None,
+    *,
+    permissions: bool = False,
+    root_wiki: bool = False,
 ) -> dict[str, Any]:
     """Fetch an entity with its annotations, file handles and restrictions.
 
@@ -25,11 +30,12 @@ def get_bundle(
         entity_id: ``syn123``.
         version: Version number; None for the current version.
         permissions: Whether to include the permissions of the caller.
+        root_wiki: Whether to include the ID of the root page of the wiki.
 
     Returns:
         EntityBundle: ``entity``, ``entityType`` (``file``), ``annotations``, ``fileHandles``
-        (empty without DOWNLOAD access), ``restrictionInformation``, and ``permissions`` if
-        requested.
+        (empty without DOWNLOAD access), ``restrictionInformation``; ``permissions`` and
+        ``rootWikiId`` if requested (``rootWikiId`` is missing without a wiki).
 
     Raises:
         SynapseNotFoundError: The entity or version does not exist, or is in the trash can.
@@ -40,7 +46,11 @@ def get_bundle(
         https://rest-docs.synapse.org/rest/POST/entity/id/bundle2.html
     """
     suffix = "" if version is None else f"/version/{version}"
-    request = _BUNDLE_REQUEST | ({"includePermissions": True} if permissions else {})
+    request = {
+        **_BUNDLE_REQUEST,
+        **({"includePermissions": True} if permissions else {}),
+        **({"includeRootWikiId": True} if root_wiki else {}),
+    }
     reply = syn.call("POST", f"/entity/{entity_id}{suffix}/bundle2", json=request, repeatable=True)
     return reply.object
 

@@ -49,6 +49,7 @@ class CopyOptions:
     provenance: CopyProvenance = "source"
     storage: CopyStorage = "destination"
     annotations: bool = True
+    wikis: bool = True
 
 
 class Comparison:

@@ -35,12 +35,14 @@ def copy(
     provenance: CopyProvenance = "source",
     storage: CopyStorage = "destination",
     copy_annotations: bool = True,
+    copy_wikis: bool = True,
 ) -> dict[str, str]:
     """Copy an entity, and everything in it, into a container.
 
     No content passes through this machine except the rows of tables. A copy has one version, and
     the permissions of its container. Links, views, datasets and SQL definitions that refer to
-    something copied refer to its copy. Docker repositories are skipped with a warning.
+    something copied refer to its copy, and so do links and IDs in wiki pages. Docker repositories
+    are skipped with a warning.
 
     What the destination already has is not copied again: a copy that was interrupted is completed
     by the same call. An entity counts as a copy if its name, type, properties, content,
@@ -65,6 +67,7 @@ def copy(
         storage: ``destination`` to copy the bytes of files to the storage location that the
             destination requires, if it is another one; ``source`` to leave them where they are.
         copy_annotations: Whether to copy annotations.
+        copy_wikis: Whether to copy wikis, after everything else.
 
     Returns:
         IDs of the copies by the IDs of their sources; for a project, the ID of the destination.
@@ -89,6 +92,7 @@ def copy(
         provenance,
         storage,
         copy_annotations,
+        copy_wikis,
     )
     source = _get_source(syn, entity, version)
     target_id = _get_destination(syn, destination, source["entity"])
@@ -115,7 +119,7 @@ def _get_source(syn: Session, entity: Any, version: int | str | None) -> dict[st
                 f"Invalid version {number} of {target.id}: only a version of a file or table can "
                 f"be copied, and this is a {kind}. Omit the version."
             )
-    bundle = bundles.get_bundle(syn, target.id, number, permissions=True)
+    bundle = bundles.get_bundle(syn, target.id, number, permissions=True, root_wiki=True)
     if bundle["entity"]["concreteType"] == constants.DOCKER_REPOSITORY:
         raise ValueError(
             f"Cannot copy {target.id}: it is a Docker repository. Create one in the destination, "

@@ -155,7 +155,7 @@ class Planner:
     def _get_item(
         self, header: Mapping[str, Any], container_id: str, existing_id: str | None
     ) -> CopyItem:
-        bundle = bundles.get_bundle(self.syn, header["id"], permissions=True)
+        bundle = bundles.get_bundle(self.syn, header["id"], permissions=True, root_wiki=True)
         item = CopyItem(bundle, header["name"], container_id)
         self._check(item, existing_id)
         return item

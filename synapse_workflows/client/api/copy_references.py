@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-_ID_IN_SQL: Final = re.compile(r"\bsyn(\d+)(?![\d.])", re.IGNORECASE)
+_ID_IN_TEXT: Final = re.compile(r"\bsyn(\d+)\b(?!\.\d)", re.IGNORECASE)
 
 
 class CopiedVersion(NamedTuple):
@@ -25,7 +25,7 @@ def iter_references(entity: Mapping[str, Any]) -> Iterator[str]:
     yield from map(_scope_to_id, entity.get("scopeIds") or ())
     for item in entity.get("items") or ():
         yield str(item["entityId"])
-    for number in _ID_IN_SQL.findall(entity.get("definingSQL") or ""):
+    for number in _ID_IN_TEXT.findall(entity.get("definingSQL") or ""):
         yield f"syn{number}"
 
 
@@ -47,16 +47,15 @@ def translate(
             result["linksTo"], copies, "targetId", "targetVersionNumber"
         )
     if result.get("scopeIds") and has_entity_scope:
-        ids = map(_scope_to_id, result["scopeIds"])
-        result["scopeIds"] = [copies[one].id if one in copies else one for one in ids]
+        scopes = map(_scope_to_id, result["scopeIds"])
+        result["scopeIds"] = [copies[one].id if one in copies else one for one in scopes]
     if result.get("items"):
         result["items"] = [
             _translate_item(one, copies, "entityId", "versionNumber") for one in result["items"]
         ]
     if result.get("definingSQL"):
-        result["definingSQL"] = _ID_IN_SQL.sub(
-            lambda found: _translate_id(found[0], copies), result["definingSQL"]
-        )
+        ids = {source: copy.id for source, copy in copies.items()}
+        result["definingSQL"] = replace_ids(result["definingSQL"], ids)
     return result
 
 
@@ -73,9 +72,14 @@ def _translate_item(
     return {**item, id_key: copy.id, version_key: copy.version}
 
 
-def _translate_id(text: str, copies: Copies) -> str:
-    copy = copies.get(text.lower())
-    return text if copy is None else copy.id
+def replace_ids(text: str, ids: Mapping[str, str]) -> str:
+    """Replace IDs of entities in a text; IDs of versions, such as ``syn123.4``, are kept.
+
+    Args:
+        text: A text or SQL.
+        ids: New IDs by old IDs.
+    """
+    return _ID_IN_TEXT.sub(lambda found: ids.get(found[0].lower(), found[0]), text)
 
 
 def _scope_to_id(scope: Any) -> str:

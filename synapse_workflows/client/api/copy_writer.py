@@ -28,6 +28,7 @@ from synapse_workflows.client.api.copy_plan import (
     build_conflict,
 )
 from synapse_workflows.client.api.copy_references import CopiedVersion
+from synapse_workflows.client.api.copy_wikis import WikiCopier
 from synapse_workflows.client.api.store_entity import StoreResult
 from synapse_workflows.client.api.store_properties import VersionOptions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
@@ -72,6 +73,8 @@ class CopyWriter:
         if root["concreteType"] == constants.PROJECT:
             self.copies[root["id"]] = CopiedVersion(None, destination_id, None)
         self._copy_items(plan)
+        if self.options.wikis:
+            self._copy_wikis(source, plan)
         if destination_id != root["id"]:
             del self.copies[destination_id]
         return {source_id: one.id for source_id, one in self.copies.items()}
@@ -91,6 +94,15 @@ class CopyWriter:
             is_table = item.concrete_type == constants.TABLE
             copied = self._copy_table(item) if is_table else self._copy_entity(item)
             self._record(item, copied, len(items))
+
+    def _copy_wikis(self, source: Mapping[str, Any], plan: CopyPlan) -> None:
+        copier = WikiCopier(self.syn, update_existing=self.options.update_existing)
+        root = source["entity"]
+        bundles_by_id = {root["id"]: source} | {item.id: item.source for item in plan.items}
+        for source_id, bundle in bundles_by_id.items():
+            if bundle.get("rootWikiId"):
+                copier.add(source_id, self.copies[source_id].id)
+        copier.copy({source_id: one.id for source_id, one in self.copies.items()})
 
     def _record(self, item: CopyItem, copied: CopiedVersion, total: int) -> None:
         self.copies[item.id] = copied
