@@ -2,27 +2,19 @@
 
 import ast
 import json
-import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import count
-from pathlib import Path
 
 import pytest
 from support.execution_api import Run
+from support.guides import DAGS, blocks
 
-import synapse_workflows
 from synapse_workflows import Column, Schema, Table, create_challenge_dag
 
-PAGE = Path(synapse_workflows.__file__).parent / "docs" / "migration.md"
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-AFTER = {
-    re.search(r"^def (\w+)", text, re.MULTILINE)[1]: text
-    for _, text in BLOCKS
-    if text.startswith("# after")
-}
-BEFORE = [text for _, text in BLOCKS if text.startswith("# before")]
+YAML = [block.text for block in blocks("yaml") if block.page.name == "migration.md"]
+CODE = [block.text for block in blocks("python") if block.page.name == "migration.md"]
 _runs = count(1)
 
 
@@ -53,7 +45,7 @@ def start(api):
     """Function that starts a run of a DAG of the page, with existing IDs and paths."""
 
     def start_run(name, changes, day=25):
-        text = AFTER[name]
+        text = DAGS[name]
         for old, new in changes.items():
             assert old in text
             text = text.replace(old, new)
@@ -65,14 +57,16 @@ def start(api):
     return start_run
 
 
-def test_the_page_has_three_dags_before_and_after():
-    assert list(AFTER) == ["store_metrics", "replace_table", "snapshot_tables"]
-    for text in BEFORE:
+def test_dags_before_are_valid():
+    """Each is followed by the DAG after it."""
+    kinds = [text.partition("\n")[0] for text in CODE if "create_challenge_dag" not in text]
+    assert kinds == ["# before", "# after"] * 3
+    for text in CODE:
         ast.parse(text)
-    assert len(BEFORE) == 3
 
 
-def test_metrics_of_a_day_are_stored_once(api, start, create_table, rows_of, tmp_path):
+def test_store_metrics(api, start, create_table, rows_of, tmp_path):
+    """A second run for a day adds no row."""
     pytest.importorskip("airflow.providers.sqlite")
     warehouse = tmp_path / "warehouse.db"
     api.connections["warehouse"] = json.dumps({"conn_type": "sqlite", "host": str(warehouse)})
@@ -85,7 +79,8 @@ def test_metrics_of_a_day_are_stored_once(api, start, create_table, rows_of, tmp
     assert rows_of(table) == [["2026-11-24", "a", 1], ["2026-11-25", "a", 3]]
 
 
-def test_rows_are_replaced_in_one_transaction(start, create_table, rows_of, tmp_path, alice):
+def test_replace_table(start, create_table, rows_of, tmp_path):
+    """Invalid rows change nothing."""
     table = create_table("patients", ("old",), name="STRING")
     path = tmp_path / "patients.csv"
     changes = {"syn456": table, "/data/patients.csv": str(path)}
@@ -98,7 +93,8 @@ def test_rows_are_replaced_in_one_transaction(start, create_table, rows_of, tmp_
     assert rows_of(f"{table}.1") == [["one"], ["two"]]
 
 
-def test_a_missing_table_fails_its_snapshot_only(start, create_table, alice):
+def test_snapshot_tables(start, create_table, alice):
+    """A missing table fails its snapshot only; an unchanged table has one."""
     table = create_table("one", (1,), n="INTEGER")
     missing = create_table("two", (1,), n="INTEGER")
     alice.delete(missing)
@@ -110,13 +106,13 @@ def test_a_missing_table_fails_its_snapshot_only(start, create_table, alice):
 
 
 def test_the_challenge_of_the_page(tmp_path):
-    (text,) = (text for language, text in BLOCKS if language == "yaml")
+    (text,) = YAML
     path = tmp_path / "challenge_configs.yaml"
     path.write_text(text)
     (tmp_path / "score.py").touch()
     dag = create_challenge_dag(path, "olfactory-2025-task1")
     assert "check_dates" in dag.task_ids
-    (code,) = (text for _, text in BLOCKS if "task1: DAG" in text)
+    (code,) = (text for text in CODE if "task1: DAG" in text)
     names = {"__file__": str(tmp_path / "dags.py")}
     exec(compile(code, "dags.py", "exec"), names)  # noqa: S102 - code of the page
     assert names["task1"].dag_id == "olfactory-2025-task1"
