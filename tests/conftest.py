@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +23,39 @@ settings.load_profile("no-deadline")
 # A shell ignores SIGINT in background jobs, and child processes inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+TRANSPORTS = ("in-process", "socket")
+#: Modules about the transport itself; their tests run in-process and over a socket.
+OF_TRANSPORTS = ("test_login", "test_table_file_download", "test_transfers")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that runs all tests of `service` over both transports."""
+    parser.addoption(
+        "--both-transports",
+        action="store_true",
+        help="run each test of the fixture `service` in-process and over a socket",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect one transport of the tests that prove the same over both."""
+    if config.getoption("both_transports") or any("::" in name for name in config.args):
+        return
+    unneeded = [item for item in items if not _has_needed_transport(item)]
+    if unneeded:
+        config.hook.pytest_deselected(items=unneeded)
+        items[:] = [item for item in items if _has_needed_transport(item)]
+
+
+def _has_needed_transport(item: pytest.Item) -> bool:
+    """Return whether a test runs over its transport: a checksum of its name selects one."""
+    callspec = getattr(item, "callspec", None)
+    transport = callspec and callspec.params.get("service")
+    if transport not in TRANSPORTS or item.path.stem.startswith(OF_TRANSPORTS):
+        return True
+    function = f"{item.path.stem}.{item.originalname}"  # type: ignore[attr-defined]
+    return transport == TRANSPORTS[crc32(function.encode()) % 2]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -90,9 +124,9 @@ def in_process_service(tmp_path_factory, recording) -> Iterator[SynapseService]:
         yield service
 
 
-@pytest.fixture(params=["in-process", "socket"])
+@pytest.fixture(params=TRANSPORTS)
 def service(request) -> SynapseService:
-    """The service: a test that uses it runs in-process and again over a socket."""
+    """The service, in-process or over a socket; see `pytest_collection_modifyitems`."""
     name = {"in-process": "in_process_service", "socket": "socket_service"}[request.param]
     return request.getfixturevalue(name)
 
