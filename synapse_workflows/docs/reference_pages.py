@@ -211,7 +211,7 @@ def _iter_commands(command: Any, name: str) -> Iterator[str]:
 def _iter_parameters(command: Any, context: Any) -> Iterator[str]:
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
-        if record is not None:
+        if record is not None and record[0] != "--help":
             yield f"``{record[0]}``\n   {record[1]}\n"
 
 
@@ -255,6 +255,15 @@ def _mark_code(app: Any, *args: Any) -> None:  # noqa: ARG001 - of Sphinx
     lines[:] = marked
 
 
+def _remove_session(app: Any, what: str, name: str, *args: Any) -> None:  # noqa: ARG001
+    """Remove the argument `syn` from the docstring of a method: it is the client itself."""
+    if what == "method" and name.startswith("synapse_workflows.Synapse."):
+        text = re.sub(
+            r"^    syn: .*\n(?:        .*\n)*", "", "\n".join(args[-1]), flags=re.MULTILINE
+        )
+        args[-1][:] = re.sub(r"Args:\n\n", "", text).split("\n")
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Register the extension.
 
@@ -263,5 +272,7 @@ def setup(app: Any) -> dict[str, Any]:
     """
     import_module("synapse_workflows.testing")
     app.connect("source-read", _expand)
-    app.connect("autodoc-process-docstring", _mark_code, priority=100)  # before napoleon
+    # before napoleon, which has the default priority
+    app.connect("autodoc-process-docstring", _mark_code, priority=100)
+    app.connect("autodoc-process-docstring", _remove_session, priority=100)
     return {"parallel_read_safe": True, "version": synapse_workflows.__version__}
