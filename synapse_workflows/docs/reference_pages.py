@@ -34,17 +34,13 @@ TABLE_MODULES: Final = tuple(
         "table_factory", "tables", "views",
     )
 )  # fmt: skip
-#: Class -> what creates it in a DAG: a call, and an argument that it must have.
-_CREATED_BY: Final[dict[str, tuple[str, str | None]]] = {
-    "SynapseJobTrigger": ("SynapseTableQueryOperator", "deferrable"),
-    "SynapseSubmissionCountTrigger": ("SynapseSubmissionSensor", "deferrable"),
-    "SynapseSubmissionTrigger": ("synapse_submissions_asset", None),
-    "SynapseTableRowsTrigger": ("SynapseTableRowsSensor", "deferrable"),
-    "SynapseTableChangeTrigger": ("SynapseTableChangeSensor", "deferrable"),
-    "SynapseStsMixin": ("SynapseStsBashOperator", None),
-    "SynapseSqlHook": ("SQLColumnCheckOperator", None),
-    "SynHook": ("SynapseHook", None),
+#: Class -> what creates it in a DAG. A trigger names this itself, in its docstring.
+_CREATED_BY: Final = {
+    "SynHook": "SynapseHook",
+    "SynapseSqlHook": "SQLColumnCheckOperator",
+    "SynapseStsMixin": "SynapseStsBashOperator",
 }
+_CREATOR: Final = re.compile(r"`(Synapse\w+(?:Sensor|Operator)|synapse_\w+_asset)`")
 
 
 def list_classes(kind: str) -> dict[str, type]:
@@ -96,24 +92,40 @@ def _render_class(path: str, cls: type) -> str:
         f"Templated fields: {fields}\n" if fields else "",
     ]
     try:
-        parts.append(render_example(cls.__name__))
+        parts.append(render_class_example(cls))
     except LookupError as error:
         _log.warning("%s", error)
     return "\n".join(parts)
 
 
-def render_example(name: str) -> str:
-    """Render an example of a class, a function or a decorator.
+def render_class_example(cls: type) -> str:
+    """Render an example of a class, or of the task or asset that creates it.
 
     Raises:
         LookupError: Neither a guide nor an example DAG uses it.
     """
-    call, keyword = _CREATED_BY.get(name, (name, None))
-    example = find_example(call, keyword)
+    creator = _CREATOR.search(cls.__doc__ or "")
+    if not cls.__name__.endswith("Trigger") or creator is None:
+        return render_example(_CREATED_BY.get(cls.__name__, cls.__name__))
+    return render_example(creator[1], None if creator[1].endswith("_asset") else "deferrable")
+
+
+def render_example(name: str, keyword: str | None = None) -> str:
+    """Render an example of a class, a function or a decorator.
+
+    Args:
+        name: The name.
+        keyword: Name of an argument that the call in the example must have.
+
+    Raises:
+        LookupError: Neither a guide nor an example DAG uses it.
+    """
+    example = find_example(name, keyword)
     if example is None:
+        argument = f" with {keyword}=" if keyword else ""
         raise LookupError(
-            f"No example of {name}: use {call}{f' with {keyword}=' if keyword else ''} in a code "
-            "block of a guide, or in a file of dags_examples"
+            f"No example of {name}{argument}: use it in a code block of a guide, or in a file of "
+            "dags_examples"
         )
     code = "".join(f"   {line}\n" for line in example.text.splitlines())
     return f"Example, from {_render_link(example.page)}:\n\n.. code-block:: python\n\n{code}"

@@ -11,7 +11,7 @@ _POLLING: Final = Polling()
 
 
 class SynapseTableRowsTrigger(SynapsePollTrigger[int]):
-    """Trigger that fires with `{"rows": 3}` when a query finds enough rows.
+    """Trigger of `SynapseTableRowsSensor`: fires with `{"rows": 3}` when a query finds enough rows.
 
     Args:
         table_id: ID of the table, as `syn123`.
@@ -41,7 +41,9 @@ class SynapseTableRowsTrigger(SynapsePollTrigger[int]):
 
 
 class SynapseTableChangeTrigger(SynapsePollTrigger[TableState]):
-    """Trigger that fires with the state of a table when the state differs from a known state.
+    """Trigger of `SynapseTableChangeSensor`: fires when a table differs from a known state.
+
+    The event is the new state of the table.
 
     Without a known state, the trigger fires with the first state that it reads.
 

@@ -10,6 +10,7 @@ from synapse_workflows.docs import conf
 from synapse_workflows.docs.code_examples import DOCS, find_example
 from synapse_workflows.docs.reference_pages import (
     list_classes,
+    render_class_example,
     render_example,
     render_page,
 )
@@ -27,7 +28,7 @@ def pages():
 
 @pytest.mark.parametrize("path", CLASSES)
 def test_a_class_has_an_example(path):
-    example = render_example(path.rpartition(".")[2])
+    example = render_class_example(CLASSES[path][1])
     assert "Example, from" in example
     assert len(example.splitlines()) > 4
 
