@@ -14,9 +14,9 @@ from synapse_workflows.hooks.async_sessions import open_session
 class SynapseJobTrigger(BaseTrigger):
     """Trigger that fires when an asynchronous job has succeeded or failed.
 
-    Deferrable operators such as `SynapseTableQueryOperator` create it. The payload of the event has `job`, and `error` if the state of the job could not be
-    determined. The task fetches the result of the job itself, so that a failed job raises the
-    same error as without deferral.
+    Deferrable operators such as `SynapseTableQueryOperator` create it. The payload of the event
+    has `job`, and `error` if the state of the job could not be determined. The task fetches the
+    result of the job itself, so that a failed job raises the same error as without deferral.
 
     Args:
         synapse_conn_id: Id of the connection. Its token is read in the triggerer only.

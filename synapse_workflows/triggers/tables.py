@@ -11,7 +11,9 @@ _POLLING: Final = Polling()
 
 
 class SynapseTableRowsTrigger(SynapsePollTrigger[int]):
-    """Trigger of `SynapseTableRowsSensor`: fires with `{"rows": 3}` when a query finds enough rows.
+    """Trigger of `SynapseTableRowsSensor`: fires when a query finds enough rows.
+
+    The event is `{"rows": 3}`.
 
     Args:
         table_id: ID of the table, as `syn123`.
