@@ -145,6 +145,7 @@ if TYPE_CHECKING:
     from synapse_workflows.operators.tables import (
         SynapseTableStoreOperator as SynapseTableStoreOperator,
     )
+    from synapse_workflows.operators.wikis import SynapseWikiOperator as SynapseWikiOperator
     from synapse_workflows.secrets import SynapseStsBackend as SynapseStsBackend
     from synapse_workflows.sensors.entities import (
         SynapseNewFilesSensor as SynapseNewFilesSensor,
@@ -227,6 +228,7 @@ _MODULES = {
     "SynapseTableRowsSensor": "synapse_workflows.sensors.tables",
     "SynapseTableSnapshotOperator": "synapse_workflows.operators.snapshots",
     "SynapseTableStoreOperator": "synapse_workflows.operators.tables",
+    "SynapseWikiOperator": "synapse_workflows.operators.wikis",
     "Table": "synapse_workflows.client.model.table_factory",
     "TableQueryResult": "synapse_workflows.client.model.query_result",
     "Team": "synapse_workflows.client.model.teams",

@@ -230,6 +230,7 @@ def get_provider_info() -> dict[str, Any]:
                     "synapse_workflows.operators.sync",
                     "synapse_workflows.operators.table_queries",
                     "synapse_workflows.operators.tables",
+                    "synapse_workflows.operators.wikis",
                 ],
             }
         ],

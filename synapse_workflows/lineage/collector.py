@@ -212,7 +212,7 @@ class LineageCollector:
                 return None
             declared = current_declared()
             self._builder.add(declared.record)
-            sources = self._collect_sources(client, declared)
+            sources = self.collect_sources(client, declared)
             if sources is None:
                 return None
             return self.activities.create_for_snapshot(client, declared, current, sources)
@@ -229,7 +229,7 @@ class LineageCollector:
         with self._lock:
             declared = current_declared()
             self._builder.add(declared.record)
-            sources = self._collect_sources(client, declared)
+            sources = self.collect_sources(client, declared)
             if sources is None:
                 return None
             return self.activities.save(client, declared, sources)
@@ -247,7 +247,7 @@ class LineageCollector:
         with self._lock:
             declared = current_declared()
             self._builder.add(declared.record)
-            sources = self._collect_sources(client, declared)
+            sources = self.collect_sources(client, declared)
             if sources is not None:
                 self.activities.get_writer(client, declared)
                 self.activities.keep(client, activity, entity, sources)
@@ -373,13 +373,13 @@ class LineageCollector:
     def _link_activity(
         self, event: Wrote, client: EventSource, declared: DeclaredProvenance
     ) -> str | None:
-        sources = self._collect_sources(client, declared)
+        sources = self.collect_sources(client, declared)
         if sources is None:
             return None
         return self.activities.link(client, declared, event, sources)
 
-    def _collect_sources(self, client: EventSource, declared: DeclaredProvenance) -> Record | None:
-        """Return the sources of the Activity, or None if the lineage mode requires none."""
+    def collect_sources(self, client: EventSource, declared: DeclaredProvenance) -> Record | None:
+        """Return the sources of an Activity, or None if the lineage mode requires none."""
         if client.lineage_mode.is_automatic:
             self.add_observer(collect_hook_lineage)
             sources = self.observed | self.static_lineage | self.upstream.record

@@ -30,6 +30,8 @@ from synapse_workflows import (
     SynapseTableQueryOperator,
     SynapseTableSnapshotOperator,
     SynapseTableStoreOperator,
+    SynapseWikiOperator,
+    Wiki,
 )
 from synapse_workflows.testing import over_socket
 
@@ -583,6 +585,53 @@ ANNOTATIONS = [
 ]
 
 
+def put_report(world: World, markdown: str) -> str:
+    """Store a report with an attachment outside Airflow, and return the ID of its owner."""
+    root = world.syn.store(Wiki(owner=world.project, title="Home"))
+    world.syn.store(
+        Wiki(
+            owner=world.project,
+            title="Report",
+            markdown=markdown,
+            parentWikiId=root.id,
+            attachments=[world.file("curve.png", "old")],
+        )
+    )
+    return world.project
+
+
+WIKIS = [
+    Scenario(
+        "write a new root page",
+        SynapseWikiOperator,
+        lambda world: {"entity_id": world.project, "markdown": "# {{ dag.dag_id }}"},
+        is_variant=True,
+    ),
+    Scenario(
+        "write a new sub-page with an image",
+        SynapseWikiOperator,
+        lambda world: {
+            "entity_id": world.project,
+            "title": "Report",
+            "markdown": "![Curve](curve.png)",
+            "attachments": [world.file("curve.png")],
+            "used": [world.put("raw.txt")],
+        },
+        used=RAW,
+    ),
+    Scenario(
+        "write a new version of a page",
+        SynapseWikiOperator,
+        lambda world: {
+            "entity_id": put_report(world, "old"),
+            "title": "Report",
+            "markdown": "new",
+            "attachments": [world.file("curve.png", "new")],
+        },
+    ),
+]
+
+
 GRANTS = {"bob": ["READ"], "authenticated": ["READ"]}
 ENTITIES = [
     Scenario(
@@ -738,6 +787,7 @@ SCENARIOS = [
     *DEFERRALS,
     *ANNOTATIONS,
     *ENTITIES,
+    *WIKIS,
     *CLAIMS,
     *SCORES,
 ]

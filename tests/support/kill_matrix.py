@@ -135,6 +135,7 @@ class World:
             "state": result["state"],
             "value": self.queue.normalize(self._describe_files(result["value"])),
             "submissions": self.queue.describe(),
+            "wiki": contents.describe_wiki(self.project),
             "record": _without_try(result["record"]),
             "asset_events": result["asset_events"],
             "files": {

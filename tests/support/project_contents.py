@@ -4,12 +4,15 @@ import re
 from typing import Any
 
 from synapse_workflows.client.api import bundles, provenance
+from synapse_workflows.client.errors import SynapseNotFoundError
 
 _SYNAPSE_ID = re.compile(r"\bsyn\d+")
 #: Name of a file with the result of a query, with the id of its file handle.
 _QUERY_NAME = re.compile(r"SYNAPSE_TABLE_QUERY_\d+")
 #: Time and etag of the read of an open version: differ between projects with the same contents.
 _READ = re.compile(r"(?<=snapshot): read at \S+, etag [-0-9a-f]+")
+#: ID of a wiki page in its URL.
+_WIKI_ID = re.compile(r"(?<=/wiki/)\d+")
 
 
 class ProjectContents:
@@ -43,7 +46,7 @@ class ProjectContents:
                 if key == "activity_id"
                 else self.normalize(item)
                 for key, item in value.items()
-                if key not in ("etag", "file_handle_id")
+                if key not in ("etag", "file_handle_id", "wiki_id")
             }
         if isinstance(value, list | tuple):
             return [self.normalize(item) for item in value]
@@ -52,7 +55,43 @@ class ProjectContents:
         value = _SYNAPSE_ID.sub(lambda match: self._names.get(match[0], match[0]), value)
         for text, replacement in self._texts.items():
             value = value.replace(text, replacement)
-        return _QUERY_NAME.sub("{query}", value)
+        return _WIKI_ID.sub("{wiki}", _QUERY_NAME.sub("{query}", value))
+
+    def describe_wiki(self, entity_id: str) -> list[dict[str, Any]]:
+        """Describe all versions of the pages of a wiki, in the order of their creation."""
+        try:
+            headers = self._syn.getWikiHeaders(entity_id)
+        except SynapseNotFoundError:
+            return []
+        titles = {each.id: each.get("title") for each in headers}
+        pages = sorted(headers, key=lambda each: int(each.id))
+        described = [
+            {
+                "title": each.get("title"),
+                "parent": titles.get(each.get("parentId")),
+                "versions": [
+                    self._describe_wiki_version(entity_id, each.id, version["version"])
+                    for version in self._list_wiki_versions(entity_id, each.id)
+                ],
+            }
+            for each in pages
+        ]
+        result: list[dict[str, Any]] = self.normalize(described)
+        return result
+
+    def _list_wiki_versions(self, entity_id: str, page_id: str) -> list[dict[str, Any]]:
+        path = f"/entity/{entity_id}/wiki2/{page_id}/wikihistory?limit=100&offset=0"
+        versions: list[dict[str, Any]] = self._syn.restGET(path)["results"]
+        return versions
+
+    def _describe_wiki_version(self, entity_id: str, page_id: str, version: str) -> dict[str, Any]:
+        page = self._syn.getWiki(entity_id, page_id, version)
+        path = f"/entity/{entity_id}/wiki2/{page_id}/attachmenthandles?wikiVersion={version}"
+        files = self._syn.restGET(path)["list"]
+        return {
+            "markdown": page.markdown,
+            "attachments": {each["fileName"]: each["contentMd5"] for each in files},
+        }
 
     def _walk(self, container: str, name: str, prefix: str) -> None:
         self._names[container] = name
