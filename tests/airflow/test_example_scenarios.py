@@ -11,10 +11,10 @@ from threading import Thread
 
 import pyarrow.parquet
 import pytest
-from support.examples import create_dag
+from support.examples import create_dag, import_example
 from support.execution_api import Run
 
-from synapse_workflows import Column, Schema, Table
+from synapse_workflows import Column, Folder, Schema, Table
 
 _runs = count(1)
 DAYS = (datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 25, tzinfo=UTC))
@@ -182,3 +182,80 @@ def test_17_the_last_failed_try_sends_a_message(start, create_table, socket_serv
     assert f"ValueError: {table} has 2 rows: 1000 expected" in body
     run = start(17, "synapse_17_alerts", table=table, min_rows=1).all()
     assert run.value("check") == 2
+
+
+def test_15_only_files_with_other_content_are_uploaded(
+    start, alice, project, tmp_path, sources_of
+):
+    folder = tmp_path / "source"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("a.csv", "deep/b.csv", "note.tmp"):
+        (folder / name).write_text(f"content of {name}\n")
+
+    def run():
+        one = start(15, "synapse_15_sync", source=str(folder), folder_id=project)
+        assert one.task("plan").state == "success"
+        plans = one.value("plan")
+        for index in range(len(plans)):
+            assert one.task("apply", index).state == "success"
+        assert one.task("summary").state == "success"
+        return plans, one.value("summary")
+
+    plans, summary = run()
+    assert {
+        item["path"] for plan in plans for item in plan["items"] if item["kind"] == "file"
+    } == {
+        "a.csv",
+        "deep/b.csv",
+    }
+    assert (summary["new"], summary["changed"]) == (2, 0)
+    (folder / "a.csv").write_text("other content\n")
+    assert run()[1] == {"new": 0, "changed": 1, "bytes": 14}
+    first = alice.findEntityId("a.csv", project)
+    assert alice.get(first, downloadFile=False).versionNumber == 2
+    second = alice.findEntityId("b.csv", alice.findEntityId("deep", project))
+    assert alice.get(second, downloadFile=False).versionNumber == 1
+    assert any("15_keep_folder_in_step.py" in one for one in sources_of(first)[1])
+
+
+@pytest.fixture
+def inbox(alice, project, monkeypatch):
+    """ID of the watched folder, and of the quarantine."""
+    inbox, quarantine = (
+        alice.store(Folder(name, parent=project)).id for name in ("Inbox", "Quarantine")
+    )
+    monkeypatch.setattr(import_example(16), "INBOX", inbox)
+    return inbox, quarantine
+
+
+def test_16_new_files_are_checked_once(start, api, put, alice, inbox):
+    """A run by hand checks the files without an annotation, and finds none."""
+    folder, quarantine = inbox
+    good, bad = (
+        put(name, text, folder).partition(".")[0]
+        for name, text in (("good.csv", "a,b\n1,2\n"), ("bad.csv", "a,b\n1\n1,2,3\n"))
+    )
+
+    def run(events):
+        one = start(16, "synapse_16_check_new_files", quarantine_id=quarantine, events=events)
+        assert one.task("files").state == "success"
+        number = len(one.value("files"))
+        tasks = ("annotations", "failed", "annotate") if number else ()
+        for task, index in [*(("check", i) for i in range(number)), *((t, -1) for t in tasks)]:
+            assert one.task(task, index).state == "success"
+        for index in range(len(one.value("failed") or ())):
+            assert one.task("quarantine", index).state == "success"
+        return one.value("files")
+
+    payload = {"container_id": folder, "files": [{"id": good, "version": 1}, {"id": bad}]}
+    asset = import_example(16).NEW_FILES
+    event = api.emit(asset.uri, from_trigger=True, payload=payload)
+    assert run((event, event)) == [good, bad]
+    entity = alice.get(bad, downloadFile=False)
+    assert (entity.quality, entity.parentId) == (["failed"], quarantine)
+    assert entity.problems == ["line 2", "line 3"]
+    entity = alice.get(good, downloadFile=False)
+    assert (entity.quality, entity.parentId) == (["passed"], folder)
+    assert run(()) == []
+    new = put("new.csv", "a\n1\n", folder).partition(".")[0]
+    assert run(()) == [new]
