@@ -8,13 +8,14 @@ from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from itertools import count
 from threading import Thread
+from uuid import uuid4
 
 import pyarrow.parquet
 import pytest
 from support.examples import create_dag, import_example
 from support.execution_api import Run
 
-from synapse_workflows import Column, Folder, Schema, Table
+from synapse_workflows import Column, File, Folder, Project, Schema, Table
 
 _runs = count(1)
 DAYS = (datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 25, tzinfo=UTC))
@@ -259,3 +260,41 @@ def test_16_new_files_are_checked_once(start, api, put, alice, inbox):
     assert run(()) == []
     new = put("new.csv", "a\n1\n", folder).partition(".")[0]
     assert run(()) == [new]
+
+
+@pytest.fixture
+def submit(alice, challenge, socket_service, tmp_path):
+    """Function that submits a file as a user; returns the ID of the submission."""
+
+    def submit_file(user):
+        alice.setPermissions(alice.getEvaluation(challenge.id), user, ["READ", "SUBMIT"])
+        path = tmp_path / f"{user}.csv"
+        path.write_text("id,value\n")
+        with socket_service.client(user, cache_root_dir=str(tmp_path / user)) as client:
+            project = client.store(Project(f"Submissions {uuid4()}"))
+            file = client.store(File(str(path), parent=project))
+            return client.submit(challenge.id, file).id
+
+    return submit_file
+
+
+def test_18_participants_read_their_own_results(start, alice, challenge, submit, socket_service):
+    """A second run changes nothing."""
+    owners = {user: int(socket_service.owner_id(user)) for user in ("bob", "carol")}
+    folders = {}
+    for user in owners:
+        submission = submit(user)
+        challenge.update(submission, status="SCORED")
+        folders[user] = alice.store(Folder(submission, parent=challenge.project)).id
+    params = {"queue": challenge.id, "results_id": challenge.project}
+
+    def run():
+        one = start(18, "synapse_18_private_results", **params).all(grant=2)
+        return [one.value("grant", map_index=index)["action"] for index in (0, 1)]
+
+    assert run() == ["create", "create"]
+    assert run() == ["none", "none"]
+    for user, folder in folders.items():
+        readers = {owner for owner in owners.values() if alice.getPermissions(folder, owner)}
+        assert readers == {owners[user]}
+        assert "CHANGE_PERMISSIONS" in alice.getPermissions(folder, "alice")
