@@ -8,6 +8,8 @@ PIP_OPTIONS := --disable-pip-version-check --quiet
 PIP := $(BIN)/python -m pip $(PIP_OPTIONS)
 DATA ?= .synapse
 PORT ?= 8610
+# Python versions of `make test-versions`
+VERSIONS ?= 3.11 3.12 3.13
 # The tests wait for processes and sockets: more workers than processors use these fully
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 3 // 2))')
 # PORT has a default for `make serve`; `make airflow` selects a free port itself
@@ -17,7 +19,7 @@ AIRFLOW_OPTIONS = $(if $(filter-out file undefined,$(origin PORT)),--port $(PORT
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-peer demo test test-lowest quick check format docs bench serve airflow build clean
+.PHONY: help install install-dev install-peer demo test test-lowest test-versions quick check format docs bench serve airflow build clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */make \1|/' | column -t -s '|'
@@ -68,6 +70,9 @@ test: $(VENV)/installed-dev $(PEER)/installed  ## Run all tests
 test-lowest: $(LOWEST)/installed  ## Run unit, SQL and import tests with the lowest declared dependency versions
 	$(LOWEST)/bin/python -m pytest --numprocesses $(WORKERS) tests/unit tests/structure/test_imports.py tests/service/test_sql_*.py
 
+test-versions: build  ## Install the wheel and run tests with each installed Python version (VERSIONS)
+	.ci/test_versions dist/*.whl $(VERSIONS)
+
 quick: $(VENV)/installed-dev  ## Run the tests that need neither Airflow nor the official client
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) tests/unit tests/service tests/structure
 
@@ -98,6 +103,7 @@ bench: $(VENV)/installed-dev $(PEER)/installed  ## Run the benchmarks
 	$(BIN)/python tests/bench/claims.py
 
 build: $(VENV)/installed-dev  ## Build the wheel
+	rm -rf dist
 	$(PIP) wheel --no-deps --wheel-dir dist .
 
 clean:  ## Remove all files that these commands create

@@ -107,7 +107,7 @@ def test_run_takes_parts_lazily(executor):
 
     with pytest.raises(ValueError, match="3"):
         executor.run(parts(), work, CancelToken(), threads=2)
-    assert len(taken) < 20
+    assert len(taken) < 100
 
 
 def test_run_raises_the_first_error_after_other_parts_stopped(executor):
