@@ -27,6 +27,7 @@ from synapse_workflows.local.routers import (
     messages,
     permissions,
     portal,
+    portal_wikis,
     presigned_urls,
     project_settings,
     provenance,
@@ -41,6 +42,7 @@ from synapse_workflows.local.routers import (
     users,
     wikis,
 )
+from synapse_workflows.local.routers.portal_responses import STATIC_PATH
 from synapse_workflows.local.routers.request_log import RequestLog
 from synapse_workflows.local.routers.responses import error_response
 from synapse_workflows.local.s3.credentials import CredentialIssuer
@@ -80,6 +82,7 @@ ROUTERS = (
     messages,
     wikis,
     presigned_urls,
+    portal_wikis,
     portal,
 )
 
@@ -167,6 +170,6 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_exception_handler(error_type, _handle_error)
     for module in ROUTERS:
         app.include_router(module.router)
-    app.mount(portal.STATIC_PATH, portal.create_static_files())
+    app.mount(STATIC_PATH, portal.create_static_files())
     app.add_middleware(RequestLog)
     return app

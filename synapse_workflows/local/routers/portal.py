@@ -1,27 +1,21 @@
 """Routes of the web portal: read-only pages of entities and evaluations.
 
 The paths are those of the Synapse portal: `/Synapse:syn123`, `/Synapse:syn123/version/4`,
-`/Synapse:syn123.4`, `/Evaluation:9600001`, `/Wiki:syn123/ENTITY/5`; also with two slashes at the
-beginning, as synapseclient writes them, and as fragments (`/#!Synapse:syn123`).
+`/Synapse:syn123.4`, `/Evaluation:9600001`; also with two slashes at the beginning, as
+synapseclient writes them, and as fragments (`/#!Synapse:syn123`).
 """
 
 import re
-from collections.abc import Callable
-from functools import cache
-from typing import Annotated, Any, Final
-from urllib.parse import quote, urlsplit
+from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment, PackageLoader
 
 from synapse_workflows.drawing import page as drawing_page
-from synapse_workflows.drawing.graph import is_link
 from synapse_workflows.drawing.svg import STATIC_DIR
-from synapse_workflows.drawing.template_environment import finalize
 from synapse_workflows.local.domain import entity_files
-from synapse_workflows.local.domain.auth import PortalUser
 from synapse_workflows.local.domain.ids import parse_entity_version, parse_unprefixed_id
 from synapse_workflows.local.domain.portal import (
     entity_page,
@@ -29,41 +23,37 @@ from synapse_workflows.local.domain.portal import (
     provenance_walk,
     sessions,
     table_page,
+    wiki_page,
 )
-from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.storage import download_urls
-from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, TermsNotAccepted
-from synapse_workflows.local.routers.dependencies import ApiRequest, Transaction, get_service
+from synapse_workflows.local.domain.wikis import pages as wiki_pages
+from synapse_workflows.local.domain.wikis.owners import OwnerType, WikiOwner
+from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.routers.dependencies import Transaction, get_service
 from synapse_workflows.local.routers.parameters import parse_version_number
+from synapse_workflows.local.routers.portal_responses import (
+    HEADERS,
+    PACKAGE,
+    get_cookie_name,
+    render,
+    respond,
+)
 
 router = APIRouter()
 
-#: Path of the static files: styles, scripts and the graph library.
-STATIC_PATH: Final = "/portal/static"
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": drawing_page.CONTENT_SECURITY_POLICY.replace(
-        "form-action 'none'", "form-action 'self'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 #: Path of an entity after `Synapse:`. Parts of the page on synapse.org, for example `/files/`,
 #: are sections of the one page here.
 _ENTITY_PATH: Final = re.compile(
     r"(?P<entity>[^/]+)(?:/version/(?P<version>[^/]+))?(?:/(?P<part>wiki|files|tables|datasets|"
     r"docker|challenge|discussion|download)(?:/.*)?)?/?"
 )
-_WIKI_PATH: Final = re.compile(r"(?P<entity>[^/]+)(?:/ENTITY(?:/.*)?)?/?", re.IGNORECASE)
-
-_PACKAGE: Final = "synapse_workflows.local.routers"
 
 Offset = Annotated[int, Query(ge=0, lt=2**31)]
 
 
 def create_static_files() -> StaticFiles:
     """Return the application that serves the static files, to be mounted at `STATIC_PATH`."""
-    return StaticFiles(directory=STATIC_DIR, packages=[(_PACKAGE, "portal_static")])
+    return StaticFiles(directory=STATIC_DIR, packages=[(PACKAGE, "portal_static")])
 
 
 @router.get("/")
@@ -79,9 +69,9 @@ def get_home(request: Request, children: Offset = 0, evaluations: Offset = 0) ->
     def read(tx: Transaction) -> Response:
         projects = entity_page.read_children(tx.session, tx.caller, None, children)
         queues = evaluation_page.list_evaluations(tx.session, tx.caller, evaluations)
-        return _render(request, "home.html", projects=projects, evaluations=queues)
+        return render(request, "home.html", projects=projects, evaluations=queues)
 
-    return _respond(request, read)
+    return respond(request, read)
 
 
 @router.get(sessions.SIGN_IN_PATH)
@@ -93,10 +83,10 @@ def sign_in(request: Request, token: str = "") -> Response:
     service = get_service(request)
     user = sessions.verify_link_token(service, token)
     if user is None:
-        return _render(request, "sign_in_failed.html", status=403)
-    response = RedirectResponse("/", status_code=303, headers=_HEADERS)
+        return render(request, "sign_in_failed.html", status=403)
+    response = RedirectResponse("/", status_code=303, headers=HEADERS)
     response.set_cookie(
-        _get_cookie_name(service),
+        get_cookie_name(service),
         sessions.create_session(service, user),
         max_age=sessions.SESSION_MS // 1000,
         secure=service.settings.base_url.startswith("https:"),
@@ -109,8 +99,8 @@ def sign_in(request: Request, token: str = "") -> Response:
 @router.post("/sign-out")
 def sign_out(request: Request) -> Response:
     """End the session in this browser."""
-    response = RedirectResponse("/", status_code=303, headers=_HEADERS)
-    response.delete_cookie(_get_cookie_name(get_service(request)), httponly=True, samesite="lax")
+    response = RedirectResponse("/", status_code=303, headers=HEADERS)
+    response.delete_cookie(get_cookie_name(get_service(request)), httponly=True, samesite="lax")
     return response
 
 
@@ -160,7 +150,7 @@ def get_entity(
             if content.type_name == "project"
             else None
         )
-        return _render(
+        return render(
             request,
             "entity.html",
             page=content,
@@ -168,20 +158,12 @@ def get_entity(
             evaluations=queues,
             is_version=number is not None,
             is_wiki=part == "wiki",
+            wiki=None if number else _find_wiki(tx, WikiOwner(OwnerType.ENTITY, entity)),
             has_provenance=bool(graph.edges),
             drawing=drawing_page.render_drawing(graph, title="Provenance"),
         )
 
-    return _respond(request, read)
-
-
-@router.get("/Wiki:{path:path}")
-@router.get("//Wiki:{path:path}")
-def get_wiki(path: str) -> Response:
-    """Redirect from a wiki page to the page of its entity: the service has no wiki pages."""
-    match = _WIKI_PATH.fullmatch(path)
-    entity = match["entity"] if match else "unknown"
-    return RedirectResponse(f"/Synapse:{quote(entity)}/wiki", status_code=303, headers=_HEADERS)
+    return respond(request, read)
 
 
 @router.get("/Evaluation:{path:path}")
@@ -198,58 +180,10 @@ def get_evaluation(request: Request, path: str, submissions: Offset = 0) -> Resp
     def read(tx: Transaction) -> Response:
         number = parse_unprefixed_id(path.rstrip("/"), "evaluationId")
         content = evaluation_page.read_evaluation_page(tx.session, tx.caller, number, submissions)
-        return _render(request, "evaluation.html", page=content)
+        wiki = _find_wiki(tx, WikiOwner(OwnerType.EVALUATION, number))
+        return render(request, "evaluation.html", page=content, wiki=wiki)
 
-    return _respond(request, read)
-
-
-def _respond(request: Request, read: Callable[[Transaction], Response]) -> Response:
-    """Return the response of a function that reads with the rights of the user of the session.
-
-    The response is the same for objects that do not exist and for those that are not accessible.
-    """
-    user = _get_user(request)
-    api_request = ApiRequest(service=get_service(request), credentials=user, body=b"")
-    try:
-        with api_request.read_transaction("view") as tx:
-            return read(tx)
-    except TermsNotAccepted:
-        return _render(request, "terms.html", status=403)
-    except (BadRequest, Forbidden, NotFound):
-        return _render(request, "missing.html", status=404)
-
-
-def _render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    """Return a page. `values` are the variables of the template."""
-    html = (
-        _get_environment()
-        .get_template(template)
-        .render(
-            head=drawing_page.render_head(STATIC_PATH),
-            static_url=STATIC_PATH,
-            page_size=entity_page.PAGE_SIZE,
-            user_name=_get_user_name(request),
-            **values,
-        )
-    )
-    return HTMLResponse(html, status_code=status, headers=_HEADERS)
-
-
-def _get_user(request: Request) -> PortalUser | None:
-    service = get_service(request)
-    cookie = request.cookies.get(_get_cookie_name(service), "")
-    return sessions.verify_session(service, cookie)
-
-
-def _get_user_name(request: Request) -> str | None:
-    """Return the name of the user of the session; None for an anonymous visitor."""
-    user, known = _get_user(request), get_service(request).users
-    return next((each.user_name for each in known if user and each.owner_id == user.id), None)
-
-
-def _get_cookie_name(service: Service) -> str:
-    """Return the name of the cookie. Services on several ports of a host share its cookies."""
-    return f"synapse_portal_{urlsplit(service.settings.base_url).port or 0}"
+    return respond(request, read)
 
 
 def _get_base_url(request: Request) -> str:
@@ -274,21 +208,14 @@ def _parse_entity_path(path: str) -> tuple[int, int | None, str | None]:
     return entity, number, match["part"]
 
 
+def _find_wiki(tx: Transaction, owner: WikiOwner) -> wiki_page.WikiPageContent | None:
+    """Return the root page of an owner that the caller can READ; None if it has no wiki."""
+    if wiki_pages.find_root(tx.session, owner) is None:
+        return None
+    return wiki_page.read_wiki_page(tx.service, tx.session, tx.caller, owner)
+
+
 def _redirect_to_file(tx: Transaction, entity: int, number: int | None) -> Response:
     handle = entity_files.get_handle(tx.session, tx.caller, entity, number)
     url = download_urls.get_url(tx.service, tx.session, handle)
-    return RedirectResponse(url, status_code=307, headers=_HEADERS)
-
-
-@cache
-def _get_environment() -> Environment:
-    """Return the environment of the templates. Missing properties of objects are empty."""
-    environment = Environment(
-        loader=PackageLoader(_PACKAGE, "portal_templates"),
-        autoescape=True,
-        finalize=finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.tests["link"] = is_link
-    return environment
+    return RedirectResponse(url, status_code=307, headers=HEADERS)
