@@ -135,27 +135,28 @@ def _follow_imports(start: Iterable[Path], root: Path) -> list[Path]:
     queue = list(found)
     while queue:
         file = queue.pop(0)
+        parents, search_path = file.parents, [file.parent, *_parents_below(file, root)]
         for level, name in read_names(file).imports:
-            for module in _find_module(file, level, name, root):
+            folders = parents[level - 1 : level] if level else search_path
+            for module in _find_module(name, folders, root):
                 if module not in found:
                     found[module] = None
                     queue.append(module)
     return list(found)
 
 
-def _find_module(file: Path, level: int, name: str, root: Path) -> Iterator[Path]:
-    """Yield the file of a module, and those of the packages that contain it."""
+def _find_module(name: str, folders: Sequence[Path], root: Path) -> Iterator[Path]:
+    """Yield the file of a module below the root, and those of the packages that contain it."""
     parts = name.split(".") if name else []
-    if level > len(file.parents):
-        return
-    folders = [file.parents[level - 1]] if level else [file.parent, *_parents_below(file, root)]
-    for folder in folders:
-        packages = [folder.joinpath(*parts[:depth], "__init__.py") for depth in range(len(parts))]
+    for folder in folders if parts else ():
         path = folder.joinpath(*parts)
-        candidates = [path.with_suffix(".py"), path / "__init__.py"] if parts else []
+        candidates = [path.with_suffix(".py"), path / "__init__.py"]
         module = next((one for one in candidates if one.is_file()), None)
         if module is not None and is_inside(module, root):
-            yield from (one for one in packages[1:] if one.is_file())
+            for depth in range(1, len(parts)):
+                package = folder.joinpath(*parts[:depth], "__init__.py")
+                if package.is_file():
+                    yield package
             yield module
             return
 

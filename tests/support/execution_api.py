@@ -10,6 +10,7 @@ from collections import defaultdict
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
@@ -17,11 +18,14 @@ from uuid import uuid4
 from airflow.sdk.api import client as api_client
 from airflow.sdk.api.datamodels._generated import TaskInstance
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
+from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.supervisor import run_task_in_process
 from airflow.sdk.module_loading import import_string
 from airflow.sdk.serde import deserialize
 
 httpx = api_client.httpx
+# Airflow builds an equal adapter for each template field, a tenth of the time of a small task
+task_runner.TypeAdapter = cache(task_runner.TypeAdapter)  # type: ignore[attr-defined]
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 

@@ -95,18 +95,27 @@ class WireFacts:
             Route(name, request, response, frozenset(statuses))
             for name, (request, response, statuses) in table["routes"].items()
         ]
+        self._properties: dict[str, dict[str, tuple[Any, bool]]] = {}
         # Routes with fewer parameters first: /evaluation/available before /evaluation/{id}.
-        self._patterns = sorted(
-            ((_pattern(route.name), route) for route in self.routes),
-            key=lambda pair: pair[1].name.count("{"),
-        )
+        self._patterns: dict[tuple[str, ...], list[tuple[re.Pattern[str], Route]]] = {}
+        for route in sorted(self.routes, key=lambda route: route.name.count("{")):
+            start = _start(route.name)
+            self._patterns.setdefault(start, []).append((_pattern(route.name), route))
 
     def route(self, method: str, path: str) -> Route | None:
         """Return the route of a request; None if the table does not contain the route."""
         request_line = f"{method} {path.rstrip('/')}"
-        return next(
-            (found for rule, found in self._patterns if rule.fullmatch(request_line)), None
-        )
+        patterns = self._patterns.get(_start(request_line), ())
+        return next((found for rule, found in patterns if rule.fullmatch(request_line)), None)
+
+    def properties(self, name: str) -> dict[str, tuple[Any, bool]]:
+        """Return the specification of each property of a class, and whether it is required."""
+        if name not in self._properties:
+            self._properties[name] = {
+                key.removesuffix("!"): (spec, key.endswith("!"))
+                for key, spec in self.types[name]["properties"].items()
+            }
+        return self._properties[name]
 
     def validate(self, name: str, value: Any, *, lenient: bool = False) -> list[str]:
         """Return the problems of a value, as `$.path: problem`.
@@ -118,6 +127,11 @@ class WireFacts:
                 are allowed, and numbers and strings are interchangeable.
         """
         return list(_Validation(self, lenient=lenient).check(name, value, "$"))
+
+
+def _start(request_line: str) -> tuple[str, ...]:
+    """Return the method and the first parts of a path, which contain no parameters."""
+    return tuple(request_line.split("/", 4)[:4])
 
 
 def _pattern(name: str) -> re.Pattern[str]:
@@ -180,10 +194,7 @@ class _Validation:
 
     def _properties(self, name: str, value: dict[str, Any], where: str) -> Iterator[str]:
         """Yield the problems of an instance of exactly this class."""
-        known = {
-            key.removesuffix("!"): (spec, key.endswith("!"))
-            for key, spec in self.facts.types[name]["properties"].items()
-        }
+        known = self.facts.properties(name)
         for key, (spec, required) in known.items():
             if key not in value:
                 if required:
@@ -268,15 +279,18 @@ class _Validation:
 
 
 def _is_scalar(kind: str, value: Any, *, lenient: bool) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    text = isinstance(value, str)
-    numeric = lenient and text and NUMERIC.fullmatch(value) is not None
-    return {
-        "string": text or (lenient and isinstance(value, int | float)),
-        "date-time": text and DATE_TIME.fullmatch(value) is not None,
-        "integer": (number and value == value // 1) or numeric,
-        "number": number or numeric,
-        "boolean": isinstance(value, bool) or (lenient and value in ("true", "false")),
-        "object": isinstance(value, dict),
-        "any": True,
-    }[kind]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    match kind:
+        case "string":
+            return isinstance(value, str) or (lenient and isinstance(value, int | float))
+        case "date-time":
+            return isinstance(value, str) and DATE_TIME.fullmatch(value) is not None
+        case "integer" | "number" if is_number:
+            return kind == "number" or value == value // 1
+        case "integer" | "number":
+            return lenient and isinstance(value, str) and NUMERIC.fullmatch(value) is not None
+        case "boolean":
+            return isinstance(value, bool) or (lenient and value in ("true", "false"))
+        case "object":
+            return isinstance(value, dict)
+    return True
