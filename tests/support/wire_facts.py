@@ -279,18 +279,14 @@ class _Validation:
 
 
 def _is_scalar(kind: str, value: Any, *, lenient: bool) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    match kind:
-        case "string":
-            return isinstance(value, str) or (lenient and isinstance(value, int | float))
-        case "date-time":
-            return isinstance(value, str) and DATE_TIME.fullmatch(value) is not None
-        case "integer" | "number" if is_number:
+    if kind in ("integer", "number"):
+        if isinstance(value, int | float) and not isinstance(value, bool):
             return kind == "number" or value == value // 1
-        case "integer" | "number":
-            return lenient and isinstance(value, str) and NUMERIC.fullmatch(value) is not None
-        case "boolean":
-            return isinstance(value, bool) or (lenient and value in ("true", "false"))
-        case "object":
-            return isinstance(value, dict)
-    return True
+        return lenient and isinstance(value, str) and NUMERIC.fullmatch(value) is not None
+    if kind == "string":
+        return isinstance(value, str) or (lenient and isinstance(value, int | float))
+    if kind == "boolean":
+        return isinstance(value, bool) or (lenient and value in ("true", "false"))
+    if kind == "date-time":
+        return isinstance(value, str) and DATE_TIME.fullmatch(value) is not None
+    return kind != "object" or isinstance(value, dict)
