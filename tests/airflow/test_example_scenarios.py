@@ -1,6 +1,7 @@
 """Examples of common workflows: each runs with Airflow's task runner and the local Synapse."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -12,13 +13,26 @@ from uuid import uuid4
 
 import pyarrow.parquet
 import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.serialization.serialized_objects import DagSerialization
 from support.examples import create_dag, import_example
 from support.execution_api import Run
 
 from synapse_workflows import Column, File, Folder, Project, Schema, Table
+from synapse_workflows.demo.paths import examples_dir
 
 _runs = count(1)
 DAYS = (datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 25, tzinfo=UTC))
+
+
+def test_airflow_can_store_each_example():
+    bag = DagBag(examples_dir(), bundle_name="examples")
+    assert bag.import_errors == {}
+    names = {re.match(r"synapse_(\d\d)", dag_id)[1] for dag_id in bag.dags}
+    assert names == {path.name[:2] for path in examples_dir().glob("[0-9]*.py")}
+    for dag in bag.dags.values():
+        assert DagSerialization.from_dict(DagSerialization.to_dict(dag)).dag_id == dag.dag_id
+        assert dag.doc_md
 
 
 @pytest.fixture
