@@ -11,6 +11,7 @@ EXTRAS: Final = MappingProxyType(
         "boto3": "s3",
         "fastapi": "local",
         "jwt": "local",
+        "markdown_it": "local",
         "pandas": "pandas",
         "paramiko": "sftp",
         "prov": "provenance",

@@ -12,7 +12,7 @@ from synapse_workflows.__main__ import EXTRAS
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 #: Distributions whose module has another name.
-MODULES = {"pyjwt": "jwt"}
+MODULES = {"markdown-it-py": "markdown_it", "pyjwt": "jwt"}
 #: Distributions whose absence is explained where they are imported: by fsspec, by the S3 hook. The
 #: methods for OpenLineage are called by its provider only.
 OWN_MESSAGES = {

@@ -61,6 +61,8 @@ class Wiki(RestObject):
         if owner_type is not None:
             self["ownerObjectType"] = owner_type
         self.update_markdown(markdown, path)
+        if not self.get("parentWikiId", True):  # Synapse accepts no empty ID
+            self["parentWikiId"] = None
 
     def update_markdown(
         self, markdown: str | None = None, markdown_file: str | os.PathLike[str] | None = None
