@@ -253,11 +253,17 @@ def access(text: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
                 has_body &= not path.endswith("{wikiVersion}")
                 has_body |= "/async/get/" in path
                 if not path.endswith("/async/start"):
-                    errors[name] = documented_errors.read_errors(row.notes, has_body=has_body)
+                    notes = row.notes.replace("ownerType: ENTITY", f"ownerType: {_owner(path)}")
+                    errors[name] = documented_errors.read_errors(notes, has_body=has_body)
     return (
         {name: found for name, found in errors.items() if found},
         {name: needed for name, needed in scopes.items() if needed},
     )
+
+
+def _owner(path: str) -> str:
+    """Return the type of the owner of a wiki, as error texts name it."""
+    return path.split("/")[1].upper()
 
 
 def _cell(cell: str, types: Types) -> list[str | None]:

@@ -16,6 +16,7 @@ from support.route_objects import (  # noqa: F401  (they register how objects ar
     files,
     jobs,
     tables,
+    wikis,
 )
 from support.route_world import SETTINGS, World
 

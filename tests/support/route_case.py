@@ -56,11 +56,10 @@ class Case:
 
     @cached_property
     def route(self) -> str:
-        """The route in the table of facts, as `METHOD /path/{parameter}`."""
+        """The route in the table of facts, as `METHOD /path/{parameter}`; empty if unknown."""
         method, path = self.line.split(" ", 1)
         found = FACTS.route(method, resolve(path.partition("?")[0]))
-        assert found is not None, f"the table of facts has no route {self.line}"
-        return found.name
+        return found.name if found else ""
 
     def __str__(self) -> str:
         """Return the ID of the test."""

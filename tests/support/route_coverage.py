@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from support.route_case import Case
 from support.wire_facts import WireFacts
@@ -57,6 +58,17 @@ def find_unprovoked(facts: list[Fact], cases: list[Case]) -> list[Fact]:
         if (fact.text and (fact.route, fact.status, fact.text) not in reasons)
         or (not fact.text and statuses[fact.route, fact.status] < fact.causes)
     ]
+
+
+def list_served(app: Any, facts: WireFacts) -> set[str]:
+    """Return the routes of the table that an application serves."""
+    served = {
+        normalize(f"{method} {route.path}")
+        for route in app.routes
+        if re.match(r"/(repo|file|auth)/v1", route.path)
+        for method in route.methods
+    }
+    return {route.name for route in facts.routes if normalize(route.name) in served}
 
 
 def normalize(route: str) -> str:

@@ -50,12 +50,13 @@ def get_page(session: Session, owner: WikiOwner, page_id: int | None) -> WikiPag
     """Return a page of an owner; the root page if `page_id` is None.
 
     Raises:
-        NotFound: The owner has no such page.
+        NotFound: The owner has no wiki or no such page.
     """
     if page_id is None:
         return get_root(session, owner)
     page = session.get(WikiPage, page_id)
     if page is None or owners.get_owner(page) != owner:
+        get_root(session, owner)
         raise NotFound(f"A wiki page with id: {page_id} does not exist for {owner.label}")
     return page
 
