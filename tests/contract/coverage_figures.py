@@ -18,13 +18,12 @@ sys.path[:0] = [str(REPO / "tests")]
 from support.client_routes import list_client_routes  # noqa: E402
 from support.route_cases import CASES, S3_CASES  # noqa: E402
 from support.route_coverage import (  # noqa: E402
-    Fact,
     find_unprovoked,
     list_facts,
     list_served,
 )
 from support.service_differences import (  # noqa: E402
-    BEHAVIOURS,
+    BEHAVIORS,
     UNPROVOKED,
     UNSERVED,
     find_reason,
@@ -65,18 +64,26 @@ def build_figures(coverage: Coverage) -> str:
     called, served = coverage.called, coverage.served
     responses, missing = len(coverage.responses), len(coverage.unprovoked)
     lines = [
-        ("routes that the package calls", len(called & served), len(called)),
-        ("routes of the contract", len(served), len(coverage.routes)),
-        ("documented statuses and errors of these routes", responses - missing, responses),
+        (
+            "routes that the package calls and the service serves",
+            len(called & served),
+            len(called),
+        ),
+        ("routes of the REST API that the service serves", len(served), len(coverage.routes)),
+        (
+            "responses and errors of these routes that tests provoke",
+            responses - missing,
+            responses,
+        ),
     ]
     rows = [f"| {name} | {count} of {total} |" for name, count, total in lines]
-    return "\n".join(["| tested against the local service | |", "|---|---|", *rows])
+    return "\n".join(["| coverage | |", "|---|---|", *rows])
 
 
 def build_differences(coverage: Coverage) -> str:
     """Return the differences from Synapse as Markdown."""
     parts = [build_figures(coverage)]
-    for subject, sentences in BEHAVIOURS.items():
+    for subject, sentences in BEHAVIORS.items():
         parts.append("\n".join([f"{subject}:\n", *(f"- {sentence}" for sentence in sentences)]))
     parts.append(_build_table("route", UNSERVED, coverage.unserved))
     parts.append(_build_table("response", UNPROVOKED, list(map(str, coverage.unprovoked))))
@@ -85,15 +92,15 @@ def build_differences(coverage: Coverage) -> str:
 
 def _build_table(subject: str, reasons: dict[str, str], names: list[str]) -> str:
     """Return a table of routes or responses that do not exist, with one row for each reason."""
-    found = defaultdict(list)
+    found = defaultdict(set)
     for name in names:
-        found[find_reason(name, reasons)].append(f"`{_shorten(name)}`")
+        found[find_reason(name, reasons)].add(f"`{_shorten(name)}`")
     rows = [f"| {', '.join(sorted(names))} | {reason} |" for reason, names in found.items()]
     return "\n".join([f"| {subject} that the service does not have | |", "|---|---|", *rows])
 
 
 def _shorten(name: str) -> str:
-    return re.sub(r"/(repo|file|auth)/v1", "", name)
+    return re.sub(r"/(repo|file|auth)/v1|/\w+(?=/{owner})", "", name)
 
 
 def replace_block(text: str, name: str, content: str) -> str:
@@ -109,9 +116,8 @@ def replace_block(text: str, name: str, content: str) -> str:
     return f"{before}{start}\n{content}\n{end}{rest.partition(end)[2]}"
 
 
-def build_documents() -> dict[Path, str]:
+def build_documents(coverage: Coverage) -> dict[Path, str]:
     """Return the documents with current blocks."""
-    coverage = Coverage()
     contents = {
         README: ("coverage", build_figures(coverage)),
         GUIDE: ("differences", build_differences(coverage)),
@@ -124,7 +130,7 @@ def build_documents() -> dict[Path, str]:
 
 def main() -> None:
     """Write the documents."""
-    for path, text in build_documents().items():
+    for path, text in build_documents(Coverage()).items():
         path.write_text(text)
 
 

@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -44,17 +45,17 @@ class Module:
     """The source code of a module.
 
     Args:
-        tree: Its syntax tree.
+        nodes: All nodes of its syntax tree.
         functions: Names of the functions of all modules -> what they return.
         names: Names and attributes -> the values that are assigned to them.
     """
 
-    tree: ast.Module
+    nodes: list[ast.AST]
     functions: dict[str, list[tuple["Module", ast.expr]]]
     names: dict[str, list[ast.expr]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Assign):
                 self._assign(node.targets[0], node.value)
             elif isinstance(node, ast.AugAssign):
@@ -126,7 +127,7 @@ def list_client_routes(routes: Iterable[str]) -> set[str]:
         table[path.split("/v1", 1)[1]][method] = route
     chapters = {path.split("/")[1] for path in table}
     called = set()
-    for method, paths in iter_requests():
+    for method, paths in list_requests():
         found = [path for path in paths if path in table]
         if method and not found and any(path.split("/")[1] in chapters for path in paths):
             raise ValueError(f"{method} {paths} is no route of the table")
@@ -135,28 +136,30 @@ def list_client_routes(routes: Iterable[str]) -> set[str]:
     return called
 
 
-def iter_requests() -> Iterator[tuple[str, list[str]]]:
-    """Yield the method and the possible paths of each request that the package contains.
+@cache
+def list_requests() -> list[tuple[str, list[str]]]:
+    """List the method and the possible paths of each request that the package contains.
 
     The method is empty where it is not known. Parameters of the path are `{}`.
     """
     functions = defaultdict(list)
     modules = [
-        Module(ast.parse(file.read_text()), functions)
+        Module(list(ast.walk(ast.parse(file.read_text()))), functions)
         for file in sorted(PACKAGE.rglob("*.py"))
         if file.relative_to(PACKAGE).parts[0] != "local" and '"/' in file.read_text()
     ]
-    no_paths = set()
+    no_paths, found = set(), []
     for module in modules:
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             no_paths |= {id(part) for part in _fragments(node)}
             for method, path in _requests(node) if isinstance(node, ast.Call) else ():
                 no_paths |= module.sources(path)
-                yield from _expand(method, module.texts(path))
+                found += _expand(method, module.texts(path))
     for module in modules:
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in no_paths:
-                yield from _expand("", module.texts(node))
+                found += _expand("", module.texts(node))
+    return found
 
 
 def _fragments(node: ast.AST) -> list[ast.expr]:

@@ -1,4 +1,4 @@
-"""How the local service differs from Synapse: what it does not serve, not answer, or does otherwise.
+"""How the local service differs from Synapse: missing routes and responses, other behavior.
 
 `tests/contract/coverage_figures.py` writes the guide from this data, and
 `tests/contract/test_every_route.py` compares it with the service.
@@ -8,8 +8,7 @@ from fnmatch import fnmatchcase
 
 #: Patterns of routes that the service does not serve -> why.
 UNSERVED = {
-    "POST /auth/v1/login*": "Logins with a password use `POST /session`, as the clients of "
-    "challenges do.",
+    "POST /auth/v1/login*": "Clients log in with a token or with `POST /session`.",
     "DELETE /auth/v1/session": "Synapse has withdrawn it.",
     "POST /repo/v1/admin/user": "The users come from the settings of the service.",
     "* /repo/v1/entity/{id}/annotations": "Version 1 of annotations is deprecated; `annotations2` "
@@ -29,8 +28,7 @@ UNSERVED = {
 
 #: Patterns of documented responses that no test provokes -> why.
 UNPROVOKED = {
-    "POST /auth/v1/session 401 *_REQUIRED": "Two-factor authentication and expired passwords do "
-    "not exist.",
+    "POST /auth/v1/session 401*": "Two-factor authentication and expired passwords do not exist.",
     "POST /auth/v1/session 423": "Logins are not locked after wrong passwords.",
     "401 *_REQUIRED": "Two-factor authentication and expired passwords do not exist.",
     "403 OAUTH_CLIENT_NOT_VERIFIED": "OAuth clients do not exist.",
@@ -46,7 +44,7 @@ UNPROVOKED = {
 }
 
 #: What the service does otherwise, one sentence each.
-BEHAVIOURS = {
+BEHAVIORS = {
     "Accounts": [
         "Users and their tokens come from the settings (`--users`), not from a registration.",
         "`GET /authenticatedOn` returns the current time.",
@@ -56,19 +54,17 @@ BEHAVIOURS = {
     ],
     "Files": [
         "There are no previews of files.",
-        "Objects of external buckets without an `endpointUrl` are in the S3 server of the "
-        "service, which creates missing buckets.",
-        "Without an S3 server, the service stores the files of buckets itself, and requests for "
-        "temporary credentials return 400.",
-        "Temporary credentials have the additional property `endpointUrl`: the URL of the S3 "
-        "server.",
+        "External buckets without an `endpointUrl` are in the S3 server of the service.",
+        "The S3 server of the service creates missing buckets.",
+        "Without an S3 server, the service stores the files of buckets itself.",
+        "Without an S3 server, requests for temporary credentials return 400.",
+        "Temporary credentials have an `endpointUrl`, the URL of the S3 server.",
         "`owner.txt` of an external bucket is checked only if it exists.",
     ],
     "Entities": [
-        "The only access requirement is the lock of `POST /entity/{id}/lockAccessRequirement`, "
-        "and nobody can be approved for it.",
-        "Docker images cannot be pushed; the REST API creates the commits of external "
-        "repositories.",
+        "The only access requirements are those of `POST /entity/{id}/lockAccessRequirement`.",
+        "Users cannot be approved for access requirements.",
+        "Docker images cannot be pushed; `POST /entity/{id}/dockerCommit` creates commits.",
         "JSON schemas, DOIs, discussions, record sets and search indexes do not exist.",
         "`includeDerived` of annotations is ignored.",
     ],
@@ -77,8 +73,7 @@ BEHAVIOURS = {
         "Rounds come from the `quota` of an evaluation only.",
     ],
     "Tables": [
-        "Views and materialized views are current: they do not lag behind the changes of their "
-        "sources.",
+        "Views and materialized views are current: they never lag behind their sources.",
         "`text_matches` returns 400, since no table has a search index.",
         "A poll for the result of a job waits for up to half a second before it returns 202.",
         "A query that takes longer than 30 seconds (`--query-seconds`) fails with 400.",
