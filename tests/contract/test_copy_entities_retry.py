@@ -28,21 +28,26 @@ class KilledSession(requests.Session):
 
     Args:
         number: Number of the request, from 0, after whose processing the client is interrupted.
+            None to interrupt no request.
+
+    Attributes:
+        sent: Method and path of each of these requests, without IDs.
     """
 
-    def __init__(self, number):
+    def __init__(self, number=None):
         super().__init__()
-        self.left = number
+        self.number = number
+        self.sent = []
         self.lock = threading.Lock()
 
     def send(self, request, **options):
         if request.method in _CHANGES and not any(one in request.url for one in _OTHERS):
             with self.lock:
-                self.left -= 1
-                is_last = self.left == -1
-            if is_last:
+                index = len(self.sent)
+                self.sent.append(f"{request.method} {re.sub(r'[0-9]+', '', request.path_url)}")
+            if index == self.number:
                 super().send(request, **options)
-            if self.left < 0:
+            if self.number is not None and index >= self.number:
                 raise KeyboardInterrupt
         return super().send(request, **options)
 
@@ -110,22 +115,24 @@ def describe_wiki(syn, entity_id):
 def test_copy_that_is_interrupted_after_any_request_is_completed(
     socket_service, socket_client, source, tmp_path
 ):
-    syn = socket_client
+    """The copy is interrupted after the first request of each kind."""
+    syn, cache = socket_client, str(tmp_path / "killed")
     complete = syn.store(Project(f"{source.id} {tmp_path.name}"))
-    syn.copy(source, complete)
+    recording = KilledSession()
+    with socket_service.client(requests_session=recording, cache_root_dir=cache) as first:
+        first.copy(source, complete)
     expected = describe(syn, complete)
     assert expected["root/table"][3] == [1, 2]
     assert expected["root wiki"] == [("top", "see syn"), ("below", "/wiki/top")]
-    for number in range(100):
+    kinds = list(dict.fromkeys(recording.sent))
+    assert len(kinds) >= 7, kinds
+    for number in map(recording.sent.index, kinds):
         target = syn.store(Project(f"{complete.name} {number}"))
-        cache = str(tmp_path / "killed")
         session = KilledSession(number)
-        with socket_service.client(requests_session=session, cache_root_dir=cache) as killed:
-            try:
-                killed.copy(source, target)
-            except KeyboardInterrupt:
-                syn.copy(source, target)
-            else:
-                break
-        assert describe(syn, target) == expected, number
-    assert number > 8
+        with (
+            socket_service.client(requests_session=session, cache_root_dir=cache) as killed,
+            pytest.raises(KeyboardInterrupt),
+        ):
+            killed.copy(source, target)
+        syn.copy(source, target)
+        assert describe(syn, target) == expected, kinds
