@@ -142,3 +142,12 @@ def test_delete_schema(syn, project, name):
     syn.delete(schema)
     with pytest.raises(SynapseNotFoundError):
         syn.get(schema.id)
+
+
+def test_columns_are_added_to_a_schema_together(syn, project):
+    schema = Schema("added", parent=project)
+    assert not schema.has_columns()
+    schema.addColumns([Column(name="a", columnType="STRING"), Column(name="b", columnType="DATE")])
+    assert schema.has_columns()
+    stored = syn.store(schema)
+    assert [column.name for column in syn.getTableColumns(stored)] == ["a", "b"]

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from synapse_workflows import Evaluation, Project
+from synapse_workflows import Evaluation, Project, UserProfile
 from synapse_workflows.client.errors import (
     SynapseConflictError,
     SynapseError,
@@ -196,6 +196,7 @@ def test_profile_of_caller_is_stored(client_of):
     """A profile is updated under PUT /userProfile; profiles of other users cannot be updated."""
     dave = client_of("dave")
     profile = dave.getUserProfile()
+    assert isinstance(profile, UserProfile)
     profile.company = f"company {uuid4()}"
     assert dave.store(profile).company == profile.company
     assert dave.getUserProfile().company == profile.company

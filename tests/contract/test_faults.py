@@ -10,11 +10,14 @@ from support import fault_proxy
 from support.fault_proxy import ALWAYS, DOWNLOADS, UPLOADS
 
 from synapse_workflows import File, Project
+from synapse_workflows.client.core import cache_lock
 from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.errors import (
     SynapseDownloadError,
     SynapseError,
+    SynapseFileCacheError,
     SynapseMd5MismatchError,
+    SynapseTimeoutError,
     SynapseUploadFailedException,
 )
 
@@ -296,3 +299,22 @@ def test_permanently_rejected_url_raises(syn, stored_small, proxy, here):
         syn.get(stored_small.id, downloadLocation=str(here))
     assert "X-Amz" not in str(caught.value)
     assert names_in(here) == []
+
+
+def test_request_without_a_response_times_out(proxied, proxy, stored_small):
+    syn = proxied(timeout=(5.0, 0.3), retry=RetryPolicy(attempts=1))
+    proxy.fail("POST", "/bundle2", fault_proxy.never_respond)
+    with pytest.raises(SynapseTimeoutError, match="no response within the timeout"):
+        syn.get(stored_small.id, downloadFile=False)
+
+
+def test_cache_that_another_process_holds_is_an_error(direct, stored_small, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_lock, "TIMEOUT_SECONDS", 0.1)
+    directory = Path(direct.cache.get_cache_dir(stored_small.dataFileHandleId))
+    lock = directory / ".cacheMap.lock"
+    lock.mkdir(parents=True)
+    try:
+        with pytest.raises(SynapseFileCacheError, match="another process has held"):
+            direct.get(stored_small.id, downloadLocation=str(tmp_path))
+    finally:
+        lock.rmdir()

@@ -419,3 +419,12 @@ def test_async_session_runs_the_same_flow(socket_service, socket_client):
     expected = socket_client.run(flows.collect_items(call))
     assert [hit["userName"] for hit in expected] == ["alice"]
     assert asyncio.run(go()) == expected
+
+
+def test_config_file_is_parsed(client_of, tmp_path):
+    path = tmp_path / "config"
+    path.write_text("[transfer]\nmax_threads = 3\n")
+    syn = client_of("alice", configPath=str(path))
+    assert syn.getConfigFile(str(path)).get("transfer", "max_threads") == "3"
+    assert syn.max_threads == 3
+    assert syn.getConfigFile(str(tmp_path / "none")).sections() == []

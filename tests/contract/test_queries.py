@@ -128,9 +128,13 @@ def test_empty_result(syn, table):
 
 
 def test_aggregate_result_has_no_row_ids(syn, numbers):
-    counted = syn.tableQuery(f"select count(*), max(n) as most from {numbers}")
+    sql = f"select count(*), max(n) as most from {numbers}"
+    counted = syn.tableQuery(sql)
     assert list(counted) == [[10, 9]]
-    assert counted.asInteger() == 10
+    with pytest.warns(DeprecationWarning, match="asInteger is deprecated"):
+        assert counted.asInteger() == 10
+    with pytest.warns(DeprecationWarning, match="asInteger is deprecated"):
+        assert syn.tableQuery(sql, resultsAs="rowset").asInteger() == 10
     assert counted.includeRowIdAndRowVersion is False
     assert [column["name"] for column in counted.headers][1] == "most"
     pages = syn.tableQuery(f"select n from {numbers} group by n", resultsAs="rowset")
@@ -214,3 +218,10 @@ def test_query_emits_read_event_with_version(syn, numbers, events):
         Read(numbers, 2, "n", TABLE, how="tableQuery", is_open=True, columns=columns),
         Read(numbers, 1, how="tableQuery", columns=columns),
     ]
+
+
+def test_consistency_cannot_be_chosen(verbose_client, log_messages, numbers):
+    sql = f"select n from {numbers}"
+    found = verbose_client.tableQuery(sql, resultsAs="rowset", isConsistent=False)
+    assert len(list(found)) == 10
+    assert log_messages == ["isConsistent=False has no effect: Synapse ignores it."]

@@ -308,3 +308,8 @@ def test_object_in_another_bucket_raises(syn, location, make_file):
 def test_token_without_an_sts_location_raises(syn, folder):
     with pytest.raises(SynapseBadRequestError, match="must have an STS-enabled storage location"):
         syn.get_sts_storage_token(folder, "read_only")
+
+
+def test_temporary_credentials_are_a_property_of_the_location(syn):
+    made = syn.createStorageLocationSetting("ExternalS3Storage", bucket="lab", stsEnabled=True)
+    assert syn.getMyStorageLocationSetting(made)["stsEnabled"] is True

@@ -313,3 +313,15 @@ def test_operations_that_synapse_does_not_have_are_rejected(syn, submit):
         syn.delete(status)
     with pytest.raises(SynapseProvenanceError, match="neither provenance"):
         syn.store(status, used="syn1")
+
+
+def test_download_directory_keeps_its_files(syn, submit, tmp_path):
+    submission = submit()
+    directory = tmp_path / "download"
+    first = syn.getSubmission(submission.id, downloadLocation=str(directory))
+    Path(first.filePath).write_text("own")
+    kept = syn.getSubmission(
+        submission.id, downloadLocation=str(directory), ifcollision="keep.local"
+    )
+    assert kept.filePath is None
+    assert Path(first.filePath).read_text() == "own"

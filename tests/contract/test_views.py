@@ -5,7 +5,17 @@ from uuid import uuid4
 
 import pytest
 
-from synapse_workflows import Activity, Column, File, Folder, PartialRowset, Project, Table
+from synapse_workflows import (
+    Activity,
+    Column,
+    DockerRepository,
+    File,
+    Folder,
+    PartialRowset,
+    Project,
+    Schema,
+    Table,
+)
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
@@ -245,3 +255,28 @@ def test_snapshot_without_wait(syn, view):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert len(get_rows(syn, f"{view.id}.1")) == 2
+
+
+def test_entity_types_can_be_replaced(syn, project, files):
+    """A view of tables and views, and then of Docker repositories."""
+    view = EntityViewSchema(
+        "v", [COLUMNS[0]], parent=project, scopes=project, **NO_AUTOMATIC_COLUMNS
+    )
+    view.set_entity_types([EntityViewType.TABLE, EntityViewType.VIEW])
+    view = syn.store(view)
+    syn.store(Schema("t", parent=project))
+    assert get_names(syn, view) == ["t", "v"]
+    syn.store(DockerRepository(f"example.org/{uuid4()}", parent=project))
+    view.set_entity_types([EntityViewType.DOCKER])
+    view = syn.store(view)
+    assert len(get_names(syn, view)) == 1
+
+
+def test_type_is_deprecated(syn, project, files):
+    with pytest.warns(DeprecationWarning, match="use includeEntityTypes"):
+        view = EntityViewSchema("old", parent=project, type="file_and_table")
+    assert syn.store(view).viewTypeMask == 5
+
+
+def get_names(syn, view):
+    return sorted(row[-1] for row in syn.tableQuery(f"select name from {view.id}"))

@@ -217,3 +217,13 @@ def test_other_users_need_access(syn, client_of, project, root):
     assert bob.getWiki(project.id).markdown == TEXT
     with pytest.raises(SynapseForbiddenError):
         bob.store(Wiki(owner=project.id, markdown="mine"))
+
+
+def test_markdown_is_replaced(syn, project, root, make_file):
+    page = syn.getWiki(project)
+    page.update_markdown("other")
+    assert syn.store(page).markdown == "other"
+    page = syn.getWiki(project)
+    page.update_markdown(markdown_file=make_file("page.md", "from a file"))
+    syn.store(page)
+    assert syn.getWiki(project).markdown == "from a file"

@@ -342,17 +342,6 @@ class CsvFileTable(AbstractTable):
             dates=convert_to_datetime,
         )
 
-    def asInteger(self) -> int:
-        """Return the first cell as an integer, for example of ``select count(*)``.
-
-        Raises:
-            ValueError: There are no rows, or the cell is not an integer.
-        """
-        row = next(iter(self), None)
-        if row is None:
-            raise ValueError("Cannot read an integer: the table has no rows.")
-        return int(row[0])
-
     def _iter_values(
         self, columns: Sequence[Mapping[str, Any]], types: Sequence[Mapping[str, Any]] = ()
     ) -> Iterator[list[Any]]:

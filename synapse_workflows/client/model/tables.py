@@ -1,5 +1,6 @@
 """Tables of rows: the abstract base class, and tables with rows in memory."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -111,6 +112,24 @@ class AbstractTable(ABC):
     def deserialize(data: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG004
         """Return the result of `serialize` unchanged."""
         return data
+
+    def asInteger(self) -> int:
+        """Return the first cell as an integer, for example of ``select count(*)``.
+
+        Deprecated: read the first row, ``next(iter(table))``.
+
+        Raises:
+            ValueError: There are no rows, or the cell is not an integer.
+        """
+        warnings.warn(
+            "asInteger is deprecated: read the first row with next(iter(table))",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        row = next(iter(self), None)
+        if row is None:
+            raise ValueError("Cannot read an integer: the table has no rows.")
+        return int((row["values"] if isinstance(row, Mapping) else row)[0])
 
     @abstractmethod
     def asRowSet(self) -> RowSet:

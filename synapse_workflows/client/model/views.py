@@ -1,5 +1,6 @@
 """Views: tables whose rows are entities or submissions."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import MappingProxyType
@@ -243,6 +244,9 @@ class EntityViewSchema(ScopedView):
                     f"Invalid type {legacy_type!r:.100}: expected one of "
                     f"{', '.join(_LEGACY_VIEW_TYPES)}. Use includeEntityTypes instead."
                 )
+            warnings.warn(
+                "type is deprecated: use includeEntityTypes", DeprecationWarning, stacklevel=3
+            )
             self.set_entity_types(_LEGACY_VIEW_TYPES[legacy_type])
         elif self.properties.get("viewTypeMask") is None:
             self.set_entity_types([EntityViewType.FILE])

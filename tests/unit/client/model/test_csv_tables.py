@@ -299,9 +299,12 @@ def test_iter_row_metadata_requires_row_ids(tmp_path):
 def test_as_integer_returns_first_cell(tmp_path):
     counted = [SelectColumn(name="COUNT(*)", columnType="INTEGER")]
     table = CsvFileTable("syn5", **write_file(tmp_path, "COUNT(*)\n12\n", headers=counted))
-    assert table.asInteger() == 12
-    with pytest.raises(ValueError, match="no row"):
-        CsvFileTable("syn5", **write_file(tmp_path, "n,s\n", headers=HEADERS)).asInteger()
+    with pytest.warns(DeprecationWarning, match="asInteger"):
+        assert table.asInteger() == 12
+    empty = CsvFileTable("syn5", **write_file(tmp_path, "n,s\n", headers=HEADERS))
+    warns = pytest.warns(DeprecationWarning, match="asInteger")
+    with warns, pytest.raises(ValueError, match="no row"):
+        empty.asInteger()
 
 
 def test_table_accepts_all_kinds_of_rows(tmp_path):

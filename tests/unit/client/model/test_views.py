@@ -47,7 +47,8 @@ def test_entity_types_are_combined_into_mask():
     types = [EntityViewType.FILE, EntityViewType.FOLDER, EntityViewType.DOCKER]
     assert entity_view(includeEntityTypes=types).viewTypeMask == 41
     olds = ("file", "project", "file_and_table")
-    assert [entity_view(type=one).viewTypeMask for one in olds] == [1, 2, 5]
+    with pytest.warns(DeprecationWarning, match="type is deprecated"):
+        assert [entity_view(type=one).viewTypeMask for one in olds] == [1, 2, 5]
     view = entity_view()
     view.set_entity_types([EntityViewType.TABLE, EntityViewType.VIEW])
     assert view.viewTypeMask == 20
