@@ -98,6 +98,7 @@ if TYPE_CHECKING:
         SynapseAnnotateOperator as SynapseAnnotateOperator,
     )
     from synapse_workflows.operators.entities import (
+        SynapseCopyOperator as SynapseCopyOperator,
         SynapseDeleteOperator as SynapseDeleteOperator,
         SynapseMoveOperator as SynapseMoveOperator,
     )
@@ -194,6 +195,7 @@ _MODULES = {
     "SubmissionViewSchema": "synapse_workflows.client.model.views",
     "Synapse": "synapse_workflows.client.synapse",
     "SynapseAnnotateOperator": "synapse_workflows.operators.annotations",
+    "SynapseCopyOperator": "synapse_workflows.operators.entities",
     "SynapseDeleteOperator": "synapse_workflows.operators.entities",
     "SynapseEntityLink": "synapse_workflows.links",
     "SynapseClaimSubmissionsOperator": "synapse_workflows.operators.submissions",

@@ -148,3 +148,21 @@ class CodeStorage:
     def _create_ref(self, version: Mapping[str, Any]) -> EntityRef:
         number = int(version["versionNumber"])
         return EntityRef(version["id"], number, self._client.repoEndpoint)
+
+
+def store_task_code(client: Any, collector: Any, record: Record) -> Record:
+    """Store code without a permanent URL in Synapse, if a folder is set for it.
+
+    Args:
+        client: Client of the connection, with the setting `code_parent_id`.
+        collector: Collector of the task.
+        record: Record with the executed code.
+    """
+    parent_id = client.lineage_settings.code_parent_id
+    if parent_id is None:
+        return record
+    storage: CodeStorage = collector.get_or_create(
+        f"code storage {client.synapse_conn_id} {parent_id}",
+        lambda: CodeStorage(client, parent_id),
+    )
+    return storage.store_code(record)

@@ -12,7 +12,7 @@ from synapse_workflows.client.core.events import Event, Wrote
 from synapse_workflows.constants import CONTAINERS
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.asset_events import emit_asset_event, withdraw_asset_events
-from synapse_workflows.lineage.code_storage import CodeStorage
+from synapse_workflows.lineage.code_storage import store_task_code
 from synapse_workflows.lineage.declared_provenance import DeclaredProvenance, current_declared
 from synapse_workflows.lineage.event_records import EntityDetails, EventSource, create_record
 from synapse_workflows.lineage.execution_callbacks import call_after_execute
@@ -383,18 +383,8 @@ class LineageCollector:
         if client.lineage_mode.is_automatic:
             self.add_observer(collect_hook_lineage)
             sources = self.observed | self.static_lineage | self.upstream.record
-            return self._store_code(client, sources.without_outputs_below(declared.own_url))
+            sources = sources.without_outputs_below(declared.own_url)
+            return store_task_code(client, self, sources)
         sources = self.record.with_origins(Origin.DECLARED)
         is_declared = sources.used or sources.ran or declared.name or declared.description
         return sources if is_declared else None
-
-    def _store_code(self, client: Any, sources: Record) -> Record:
-        """Store code without a permanent URL in Synapse, if a folder is set for it."""
-        parent_id = client.lineage_settings.code_parent_id
-        if parent_id is None:
-            return sources
-        storage = self.get_or_create(
-            f"code storage {client.synapse_conn_id} {parent_id}",
-            lambda: CodeStorage(client, parent_id),
-        )
-        return storage.store_code(sources)

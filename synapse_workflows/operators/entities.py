@@ -1,9 +1,20 @@
-"""Operators that move and delete entities."""
+"""Operators that copy, move and delete entities."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from synapse_workflows.client.model.argument_types import (
+    CopyProvenance,
+    CopyStorage,
+    EntityTypeName,
+)
 from synapse_workflows.hooks.entity_ids import parse_entity_id, parse_unversioned_id
+from synapse_workflows.idempotency.entity_copier import (
+    CopyActivity,
+    CopyArguments,
+    SynapseCopy,
+    copy_entity,
+)
 from synapse_workflows.idempotency.entity_deletion import (
     DeleteOptions,
     IfMissing,
@@ -15,12 +26,144 @@ from synapse_workflows.operator_arguments import (
     InvalidArgumentError,
     check_choice,
     check_flags,
+    check_provenance,
+    optional_text,
     parse_version,
 )
 from synapse_workflows.operators.base import SynapseOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+
+class SynapseCopyOperator(SynapseOperator):
+    """Copy an entity, with all that it contains, into another container.
+
+    The contents of files are not downloaded. A copy has one version, the permissions of its
+    container, and by default an Activity with its source, the code of the task and a link to the
+    run. Links, views and datasets that refer to something copied refer to its copy. Everything is
+    checked before the first entity is created. A retry completes what an earlier try has begun,
+    and copies nothing twice; what the destination has already counts as copied.
+
+    Returns a reference (`SynapseCopy`): `id`, `version`, `name` and `parent_id` of the copy, and
+    `copies`, the IDs of all copies by the IDs of their sources. For a project, whose contents are
+    copied, it is the reference of the destination.
+
+    Args:
+        entity_id: The project, folder, file, link, table or view: `syn123`, `syn123.4` for a
+            version of a file or table, or a reference, which stands for its version (templated).
+        parent_id: The project or folder to copy it into, or a reference (templated).
+        version: Version of a file or table; overrides the version in `entity_id` (templated).
+        name: Name of the copy; the default is the name of the entity (templated).
+        update_existing: Whether a file that differs in the destination gets a new version, and
+            annotations that differ are replaced; by default, the task fails.
+        exclude_types: Types of entities in a container that are not copied, such as
+            `["table", "link"]`.
+        provenance: Activity of the copies of files and tables: `source` for a new one that has
+            used the source, `existing` for the Activity of the source, or `none`.
+        storage: `destination` to copy the bytes of files to the storage location of the
+            destination, if it is another one; `source` to leave them where they are.
+        copy_annotations: Whether to copy annotations.
+        copy_wikis: Whether to copy wikis.
+        used: Further inputs for `provenance="source"` (templated).
+        executed: Further code for `provenance="source"` (templated).
+        activity_name: Name of the Activities; the default is `Copy of syn123.4` (templated).
+        activity_description: Text before the description of the task (templated).
+        kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
+
+    Raises:
+        ValueError: Invalid `update_existing`, `provenance`, `storage`, `copy_annotations` or
+            `copy_wikis`.
+    """
+
+    template_fields: Sequence[str] = (
+        "entity_id",
+        "parent_id",
+        "version",
+        "name",
+        "used",
+        "executed",
+        "activity_name",
+        "activity_description",
+        *SynapseOperator.template_fields,
+    )
+    data_fields: ClassVar[Sequence[str] | None] = ("entity_id", "version", "used", "executed")
+
+    def __init__(
+        self,
+        *,
+        entity_id: Any,
+        parent_id: Any,
+        version: int | str | None = None,
+        name: str | None = None,
+        update_existing: bool = False,
+        exclude_types: Sequence[EntityTypeName] = (),
+        provenance: CopyProvenance = "source",
+        storage: CopyStorage = "destination",
+        copy_annotations: bool = True,
+        copy_wikis: bool = True,
+        used: Any = None,
+        executed: Any = None,
+        activity_name: str | None = None,
+        activity_description: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_flags(
+            update_existing=update_existing,
+            copy_annotations=copy_annotations,
+            copy_wikis=copy_wikis,
+        )
+        check_choice(provenance, "provenance", CopyProvenance)
+        check_choice(storage, "storage", CopyStorage)
+        self.entity_id = entity_id
+        self.parent_id = parent_id
+        self.version = version
+        self.name = name
+        self.update_existing = update_existing
+        self.exclude_types = exclude_types
+        self.provenance: CopyProvenance = provenance
+        self.storage: CopyStorage = storage
+        self.copy_annotations = copy_annotations
+        self.copy_wikis = copy_wikis
+        self.used = used
+        self.executed = executed
+        self.activity_name = activity_name
+        self.activity_description = activity_description
+        self._has_version = version is not None
+
+    def execute(self, context: "Context") -> SynapseCopy:
+        """Copy the entity and return the reference of the copy."""
+        found = parse_entity_id(self.entity_id, "entity_id")
+        parent_id = parse_unversioned_id(self.parent_id, "parent_id")
+        version = _parse_given_version(self.version, is_given=self._has_version)
+        arguments = CopyArguments(
+            parse_version(found.version, "entity_id") if version is None else version,
+            optional_text(self.name, "name", allow_empty=False),
+            self.update_existing,
+            tuple(self.exclude_types),
+            self.provenance,
+            self.storage,
+            self.copy_annotations,
+            self.copy_wikis,
+        )
+        with self.entity_link(parent_id):
+            result = copy_entity(
+                self.hook.client, found.id, parent_id, arguments, self._create_activity()
+            )
+        self.set_entity_url(result["id"], result["version"])
+        self.set_map_index_name(context, result["name"])
+        self.push_items(context, result)
+        return result
+
+    def _create_activity(self) -> CopyActivity:
+        check_provenance(self.used, self.executed, None)
+        return CopyActivity(
+            self.used,
+            self.executed,
+            optional_text(self.activity_name, "activity_name"),
+            optional_text(self.activity_description, "activity_description"),
+        )
 
 
 class SynapseMoveOperator(SynapseOperator):
@@ -128,12 +271,7 @@ class SynapseDeleteOperator(SynapseOperator):
         Args:
             version: The version in `entity_id`, if any.
         """
-        own = parse_version(self.version, "version")
-        if self._has_version and own is None:
-            raise InvalidArgumentError(
-                f"Invalid version {self.version!r}: it is empty. Check its template, or omit "
-                "version to delete the entity with all versions"
-            )
+        own = _parse_given_version(self.version, is_given=self._has_version)
         in_id = parse_version(version, "entity_id")
         if None not in (own, in_id) and own != in_id:
             raise InvalidArgumentError(
@@ -146,3 +284,17 @@ class SynapseDeleteOperator(SynapseOperator):
                 "Omit skip_trash"
             )
         return version
+
+
+def _parse_given_version(version: Any, *, is_given: bool) -> int | None:
+    """Return a version number; None if the argument `version` was omitted.
+
+    Raises:
+        InvalidArgumentError: The argument was given, and rendered to nothing.
+    """
+    number = parse_version(version, "version")
+    if is_given and number is None:
+        raise InvalidArgumentError(
+            f"Invalid version {version!r}: it is empty. Check its template, or omit version"
+        )
+    return number

@@ -20,6 +20,7 @@ from synapse_workflows import (
     EntityViewType,
     SynapseAnnotateOperator,
     SynapseClaimSubmissionsOperator,
+    SynapseCopyOperator,
     SynapseDeleteOperator,
     SynapseGetOperator,
     SynapseMoveOperator,
@@ -632,6 +633,14 @@ WIKIS = [
 ]
 
 
+def copy(world: World) -> dict[str, str]:
+    """Put a file and a table into a folder; return the arguments that copy it."""
+    source = world.container("source")
+    for entity in (world.put("raw.txt"), world.table(ROWS)):
+        world.syn.move(entity, source)
+    return {"entity_id": source, "parent_id": world.project, "name": "copy"}
+
+
 GRANTS = {"bob": ["READ"], "authenticated": ["READ"]}
 ENTITIES = [
     Scenario(
@@ -648,6 +657,18 @@ ENTITIES = [
             "if_inherited": "create",
         },
         used=RAW,
+    ),
+    Scenario(
+        "copy a folder",
+        SynapseCopyOperator,
+        copy,
+        used={
+            "source/raw.txt": [None],
+            "source/Table": [None],
+            "copy/raw.txt": [["source/raw.txt.1"]],
+            "copy/Table": [["source/Table.1"]],
+        },
+        rows={"copy/Table": ROWS},
     ),
     Scenario(
         "move a file",

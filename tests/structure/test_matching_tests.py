@@ -107,6 +107,7 @@ TESTED_BY = {
     "idempotency/message_sender": "airflow/test_messages.py",
     "idempotency/wiki_pages": "airflow/test_wikis.py",
     "notification_text": "airflow/test_notifications.py",
+    "idempotency/entity_copier": "airflow/test_entities_copy.py",
     "idempotency/entity_deletion": "airflow/test_entities.py",
     "idempotency/entity_mover": "airflow/test_entities.py",
     "idempotency/permission_grants": "airflow/test_permissions.py",

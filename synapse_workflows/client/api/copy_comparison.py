@@ -50,6 +50,7 @@ class CopyOptions:
     storage: CopyStorage = "destination"
     annotations: bool = True
     wikis: bool = True
+    activity: Mapping[str, Any] | None = None
 
 
 class Comparison:

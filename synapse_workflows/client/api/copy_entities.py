@@ -36,6 +36,7 @@ def copy(
     storage: CopyStorage = "destination",
     copy_annotations: bool = True,
     copy_wikis: bool = True,
+    activity: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
     """Copy an entity, and everything in it, into a container.
 
@@ -68,6 +69,8 @@ def copy(
             destination requires, if it is another one; ``source`` to leave them where they are.
         copy_annotations: Whether to copy annotations.
         copy_wikis: Whether to copy wikis, after everything else.
+        activity: Name, description, and further inputs and code of the Activities that
+            ``provenance="source"`` creates.
 
     Returns:
         IDs of the copies by the IDs of their sources; for a project, the ID of the destination.
@@ -93,6 +96,7 @@ def copy(
         storage,
         copy_annotations,
         copy_wikis,
+        activity,
     )
     source = _get_source(syn, entity, version)
     target_id = _get_destination(syn, destination, source["entity"])

@@ -53,7 +53,7 @@ def copy_table(
     copy_id = create(temporary)
     try:
         rows = _read_rows(syn, str(source["id"]), version)
-        table_rows.store_rows(syn, _as_new_rows(syn, source, rows, copy_id), None, _keep_schema)
+        table_rows.append_unannounced(syn, _as_new_rows(syn, source, rows, copy_id))
         rename(syn, copy_id, temporary, name)
     except (SynapseError, ValueError):
         _delete(syn, copy_id)
@@ -173,7 +173,3 @@ def _as_new_rows(
             ]
 
     return CsvFileTable.from_list_of_rows(copy_id, translate())
-
-
-def _keep_schema(schema: Any) -> Any:
-    return schema

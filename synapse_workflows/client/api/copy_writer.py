@@ -129,7 +129,7 @@ class CopyWriter:
         )
         return self._describe(item, result.properties), [
             read,
-            self._written(result, activity_id, handle.get("contentMd5")),
+            self._written(result.properties, activity_id, handle.get("contentMd5")),
         ]
 
     def _copy_table(self, item: CopyItem) -> CopiedVersion:
@@ -138,16 +138,20 @@ class CopyWriter:
         target = {"parentId": self.copies[item.parent].id, "name": item.name}
         version = self.version if item.entity.get("isLatestVersion") is False else None
 
+        activity_id = None
+
         def create(name: str) -> str:
+            nonlocal activity_id
             result, activity_id = self._store(item, name)
-            self.syn.emit(self._written(result, activity_id))
             return result.id
 
         try:
             copy_id = copy_tables.copy_table(self.syn, item.entity, version, target, create)
         except SynapseConflictError as conflict:
             return self._resolve_conflict(item, conflict)
-        return self._describe(item, self.syn.call("GET", f"/entity/{copy_id}").object)
+        properties = self.syn.call("GET", f"/entity/{copy_id}").object
+        self.syn.emit(self._written(properties, activity_id))
+        return self._describe(item, properties)
 
     def _copy_entity(self, item: CopyItem) -> CopiedVersion:
         """Copy an entity without content: a folder, a link or a view."""
@@ -157,7 +161,7 @@ class CopyWriter:
             result, activity_id = self._store(item, item.name)
         except SynapseConflictError as conflict:
             return self._resolve_conflict(item, conflict)
-        self.syn.emit(self._written(result, activity_id))
+        self.syn.emit(self._written(result.properties, activity_id))
         return self._describe(item, result.properties)
 
     def _store(self, item: CopyItem, name: str, **changes: Any) -> tuple[StoreResult, str | None]:
@@ -191,7 +195,14 @@ class CopyWriter:
             found = get_activity(self.syn, item.entity)
             return None if found is None else {"id": found["id"]}
         reference = f"{item.id}.{item.entity['versionNumber']}"
-        return Activity(name=f"Copy of {reference}", used=reference)
+        given = self.options.activity or {}
+        activity = Activity(
+            name=given.get("name") or f"Copy of {reference}",
+            description=given.get("description"),
+            used=reference,
+        )
+        activity["used"] += given.get("used") or ()
+        return activity
 
     def _reuse(self, item: CopyItem, existing: Mapping[str, Any]) -> CopiedVersion:
         """Use what the destination has, after completing its annotations."""
@@ -231,12 +242,14 @@ class CopyWriter:
         return CopiedVersion(version, properties["id"], properties.get("versionNumber"))
 
     def _written(
-        self, result: StoreResult, activity_id: str | None, md5: str | None = None
+        self, properties: Mapping[str, Any], activity_id: str | None, md5: str | None = None
     ) -> Event:
+        # without an Activity, the options of the copy demand none
+        is_versioned = properties["concreteType"] in _VERSIONED
         return Wrote.from_entity(
-            result.properties,
+            properties,
             md5=md5,
-            activity_given=activity_id is not None,
+            activity_given=is_versioned or activity_id is not None,
             activity_id=activity_id,
         )
 

@@ -82,6 +82,19 @@ def store_rows(
     return stored
 
 
+def append_unannounced(syn: Session, rows: CsvFileTable) -> None:
+    """Append the rows of a CSV file to a table, as `store_rows` does, without a `Wrote` event.
+
+    Args:
+        syn: The session that sends the requests.
+        rows: The rows; the table has their columns.
+    """
+    _require_columns(rows)
+    _bind_columns(syn, rows)
+    _require_file_size(rows)
+    _store_by_type(syn, rows)
+
+
 def delete_rows(syn: Session, rows: Rows) -> None:
     """Delete rows of a table.
 
