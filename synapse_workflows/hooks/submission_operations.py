@@ -9,6 +9,7 @@ from synapse_workflows.client.model.argument_types import SubmissionStatusName
 from synapse_workflows.client.model.ids import is_synapse_id
 from synapse_workflows.constants import SUBMISSION_VIEW, SubmissionStatusEnum
 from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.lineage.lineage_mode import without_lineage
 
 
 class SubmissionOperations:
@@ -73,6 +74,33 @@ class SubmissionOperations:
             for submission in self.client.getSubmissions(evaluation_id, status, limit=100)
         }
         return sorted(found, key=int)
+
+    def trigger_indexing(self, submission_view: str) -> None:
+        """Query a submission view, so that Synapse updates its rows. Nothing is recorded.
+
+        Deprecated: `get_submissions_with_status` and `SynapseClaimSubmissionsOperator` read the
+        evaluations, so they need no current view.
+
+        Args:
+            submission_view: ID of a submission view.
+
+        Raises:
+            ValueError: Invalid ID.
+            SynapseNotFoundError: The view does not exist.
+            SynapseForbiddenError: The user may not read the view.
+
+        Source:
+            POST /entity/{id}/table/query/async/start
+        """
+        _warn("trigger_indexing", "SynapseClaimSubmissionsOperator")
+        if not is_synapse_id(submission_view):
+            raise ValueError(
+                f"Invalid submission_view {submission_view!r}: expected the ID of a submission "
+                "view such as 'syn123'."
+            )
+        sql = f"select * from {submission_view.strip()}"  # noqa: S608 - an ID
+        with without_lineage():
+            self.client.tableQuery(sql, "rowset", limit=1)
 
     def update_submission_status(
         self, submission_id: str | int, submission_status: SubmissionStatusName

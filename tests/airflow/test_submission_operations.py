@@ -69,6 +69,18 @@ def test_submissions_are_listed_by_status(ops, alice, project, queue, submit):
         assert ops.get_submissions_with_status(queue.id, submission_status="VALIDATED") == []
 
 
+def test_view_is_queried(ops, alice, project, queue, submit):
+    view = alice.store(SubmissionViewSchema("indexed", parent=project, scopes=[queue]))
+    submit()
+    with pytest.warns(DeprecationWarning, match="use SynapseClaimSubmissionsOperator"):
+        assert ops.trigger_indexing(view.id) is None
+    with (
+        pytest.warns(DeprecationWarning, match="deprecated"),
+        pytest.raises(ValueError, match="Invalid submission_view 'view'"),
+    ):
+        ops.trigger_indexing("view")
+
+
 def test_status_is_updated(ops, alice, queue, submit):
     submission = submit()
     with pytest.warns(DeprecationWarning, match="use SynapseScoreSubmissionOperator"):
