@@ -14,6 +14,7 @@ from uuid import uuid4
 import pyarrow.parquet
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.serde import serialize
 from airflow.serialization.serialized_objects import DagSerialization
 from support.examples import create_dag, import_example
 from support.execution_api import Run
@@ -312,3 +313,58 @@ def test_18_participants_read_their_own_results(start, alice, challenge, submit,
         readers = {owner for owner in owners.values() if alice.getPermissions(folder, owner)}
         assert readers == {owners[user]}
         assert "CHANGE_PERMISSIONS" in alice.getPermissions(folder, "alice")
+
+
+@pytest.fixture
+def release(start, create_table, alice, project, monkeypatch):
+    """Function that runs the release until a person has answered; returns the run."""
+    tables = [create_table("One", 1, 2), create_table("Two", 3)]
+    monkeypatch.setattr(import_example(13), "TABLES", tables)
+    staging, public = (alice.store(Folder(name, parent=project)).id for name in ("S", "P"))
+
+    def run(answer):
+        one = start(13, "synapse_13_release", staging_id=staging, public_id=public)
+        mapped = [(task, index) for task in ("snapshots", "rows") for index in (0, 1)]
+        for task, index in [*mapped, *((t, -1) for t in ("files", "dataset", "copy", "preview"))]:
+            result = one.task(task, index)
+            assert result.state == "success", (task, result.error)
+        assert one.task("approve").state == "awaiting_input"
+        response = {
+            "chosen_options": [answer],
+            "params_input": {},
+            "responded_at": datetime.now(UTC),
+            "responded_by_user": {"id": "1", "name": "alice"},
+        }
+        assert one.task("approve", event=serialize(response)).state == "success"
+        return one
+
+    return run
+
+
+def test_13_release_is_public_after_the_approval(release, alice, sources_of):
+    """A second run stores nothing twice."""
+    run = release("Approve")
+    copy = run.value("copy")["id"]
+    assert not alice.getPermissions(copy)
+    assert run.task("publish").state == "success"
+    assert alice.getPermissions(copy) == ["READ"]
+    found = alice.getChildren(copy, includeTypes=["file", "dataset"])
+    children = {one["name"]: one["id"] for one in found}
+    assert set(children) == {"One.csv", "Two.csv", "Files"}
+    items = alice.get(children["Files"]).datasetItems
+    assert {(one["entityId"], one["versionNumber"]) for one in items} == {
+        (children[name], 1) for name in ("One.csv", "Two.csv")
+    }
+    (source,) = (one for one in run.value("files") if one["name"] == "One.csv")
+    table = import_example(13).TABLES[0]
+    assert sources_of(source["id"])[0] == [f"{table}.1", f"{import_example(13).TABLES[1]}.1"]
+    assert sources_of(children["One.csv"])[0] == [f"{source['id']}.1"]
+    again = release("Reject")
+    assert again.value("copy")["id"] == copy
+    assert alice.get(source["id"], downloadFile=False).versionNumber == 1
+
+
+def test_13_rejected_release_is_not_public(release, alice, api):
+    run = release("Reject")
+    assert api.instances["synapse_13_release", run.run_id, "publish", -1].state == "skipped"
+    assert not alice.getPermissions(run.value("copy")["id"])
