@@ -78,6 +78,8 @@ def test_a_missing_required_property_is_reported(recorder):
         ("DELETE /repo/v1/entity/syn1", 204, {"id": "syn1"}, "not empty"),
         ("GET /repo/v1/entity/syn1/file", 200, {"url": "http://h"}, "not a URL"),
         ("GET /repo/v1/entity/syn1", 404, {"detail": "not found"}, "no reason"),
+        ("GET /repo/v1/entity/syn1", 404, {"reason": "r", "why": "w"}, "'why' is not a property"),
+        ("GET /repo/v1/entity/syn1", 403, {"reason": "r", "errorCode": "BAD"}, "'BAD' is not one"),
         ("GET /repo/v1/entity/syn1", 500, None, "not JSON"),
     ],
 )

@@ -16,6 +16,8 @@ from support.wire_facts import Route, WireFacts
 BASES = ("/repo/v1", "/file/v1", "/auth/v1")
 #: The response while an asynchronous job is being processed.
 JOB_STATUS = "asynch.AsynchronousJobStatus"
+#: The response of a request that fails.
+ERROR = "ErrorResponse"
 ACCEPTED, BAD_REQUEST = 202, 400
 #: Start of a URL; external files have URLs of any scheme.
 URL = re.compile(rb"[a-z0-9+.-]+://?")
@@ -118,7 +120,7 @@ class Recorder:
         self.problems += [f"{where}: {problem}" for problem in found]
 
     def _check_error(self, where: str, body: bytes) -> None:
-        """Check an error body: JSON with a `reason`."""
+        """Validate an error body: an ErrorResponse with a `reason`."""
         try:
             value = json.loads(body)
         except ValueError:
@@ -126,3 +128,7 @@ class Recorder:
             return
         if not (isinstance(value, dict) and value.get("reason")):
             self.problems.append(f"error of {where}: no reason in {value!r}")
+            return
+        self.validated += 1
+        found = self.facts.validate(ERROR, value)
+        self.problems += [f"error of {where}: {problem}" for problem in found]
