@@ -3,9 +3,10 @@
     python tests/contract/coverage_figures.py
 
 Each document has a block between two comments, which the script replaces. The facts are in
-`wire_facts.json`, `support.route_cases` and `support.service_differences`.
+`wire_facts.json`, `client_names.json`, `support.route_cases` and `support.service_differences`.
 """
 
+import json
 import re
 import sys
 from collections import defaultdict
@@ -30,9 +31,12 @@ from support.service_differences import (  # noqa: E402
 )
 from support.wire_facts import WireFacts  # noqa: E402
 
+import synapse_workflows  # noqa: E402
+from synapse_workflows.client import errors as client_errors  # noqa: E402
 from synapse_workflows.local.app import create_app  # noqa: E402
 from synapse_workflows.local.settings import Settings  # noqa: E402
 
+NAMES = Path(__file__).with_name("client_names.json")
 GUIDE = REPO / "synapse_workflows" / "docs" / "local_service.md"
 README = REPO / "README.md"
 START = "<!-- {}: written by tests/contract/coverage_figures.py -->"
@@ -62,22 +66,35 @@ class Coverage:
 def build_figures(coverage: Coverage) -> str:
     """Return the figures as a Markdown table."""
     called, served = coverage.called, coverage.served
-    responses, missing = len(coverage.responses), len(coverage.unprovoked)
+    provoked = len(coverage.responses) - len(coverage.unprovoked)
+    names, documented = count_names()
     lines = [
-        (
-            "routes that the package calls and the service serves",
-            len(called & served),
-            len(called),
-        ),
-        ("routes of the REST API that the service serves", len(served), len(coverage.routes)),
-        (
-            "responses and errors of these routes that tests provoke",
-            responses - missing,
-            responses,
-        ),
+        ("names of the reference client, with its arguments and defaults", names, documented),
+        ("routes that the package calls, served", len(called & served), len(called)),
+        ("routes of the REST API, served", len(served), len(coverage.routes)),
+        ("statuses and errors of these routes, provoked", provoked, len(coverage.responses)),
     ]
     rows = [f"| {name} | {count} of {total} |" for name, count, total in lines]
-    return "\n".join(["| coverage | |", "|---|---|", *rows])
+    return "\n".join(["| tested against the local service | |", "|---|---|", *rows])
+
+
+def count_names() -> tuple[int, int]:
+    """Return how many names of the reference client exist, and how many are documented.
+
+    `test_every_name.py` checks the arguments of each, and that a contract test uses it.
+    """
+    table = json.loads(NAMES.read_text())
+    owners = {"": table["functions"], **table["classes"]}
+    exist = [
+        _exists(owner, text.partition("(")[0]) for owner, texts in owners.items() for text in texts
+    ] + [hasattr(client_errors, name) for name in table["errors"]]
+    return sum(exist), len(exist)
+
+
+def _exists(owner: str, name: str) -> bool:
+    """Return whether a class has a member, or the package a class or a function."""
+    scope = getattr(synapse_workflows, owner, None) if owner else synapse_workflows
+    return scope is not None and (not name or hasattr(scope, name))
 
 
 def build_differences(coverage: Coverage) -> str:
