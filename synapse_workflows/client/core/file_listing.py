@@ -155,24 +155,29 @@ class FileListing:
         Children that were modified at the time of the last known modification are read again.
         """
         call: Call | None = self._create_call(folder_id)
-        merged, total, guard = known, None, PageGuard()
+        merged, totals, guard = known, set(), PageGuard()
         while call is not None:
             items, total, call = yield from _fetch_page(call, guard)
             merged = merged.merge(folder_id, items)
+            totals.add(total)
             if items and str(items[-1].get("modifiedOn") or "") < known.newest:
                 break
-        return merged if len(merged) == total else None
+        return merged if totals == {len(merged)} else None
 
     def _fetch_all(self, folder_id: str) -> Flow[_Folder]:
-        """Fetch all children, again if some were added or removed meanwhile."""
+        """Fetch all children, again if some were added or removed meanwhile.
+
+        A child that is removed while the pages are read moves another one to a page that was read.
+        """
         folder = _Folder()
         for _ in range(_MAX_READS):
             call: Call | None = self._create_call(folder_id)
-            folder, total, guard = _Folder(), None, PageGuard()
+            folder, totals, guard = _Folder(), set(), PageGuard()
             while call is not None:
                 items, total, call = yield from _fetch_page(call, guard)
                 folder = folder.merge(folder_id, items)
-            if total in (None, len(folder)):
+                totals.add(total)
+            if totals in ({None}, {len(folder)}):
                 break
         return folder
 
