@@ -107,7 +107,7 @@ def has_same_sources(
 def _is_source(token: str, entry: Mapping[str, Any]) -> bool:
     reference = entry.get("reference")
     if reference is None:
-        url = str(entry.get("url"))
+        url, token = (one.replace("%3B", ";") for one in (str(entry.get("url")), token))
         return token in (url, redact_url(url)) or redact_url(token) == url
     if not is_synapse_id(token):
         return False

@@ -125,7 +125,7 @@ def _to_entry(info: Mapping[str, Any]) -> FileEntry:
     etag = str(info.get("ETag") or info.get("etag") or "").strip('"')
     changed = etag or info.get("LastModified") or info.get("mtime") or info.get("created")
     if isinstance(changed, datetime):
-        changed = changed.isoformat()
+        changed = changed.timestamp()  # some file systems list a number and return a datetime
     return FileEntry(
         int(info.get("size") or 0),
         None if changed is None else str(changed),

@@ -18,6 +18,7 @@ from synapse_workflows import (
     Column,
     EntityViewSchema,
     EntityViewType,
+    Folder,
     SynapseAnnotateOperator,
     SynapseClaimSubmissionsOperator,
     SynapseCopyOperator,
@@ -28,6 +29,7 @@ from synapse_workflows import (
     SynapseScoreSubmissionOperator,
     SynapseSetPermissionsOperator,
     SynapseStoreOperator,
+    SynapseSyncOperator,
     SynapseTableQueryOperator,
     SynapseTableSnapshotOperator,
     SynapseTableStoreOperator,
@@ -798,9 +800,84 @@ SCORES = [
     ),
 ]
 
+
+def sync_to(world: World, **arguments):
+    """Upload a directory with a changed file, a new file and a new folder."""
+    world.put("a.txt", "old")
+    world.file("a.txt", "new")
+    (world.folder / "files/sub").mkdir()
+    for name in ("b.txt", "sub/c.txt"):
+        world.file(name, name)
+    source = str(world.folder / "files")
+    return {"direction": "to_synapse", "source": source, "target": world.project, **arguments}
+
+
+def sync_manifest(world: World):
+    """Upload two files by a manifest; the second file uses the first one."""
+    raw = world.put("raw.txt")
+    for name in ("a.txt", "b.txt"):
+        world.file(name, name)
+    rows = [["path", "parent", "used", "n"]]
+    rows += [["a.txt", world.project, raw, "1"], ["b.txt", world.project, "a.txt", "1"]]
+    manifest = world.folder / "manifest.tsv"
+    manifest.write_text("".join("\t".join(row) + "\n" for row in rows))
+    source = str(world.folder / "files")
+    ends = {"direction": "to_synapse", "source": source, "target": world.project}
+    return {**ends, "manifest_path": str(manifest)}
+
+
+def sync_extra(world: World):
+    """Upload a directory, and delete a file and a folder that it does not have."""
+    world.put("gone.txt")
+    (world.folder / "files/gone.txt").unlink()
+    world.syn.store(Folder("gone", parent=world.project))
+    world.file("a.txt")
+    return {"source": str(world.folder / "files"), "target": world.project}
+
+
+def sync_from(world: World):
+    """Download to a directory with a changed file and an extra file."""
+    for name in ("a.txt", "b.txt", "c.txt"):
+        world.put(name, name)
+    (world.targets / "a.txt").write_text("other")
+    (world.targets / "extra.txt").write_text("extra")
+    ends = {"direction": "from_synapse", "source": world.project, "target": str(world.targets)}
+    return {**ends, "delete_extra": True}
+
+
+SYNCS = [
+    Scenario(
+        "sync to Synapse",
+        SynapseSyncOperator,
+        sync_to,
+        used={"a.txt": [None, []], "b.txt": [[]], "sub/c.txt": [[]]},
+    ),
+    Scenario(
+        "sync to Synapse by a manifest",
+        SynapseSyncOperator,
+        sync_manifest,
+        used={"a.txt": [["raw.txt.1"]], "b.txt": [["a.txt.1"]], **RAW},
+        is_variant=True,
+    ),
+    Scenario(
+        "sync to Synapse and delete extra files",
+        partial(tasks.create_task, tasks.sync_and_delete),
+        sync_extra,
+        used={"a.txt": [[]]},
+        is_variant=True,
+    ),
+    Scenario(
+        "sync from Synapse",
+        SynapseSyncOperator,
+        sync_from,
+        used={"a.txt": [None], "b.txt": [None], "c.txt": [None]},
+    ),
+]
+
 SCENARIOS = [
     *GETS,
     *STORES,
+    *SYNCS,
     *CODE,
     *QUERIES,
     *TABLES,

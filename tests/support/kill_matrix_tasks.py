@@ -69,6 +69,12 @@ def store_rows_twice(table_id: str, rows: list[Any]) -> list[int]:
     return [hook.store_rows(table_id, rows)["added"] for _ in range(2)]
 
 
+def sync_and_delete(source: str, target: str) -> dict[str, int]:
+    """Upload a directory, and delete what it does not have."""
+    done: Any = SynapseHook().sync_folder("to_synapse", source, target, delete_extra=True)
+    return {name: done[name] for name in ("new", "changed", "same", "extra", "deleted")}
+
+
 def create_task(function: Callable[..., Any], task_id: str, retries: int, **arguments: Any) -> Any:
     """Create a task that calls a function; use it as `partial(create_task, function)`."""
     return task(task_id=task_id, retries=retries)(function)(**arguments)
