@@ -44,7 +44,10 @@ class Downloader:
         items = self._plan.select("new", "changed", kind="file")
         self._directory.require_space(sum(one.size or 0 for one in items))
         yield from runner.run(self._create_folder, self._plan.select("new", kind="folder"))
-        yield from runner.run(self._download, items)
+        for result in runner.run(self._download, items):
+            if not result.error:
+                self._announce(result.item)
+            yield result
         for one in self._plan.select("same", kind="file"):
             self._announce(one)
 
@@ -58,7 +61,6 @@ class Downloader:
             self._syn.logger.info(
                 "Wrote %s, %s.%s: %s", item.path, item.entity_id, item.version, item.reason
             )
-        self._announce(item)
         return FileResult(item, item.outcome, item.entity_id, item.version)
 
     def _is_complete(self, item: SyncItem) -> bool:

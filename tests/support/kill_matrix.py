@@ -321,10 +321,11 @@ def _leaves_new_state(point: KillPoint, total: int) -> bool:
 def _without_try(record: Any) -> Any:
     """Return a published record without what differs between tries and between worlds.
 
-    These are the IDs of Activities, reuse, and the etag and the time of an open version.
+    These are the IDs of Activities, reuse, the etag and the time of an open version, and the order
+    of files that are stored in parallel.
     """
     if isinstance(record, list):
-        return [_without_try(item) for item in record]
+        return sorted((_without_try(item) for item in record), key=json.dumps)
     if not isinstance(record, Mapping):
         return record
     varying = {"activities", "reused", "etag", "read_at"}
