@@ -178,6 +178,34 @@ def test_rank_weekly(site):
     assert site.rows(f"select rank, auc from {board}") == [[1, 0.75]]
 
 
+def write_results(site, name):
+    """Write two files to a new directory; return it, and the `conf` that names it."""
+    folder = site.folder / name
+    (folder / "sub").mkdir(parents=True)
+    for path in ("a.txt", "sub/b.txt"):
+        (folder / path).write_text(f"{path} {uuid4()}")
+    return folder, json.dumps({"directory": str(folder)})
+
+
+def test_mirror_results(site):
+    project = site.project("mirror")
+    folder, conf = write_results(site, "mirrored")
+    site.run("mirror_results", DAY, NEXT_DAY, conf=conf, syn123=project)
+    stored = site.find(project)["a.txt"]
+    assert site.syn.get(stored, downloadFile=False).versionNumber == 1
+    assert site.used(stored) == ["https://example.org/pipeline/inputs"]
+    copied = site.s3.get_object(Bucket="exports", Key="results/sub/b.txt")["Body"].read()
+    assert copied == (folder / "sub/b.txt").read_bytes()
+
+
+def test_upload_in_parallel(site):
+    project = site.project("parallel")
+    conf = write_results(site, "parallel")[1]
+    site.run("upload_in_parallel", DAY, conf=conf, syn123=project)
+    assert site.find(project).keys() == {"a.txt", "sub"}
+    assert site.find(site.find(project)["sub"]).keys() == {"b.txt"}
+
+
 def test_report_by_message(site):
     bob = site.service.owner_id("bob")
     team = site.syn.restPOST("/team", '{"name": "Data Team", "canPublicJoin": true}')

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -144,7 +145,10 @@ class World:
                 if path.is_file() and not _is_hidden(path.relative_to(self.targets))
             },
         }
-        return contents.normalize(values) | {"entities": contents.entities}
+        found = contents.normalize(values)
+        # the order of files that are stored in parallel differs
+        found |= {name: _sort_lists(found[name]) for name in ("record", "asset_events")}
+        return found | {"entities": contents.entities}
 
     def _describe_files(self, value: Any) -> Any:
         """Replace each path by the name and the content of the file, and MD5s of other texts."""
@@ -321,15 +325,23 @@ def _leaves_new_state(point: KillPoint, total: int) -> bool:
 def _without_try(record: Any) -> Any:
     """Return a published record without what differs between tries and between worlds.
 
-    These are the IDs of Activities, reuse, the etag and the time of an open version, and the order
-    of files that are stored in parallel.
+    These are the IDs of Activities, reuse, and the etag and the time of an open version.
     """
     if isinstance(record, list):
-        return sorted((_without_try(item) for item in record), key=json.dumps)
+        return [_without_try(item) for item in record]
     if not isinstance(record, Mapping):
         return record
     varying = {"activities", "reused", "etag", "read_at"}
     return {name: _without_try(part) for name, part in record.items() if name not in varying}
+
+
+def _sort_lists(value: Any) -> Any:
+    """Sort the lists in JSON, on all levels."""
+    if isinstance(value, list):
+        return sorted(map(_sort_lists, value), key=partial(json.dumps, sort_keys=True))
+    if isinstance(value, dict):
+        return {name: _sort_lists(part) for name, part in value.items()}
+    return value
 
 
 def _read(path: Path) -> Any:
