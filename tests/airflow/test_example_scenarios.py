@@ -76,6 +76,21 @@ def warehouse(api, tmp_path):
     return execute
 
 
+def test_09_each_run_has_a_page(start, alice, project, put):
+    """The page has the numbers, the chart, and the version of the file that the run has read."""
+    file = put("data.csv", "id,kind\n1,a\n2,b\n3,b\n", project)
+    run = start(9, "synapse_09_run_report", file_id=file, column="kind", project_id=project)
+    for task_id in ("file", "count", "chart", "report"):
+        assert run.task(task_id).state == "success"
+    page = alice.getWiki(project, run.value("report")["wiki_id"])
+    assert page.title == f"Report {run.run_id}"
+    assert "# Kind of data.csv" in page.markdown
+    assert "\n|---|---|\n| a | 1 |\n| b | 2 |\n\n3 rows in all." in page.markdown
+    assert "${image?fileName=chart.svg&altText=Rows%20of%20each%20value}" in page.markdown
+    assert f"- [{file}](" in page.markdown.partition("## Sources")[2]
+    assert [each.fileName for each in alice.getWikiAttachments(page)] == ["chart.svg"]
+
+
 def test_10_metrics_of_a_day_are_stored_once(start, warehouse, alice, project, sources_of):
     """A second run for a day updates its rows; an unchanged table has no other snapshot."""
     insert = "insert into downloads values (?, ?, ?)"

@@ -219,6 +219,15 @@ def test_report_by_message(site):
     assert {f"Samples of {DAY}", "report_by_message is done"} <= subjects
 
 
+def test_wiki_report(site):
+    project = site.project("wiki")
+    site.run("wiki_report", DAY, DAY, syn10000001=project)
+    root, page = site.syn.getWikiHeaders(project)
+    assert page.title == "Quality of the data"
+    assert site.syn.getWiki(project, page).markdown.startswith("569 rows, 3 problems.")
+    assert root.id == page.parentId
+
+
 def test_export_story(site):
     project = site.project("story")
     file = site.put("told.csv", "a\n1\n", project)
