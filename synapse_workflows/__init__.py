@@ -14,7 +14,21 @@ if TYPE_CHECKING:
     )
     from synapse_workflows.assets import synapse_asset as synapse_asset
     from synapse_workflows.challenge_dag import create_challenge_dag as create_challenge_dag
-    from synapse_workflows.client.errors import SynapseError as SynapseError
+    from synapse_workflows.client.errors import (
+        SynapseAuthenticationError as SynapseAuthenticationError,
+        SynapseError as SynapseError,
+        SynapseFileCacheError as SynapseFileCacheError,
+        SynapseFileNotFoundError as SynapseFileNotFoundError,
+        SynapseHTTPError as SynapseHTTPError,
+        SynapseMalformedEntityError as SynapseMalformedEntityError,
+        SynapseMd5MismatchError as SynapseMd5MismatchError,
+        SynapseNoCredentialsError as SynapseNoCredentialsError,
+        SynapseProvenanceError as SynapseProvenanceError,
+        SynapseTimeoutError as SynapseTimeoutError,
+        SynapseUnmetAccessRestrictions as SynapseUnmetAccessRestrictions,
+        SynapseUploadAbortedException as SynapseUploadAbortedException,
+        SynapseUploadFailedException as SynapseUploadFailedException,
+    )
     from synapse_workflows.client.model.activity import Activity as Activity
     from synapse_workflows.client.model.annotations import Annotations as Annotations
     from synapse_workflows.client.model.column_inference import (
@@ -199,7 +213,19 @@ _MODULES = {
     "SynapseDeleteOperator": "synapse_workflows.operators.entities",
     "SynapseEntityLink": "synapse_workflows.links",
     "SynapseClaimSubmissionsOperator": "synapse_workflows.operators.submissions",
+    "SynapseAuthenticationError": "synapse_workflows.client.errors",
     "SynapseError": "synapse_workflows.client.errors",
+    "SynapseFileCacheError": "synapse_workflows.client.errors",
+    "SynapseFileNotFoundError": "synapse_workflows.client.errors",
+    "SynapseHTTPError": "synapse_workflows.client.errors",
+    "SynapseMalformedEntityError": "synapse_workflows.client.errors",
+    "SynapseMd5MismatchError": "synapse_workflows.client.errors",
+    "SynapseNoCredentialsError": "synapse_workflows.client.errors",
+    "SynapseProvenanceError": "synapse_workflows.client.errors",
+    "SynapseTimeoutError": "synapse_workflows.client.errors",
+    "SynapseUnmetAccessRestrictions": "synapse_workflows.client.errors",
+    "SynapseUploadAbortedException": "synapse_workflows.client.errors",
+    "SynapseUploadFailedException": "synapse_workflows.client.errors",
     "SynapseExportProvenanceOperator": "synapse_workflows.operators.provenance",
     "SynapseFilesTrigger": "synapse_workflows.triggers.entities",
     "SynapseGetOperator": "synapse_workflows.operators.files",

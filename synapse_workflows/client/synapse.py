@@ -13,6 +13,7 @@ from synapse_workflows.client.api import (
     endpoints,
     entities,
     evaluations,
+    file_metadata,
     files,
     login as login_api,
     messages,
@@ -129,6 +130,7 @@ class Synapse(Session):
     move = entities.move
     copy = copy_entities.copy
     copy_wiki = copy_wikis.copy_wiki
+    change_file_metadata = file_metadata.change_file_metadata
     printEntity = entities.printEntity
     onweb = entities.onweb
 

@@ -113,6 +113,13 @@ CLASSES = {
     "TeamMember": ["(**kwargs)"],
     "UserProfile": ["(**kwargs)"],
     "UserGroupHeader": ["(**kwargs)"],
+    "Cache": [
+        "contains(file_handle_id, path)",
+        "get(file_handle_id, path=None)",
+        "add(file_handle_id, path)",
+        "remove(file_handle_id, path=None, delete=None)",
+        "purge(before_date=None, after_date=None, dry_run=False)",
+    ],
     "Annotations": ["(id, etag, values=None, **kwargs)"],
 }
 FUNCTIONS = [

@@ -1,6 +1,7 @@
 """Tests of getting, deleting, moving, printing and opening entities."""
 
 import json
+import time
 import webbrowser
 from pathlib import Path
 from uuid import uuid4
@@ -341,3 +342,14 @@ def test_onweb_opens_the_page_of_an_entity(syn, stored, monkeypatch):
         f"{portal}Wiki:{stored.id}/ENTITY/12",
         f"{portal}Synapse:{stored.id}",
     ]
+
+
+def test_purged_file_is_downloaded_again(syn, folder, make_file):
+    stored = syn.store(File(str(make_file()), parent=folder))
+    syn.cache.remove(stored.dataFileHandleId)
+    path = Path(syn.get(stored.id).path)
+    content = path.read_bytes()
+    assert syn.cache.contains(stored.dataFileHandleId, path)
+    assert syn.cache.purge(before_date=time.time() + 60) == 1
+    assert not path.exists()
+    assert Path(syn.get(stored.id).path).read_bytes() == content

@@ -16,6 +16,7 @@ import pytest
 
 import synapse_workflows
 from synapse_workflows.client import errors
+from synapse_workflows.client.core.cache import Cache
 
 HERE = Path(__file__).parent
 NAMES: dict[str, Any] = json.loads((HERE / "client_names.json").read_text(encoding="utf-8"))
@@ -50,7 +51,9 @@ class Name(NamedTuple):
     @property
     def value(self) -> Any:
         """The class, function, method or attribute."""
-        owner = getattr(synapse_workflows, self.owner) if self.owner else synapse_workflows
+        owner = synapse_workflows
+        if self.owner:
+            owner = Cache if self.owner == "Cache" else getattr(synapse_workflows, self.owner)
         return getattr(owner, self.name) if self.name else owner
 
 
@@ -128,7 +131,8 @@ def test_name_has_the_documented_arguments_and_defaults(name):
 
 @pytest.mark.parametrize(("name", "bases"), NAMES["errors"].items())
 def test_exception_has_the_documented_bases(name, bases):
-    found = getattr(errors, name)
+    found = getattr(synapse_workflows, name)
+    assert found is getattr(errors, name)
     for base in bases:
         module, _, base_name = base.rpartition(".")
         if module:

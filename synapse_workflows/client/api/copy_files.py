@@ -76,6 +76,7 @@ def copy_file_handles(
     associate_type: str,
     associate_id: str,
     file_name: str | None = None,
+    content_type: str | None = None,
 ) -> list[str]:
     """Copy file handles of one object; return the IDs of the copies, which belong to the caller.
 
@@ -85,6 +86,7 @@ def copy_file_handles(
         associate_type: Type of the object, for example ``FileEntity``.
         associate_id: ID of the object.
         file_name: Name of the copies; None to keep the names.
+        content_type: MIME type of the copies; None to keep the types.
 
     Raises:
         SynapseForbiddenError: The caller may not download a file.
@@ -104,6 +106,7 @@ def copy_file_handles(
                     "associateObjectType": associate_type,
                 },
                 "newFileName": file_name,
+                "newContentType": content_type,
             }
             for handle_id in handle_ids[start : start + MAX_BATCH]
         ]

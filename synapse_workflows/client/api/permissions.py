@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from synapse_workflows.client.core import flows
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseForbiddenError, SynapseStaleError
@@ -204,11 +205,13 @@ def _resolve_principal(syn: Session, principal: Any) -> int:
     name = id_of(principal)
     if name.isdecimal():
         return int(name)
-    reply = syn.call("GET", "/userGroupHeaders", params={"prefix": name})
-    found = reply.object["children"]
-    exact = [one for one in found if str(one.get("userName")).lower() == name.lower()]
-    matches = found if len(found) == 1 else exact
-    if len(matches) == 1:
-        return int(matches[0]["ownerId"])
+    call = flows.with_offset(flows.Call("GET", "/userGroupHeaders", params={"prefix": name}))
+    found = []
+    for one in syn.iter_items(call):
+        if str(one.get("userName")).casefold() == name.casefold():
+            return int(one["ownerId"])
+        found.append(one)
+    if len(found) == 1:
+        return int(found[0]["ownerId"])
     advice = "Please be more specific." if found else "No matches."
     raise SynapseError(f"Unknown Synapse user ({name}).  {advice}")

@@ -1,0 +1,55 @@
+"""Changes of the names and the content type of real files."""
+
+from pathlib import Path
+
+import pytest
+
+from synapse_workflows import File
+from synapse_workflows.client.errors import SynapseConflictError, SynapseForbiddenError
+
+
+@pytest.fixture
+def syn(socket_client):
+    """A client of alice over a socket."""
+    return socket_client
+
+
+@pytest.fixture
+def service(socket_service):
+    """The service over a socket only."""
+    return socket_service
+
+
+@pytest.fixture
+def file(syn, folder, make_file):
+    return syn.store(File(str(make_file("data.txt")), parent=folder, note="kept"))
+
+
+def test_names_and_content_type_are_changed(syn, file, tmp_path):
+    changed = syn.change_file_metadata(
+        file, download_name="table.csv", content_type="text/csv", name="other"
+    )
+    assert (changed.name, changed.versionNumber, changed.note) == ("other", 2, ["kept"])
+    assert (changed.contentType, changed.md5) == ("text/csv", file.md5)
+    found = syn.get(file.id, downloadLocation=str(tmp_path / "download"))
+    assert Path(found.path).name == "table.csv"
+    assert Path(found.path).read_bytes() == Path(file.path).read_bytes()
+    again = syn.change_file_metadata(file.id, download_name="table.csv", name="other")
+    assert again.etag == changed.etag
+
+
+def test_current_version_is_changed(syn, file):
+    changed = syn.change_file_metadata(file, content_type="text/csv", force_version=False)
+    assert (changed.versionNumber, changed.contentType) == (1, "text/csv")
+
+
+def test_changes_that_are_refused(syn, bob, project, folder, file, make_file):
+    other = syn.store(File(str(make_file("other.txt")), parent=folder))
+    with pytest.raises(SynapseConflictError):
+        syn.change_file_metadata(file, name=other.name)
+    with pytest.raises(ValueError, match="it is a folder"):
+        syn.change_file_metadata(folder, name="x")
+    syn.setPermissions(project, bob.getUserProfile()["ownerId"], ["READ"])
+    with pytest.raises(SynapseForbiddenError, match="No permission to download"):
+        bob.change_file_metadata(file.id, content_type="text/csv")
+    assert syn.get(file.id, downloadFile=False).versionNumber == 1
