@@ -26,6 +26,8 @@ _BASES: Final = {
     "triggers": ("airflow.triggers.base", "BaseTrigger"),
     "hooks": ("airflow.sdk", "BaseHook"),
 }
+#: Hooks are used by their methods, tasks by their arguments.
+_HOOK_OPTIONS: Final = "   :members:\n   :inherited-members: BaseHook, DbApiHook, S3Hook\n"
 #: Modules with the classes of tables, below `synapse_workflows`.
 TABLE_MODULES: Final = tuple(
     f"client.model.{name}"
@@ -75,8 +77,10 @@ def _get_public_path(cls: type) -> str:
 
 def render_classes(kind: str) -> str:
     """Render the classes of a kind, each with its templated fields and an example."""
+    options = _HOOK_OPTIONS if kind == "hooks" else ""
     return "\n".join(
-        _render_class(path, cls) for path, cls in sorted(list_classes(kind).items(), key=_by_name)
+        _render_class(path, cls, options)
+        for path, cls in sorted(list_classes(kind).items(), key=_by_name)
     )
 
 
@@ -84,11 +88,11 @@ def _by_name(item: tuple[str, Any]) -> str:
     return item[0].rpartition(".")[2]
 
 
-def _render_class(path: str, cls: type) -> str:
+def _render_class(path: str, cls: type, options: str) -> str:
     fields = ", ".join(f"``{one}``" for one in getattr(cls, "template_fields", ()))
     parts = [
         _render_title(cls.__name__, "-"),
-        f".. autoclass:: {path}\n",
+        f".. autoclass:: {path}\n{options}",
         f"Templated fields: {fields}\n" if fields else "",
     ]
     try:
