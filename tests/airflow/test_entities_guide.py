@@ -57,7 +57,9 @@ def test_process_new_files(api, folder, put):
 
 def test_wait_for_files(api, folder, put, triggerer):
     inbox = folder("inbox")
-    run = Run(api, load("wait_for_files", syn123=inbox))
+    dag = load("wait_for_files", syn123=inbox)
+    dag.get_task("wait").poke_interval = 0.1
+    run = Run(api, dag)
     deferred = run.task("wait")
     assert deferred.state == "deferred"
     file = put("a.csv", parent=inbox).partition(".")[0]

@@ -659,6 +659,7 @@ ENTITIES = [
             "if_inherited": "create",
         },
         used=RAW,
+        is_variant=True,
     ),
     Scenario(
         "copy a folder",
@@ -671,6 +672,7 @@ ENTITIES = [
             "copy/Table": [["source/Table.1"]],
         },
         rows={"copy/Table": ROWS},
+        is_variant=True,
     ),
     Scenario(
         "move a file",
@@ -688,6 +690,7 @@ ENTITIES = [
         SynapseDeleteOperator,
         lambda world: {"entity_id": world.put("raw.txt", "one", "two"), "version": 2},
         used=RAW,
+        is_variant=True,
     ),
 ]
 

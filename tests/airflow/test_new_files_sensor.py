@@ -97,37 +97,6 @@ def test_moved_files_and_folders_are_new(wait, alice, project, put):
     assert wait(container_id=inbox, recursive=False).task("wait").state == "up_for_reschedule"
 
 
-def test_large_container_is_read_incrementally(wait, alice, project, put, tmp_path):
-    """Only changed children are read again: the last modified page is enough."""
-    for number in range(60):
-        alice.store(Folder(f"{number}", parent=project))
-    from synapse_workflows.client.core.file_listing import FileListing
-
-    listing, calls = FileListing(project, recursive=False), []
-    listing_with_folders = FileListing(project, recursive=True)
-
-    def fetch(one):
-        calls.clear()
-        flow, reply = one.fetch(), None
-        while True:
-            try:
-                call = flow.send(reply)
-            except StopIteration as done:
-                return done.value
-            calls.append(call.body)
-            reply = alice.call("POST", call.path, json=call.body)
-
-    assert fetch(listing) == {}
-    assert len(calls) == 1
-    assert fetch(listing_with_folders) == {}
-    assert len(calls) == 62  # two pages, and each folder
-    text = listing_with_folders.to_text()
-    added = put("a.csv").partition(".")[0]
-    for one in (listing_with_folders, FileListing.from_text(project, True, text)):
-        assert list(fetch(one)) == [added]
-        assert len([body for body in calls if body["parentId"] == project]) <= 2
-
-
 def test_result_is_a_list_of_references(api, project, put, alice):
     with DAG("wait", schedule=None) as dag:
         new = SynapseNewFilesSensor(
