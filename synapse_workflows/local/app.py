@@ -45,6 +45,7 @@ from synapse_workflows.local.routers import (
 from synapse_workflows.local.routers.portal_responses import STATIC_PATH
 from synapse_workflows.local.routers.request_log import RequestLog
 from synapse_workflows.local.routers.responses import error_response
+from synapse_workflows.local.routers.route_index import RouteIndex
 from synapse_workflows.local.s3.credentials import CredentialIssuer
 from synapse_workflows.local.s3.object_store import ObjectStore
 from synapse_workflows.local.settings import Settings
@@ -168,8 +169,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = open_service(settings)
     for error_type in (ServiceError, RequestValidationError, HTTPException):
         app.add_exception_handler(error_type, _handle_error)
-    for module in ROUTERS:
-        app.include_router(module.router)
+    app.router.routes.extend(route for module in ROUTERS for route in module.router.routes)
     app.mount(STATIC_PATH, portal.create_static_files())
+    app.router.middleware_stack = RouteIndex(app.router)
     app.add_middleware(RequestLog)
     return app

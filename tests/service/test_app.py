@@ -1,11 +1,16 @@
 """Tests of unknown routes and of the files that the application creates."""
 
+import re
+
 import pytest
+from fastapi.routing import APIRoute
+from starlette.routing import Match
 from support.entity_api import REPO
 from support.file_api import assert_error
 
 from synapse_workflows.constants import ERROR_RESPONSE
 from synapse_workflows.local.app import create_app
+from synapse_workflows.local.routers.route_index import RouteIndex
 from synapse_workflows.local.settings import Settings
 
 
@@ -23,6 +28,22 @@ def test_unknown_route_returns_error_response(ann, path):
 def test_wrong_method_returns_405(ann):
     answer = ann.request("PATCH", f"{REPO}/entity/syn1")
     assert assert_error(answer, 405, "PATCH")["concreteType"] == ERROR_RESPONSE
+
+
+def test_the_index_finds_the_route_that_a_search_of_all_routes_finds(tmp_path):
+    app = create_app(Settings(data_dir=tmp_path))
+    app.state.service.database.close()
+    index = RouteIndex(app.router)
+    for route in app.router.routes:
+        for method in getattr(route, "methods", ()) if isinstance(route, APIRoute) else ():
+            path = re.sub(r"\{\w+(:path)?\}", "1", route.path)
+            scope = {"type": "http", "method": method, "path": path, "headers": []}
+            first = find_route(app.router.routes, scope)
+            assert find_route(index.select(scope).routes, scope) is first, path
+
+
+def find_route(routes, scope):
+    return next(one for one in routes if one.matches(scope)[0] is Match.FULL)
 
 
 def test_secret_file_is_readable_by_owner_only(tmp_path):
