@@ -300,3 +300,24 @@ def test_unmet_restrictions_are_errors_before_anything_is_copied(
     with pytest.raises(SynapseUnmetAccessRestrictions, match=locked.id):
         bob.copy(folder.id, own)
     assert list(bob.getChildren(own)) == []
+
+
+def test_copies_of_tables_have_equal_cells(syn, project, target):
+    columns = [
+        Column(name="text", columnType="LARGETEXT"),
+        Column(name="number", columnType="DOUBLE"),
+    ]
+    schema = syn.store(Schema("cells", columns, parent=project))
+    rows = [['"quoted", \\ and\r\nlines', float("nan")], ["", None], [None, float("inf")]]
+    syn.store(Table(schema, rows))
+    empty = syn.store(Schema("empty", columns, parent=project))
+    none = syn.store(Schema("no columns", parent=project))
+    copied = syn.copy(project, target)
+    copy = list(syn.tableQuery(f"select * from {copied[schema.id]}"))
+    assert repr([row[2:] for row in copy]) == repr(rows)
+    assert list(syn.tableQuery(f"select * from {copied[empty.id]}")) == []
+    assert syn.get(copied[none.id]).name == "no columns"
+    assert syn.copy(project, target) == copied
+    syn.store(Table(copied[empty.id], [["other", 1.0]]))
+    with pytest.raises(SynapseNameConflictError, match="'empty'"):
+        syn.copy(project, target)

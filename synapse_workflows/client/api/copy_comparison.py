@@ -109,16 +109,19 @@ class Comparison:
     def has_provenance(self, source: Mapping[str, Any], copy: Mapping[str, Any]) -> bool:
         """Return whether a version has the Activity that a copy of another version gets.
 
+        If the copy gets no Activity, any Activity is accepted, for example that of a task which
+        records its writes.
+
         Args:
             source: Properties of the version to copy.
             copy: Properties of the other version.
         """
-        activity = get_activity(self.syn, copy)
         if self.options.provenance == "none":
-            return activity is None
+            return True
+        activity = get_activity(self.syn, copy)
         if self.options.provenance == "existing":
             wanted = get_activity(self.syn, source)
-            return _get_id(activity) == _get_id(wanted)
+            return wanted is None or _get_id(activity) == _get_id(wanted)
         reference = {
             "targetId": source["id"],
             "targetVersionNumber": source.get("versionNumber"),

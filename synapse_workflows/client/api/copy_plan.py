@@ -181,7 +181,7 @@ class Planner:
             return
         item.existing = bundles.get_bundle(self.syn, existing_id)
         found = self.comparison.match(item.source, item.existing)
-        if found in {Match.SAME, Match.ANNOTATE} and item.concrete_type == constants.TABLE:
+        if found in {Match.SAME, Match.ANNOTATE} and _has_rows(item):
             version = self.version if item.entity.get("isLatestVersion") is False else None
             if not copy_tables.has_same_rows(self.syn, item.id, version, existing_id):
                 return
@@ -192,6 +192,10 @@ class Planner:
             found = sorted(self._problems.get(problem, ()))
             if found:
                 _raise_problem(self.syn, problem, _list_first(found))
+
+
+def _has_rows(item: CopyItem) -> bool:
+    return item.concrete_type == constants.TABLE and bool(item.entity.get("columnIds"))
 
 
 def _raise_problem(syn: Session, problem: _Problem, listed: str) -> None:

@@ -52,8 +52,9 @@ def copy_table(
     _delete_interrupted(syn, temporary, parent)
     copy_id = create(temporary)
     try:
-        rows = _read_rows(syn, str(source["id"]), version)
-        table_rows.append_unannounced(syn, _as_new_rows(syn, source, rows, copy_id))
+        if source.get("columnIds"):
+            rows = _read_rows(syn, str(source["id"]), version)
+            table_rows.append_unannounced(syn, _as_new_rows(syn, source, rows, copy_id))
         rename(syn, copy_id, temporary, name)
     except (SynapseError, ValueError):
         _delete(syn, copy_id)
@@ -74,19 +75,16 @@ def has_same_rows(syn: Session, source_id: str, version: int | None, copy_id: st
     """
     first, second = _read_rows(syn, source_id, version), _read_rows(syn, copy_id, None)
     files = _file_columns(first)
-    if [one["name"] for one in first.headers or ()] != [
-        one["name"] for one in second.headers or ()
-    ]:
-        return False
-    return all(
-        one is not None
-        and other is not None
-        and all(
-            left == right or (index in files and None not in {left, right})
-            for index, (left, right) in enumerate(zip(one, other, strict=True))
-        )
-        for one, other in zip_longest(first, second)
-    )
+
+    def normalize(row: list[Any]) -> list[Any]:
+        # as text, because NaN differs from itself
+        return [
+            None if cell is None else "" if index in files else repr(cell)
+            for index, cell in enumerate(row)
+        ]
+
+    pairs = zip_longest(map(normalize, first), map(normalize, second))
+    return all(one == other for one, other in pairs)
 
 
 def rename(syn: Session, entity_id: str, current: str, name: str) -> None:
