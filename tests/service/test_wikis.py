@@ -458,7 +458,7 @@ def _bomb() -> bytes:
     ("content", "words"),
     [
         (b"\x1f\x8bnot gzip", "is damaged"),
-        (gzip.compress(b"cut off" * 99)[:-9], "is truncated"),
+        (gzip.compress(b"cut off" * 99, mtime=0)[:-9], "is truncated"),
         (_bomb(), "more than 10485760 bytes"),
     ],
 )
