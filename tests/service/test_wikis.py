@@ -221,10 +221,10 @@ def test_only_the_newest_100_versions_are_kept(wiki):
 
 def test_header_tree_is_ordered_by_parent_and_title(wiki):
     root = wiki.create(title="root")["id"]
-    b, a = (wiki.create(title=title, parentWikiId=root)["id"] for title in ("b", "a"))
+    b, a = (wiki.create(title=title, parentWikiId=root)["id"] for title in ("B", "a"))
     wiki.create(title="below a", parentWikiId=a)
     wiki.create(title="below b", parentWikiId=b)
-    tree = [("root", None), ("a", root), ("b", root), ("below b", b), ("below a", a)]
+    tree = [("root", None), ("a", root), ("B", root), ("below b", b), ("below a", a)]
     assert wiki.list_headers() == tree
     assert wiki.list_headers("?limit=2&offset=1") == tree[1:3]
     assert wiki.list_headers("?offset=5") == []

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import AccessType
@@ -26,6 +26,8 @@ def list_headers(
 ) -> list[dict[str, Any]]:
     """List the pages of a wiki (WikiHeader): the root page, then by parent ID and title.
 
+    As in Synapse, titles are compared without regard to case.
+
     Raises:
         Forbidden: The caller lacks READ.
         NotFound: No such owner, or it has no wiki.
@@ -38,7 +40,11 @@ def list_headers(
             (WikiVersion.page_id == WikiPage.id) & (WikiVersion.number == WikiPage.version),
         )
         .where(WikiPage.owner_type == owner.type, WikiPage.owner_id == owner.id)
-        .order_by(WikiPage.parent_id.nulls_first(), WikiVersion.title, WikiPage.id)
+        .order_by(
+            WikiPage.parent_id.nulls_first(),
+            func.unicode_lower(WikiVersion.title),
+            WikiPage.id,
+        )
         .limit(page.limit)
         .offset(page.offset)
     )
