@@ -16,7 +16,7 @@ from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.lineage_log import log_gaps, log_left_out
 from synapse_workflows.lineage.source_versions import SourceVersions
 from synapse_workflows.lineage.stored_activities import StoredActivities
-from synapse_workflows.lineage.task_state_store import TaskStateStore
+from synapse_workflows.lineage.task_state_store import AIRFLOW_LOCK, TaskStateStore
 from synapse_workflows.provenance.activity import (
     build_activity,
     get_source_key,
@@ -89,13 +89,19 @@ class ActivityWriter:
     @property
     def earlier_activity_id(self) -> str | None:
         """Id of the Activity that earlier tries of the task wrote last."""
-        ids = self.activities.earlier_ids
+        with AIRFLOW_LOCK:
+            ids = self.activities.earlier_ids
         return ids[-1] if ids else None
 
     @property
     def earlier_versions(self) -> Mapping[str, list[int]]:
-        """Versions that earlier tries of the task created, by entity id, in ascending order."""
-        return self.activities.earlier_versions
+        """Versions that earlier tries of the task created, by entity id, in ascending order.
+
+        The lock is taken first: a cached property has a lock of its own in Python 3.11, and
+        another thread may read it inside `save`, which has the lock of Airflow.
+        """
+        with AIRFLOW_LOCK:
+            return self.activities.earlier_versions
 
     def save(self, sources: Record) -> str:
         """Write the Activity of a version that is about to be created.

@@ -18,7 +18,11 @@ from synapse_workflows.lineage.activity_writer import ActivityWriter
 from synapse_workflows.lineage.declared_provenance import DeclaredProvenance
 from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.lineage.source_versions import SourceVersions, UnknownSourceError
-from synapse_workflows.lineage.task_state_store import LockedStateStore, TaskStateStore
+from synapse_workflows.lineage.task_state_store import (
+    AIRFLOW_LOCK,
+    LockedStateStore,
+    TaskStateStore,
+)
 from synapse_workflows.provenance.activity import GAP_PREFIX
 from synapse_workflows.provenance.pending_activity import PENDING_KEY, PendingActivity
 from synapse_workflows.provenance.record import EntityRef, Record
@@ -143,6 +147,14 @@ class TaskActivities:
             declared: Provenance that the caller declares.
             table_id: The table or view; None for the Activity of the files.
         """
+        with AIRFLOW_LOCK:  # several threads may store files
+            writer = self._get_or_create_writer(client, table_id)
+        if declared is not None:
+            writer.declared_name = declared.name or writer.declared_name
+            writer.declared_description = declared.description or writer.declared_description
+        return writer
+
+    def _get_or_create_writer(self, client: Any, table_id: str | None) -> ActivityWriter:
         conn_id = client.synapse_conn_id
         key = (conn_id, table_id)
         if key not in self._writers:
@@ -163,9 +175,6 @@ class TaskActivities:
             client.lineage_settings.log_absent(self._context)
         if parameters := client.lineage_settings.describe_run(self._context):
             writer.description = replace(self.description, parameters=parameters)
-        if declared is not None:
-            writer.declared_name = declared.name or writer.declared_name
-            writer.declared_description = declared.description or writer.declared_description
         return writer
 
     def find(self, conn_id: str, activity_id: str) -> Mapping[str, Any]:
