@@ -77,11 +77,19 @@ def _get_public_path(cls: type) -> str:
 
 def render_classes(kind: str) -> str:
     """Render the classes of a kind, each with its templated fields and an example."""
-    options = _HOOK_OPTIONS if kind == "hooks" else ""
-    return "\n".join(
-        _render_class(path, cls, options)
-        for path, cls in sorted(list_classes(kind).items(), key=_by_name)
-    )
+    classes = list(list_classes(kind).items())
+    if kind != "hooks":
+        classes.sort(key=_by_name)
+    return "\n".join(_render_class(path, cls, _get_options(kind, path)) for path, cls in classes)
+
+
+def _get_options(kind: str, path: str) -> str:
+    """Return the options of `autoclass`: the hooks of the public names have all their methods."""
+    return _HOOK_OPTIONS if kind == "hooks" and _is_public(path) else ""
+
+
+def _is_public(path: str) -> bool:
+    return path.count(".") == 1
 
 
 def _by_name(item: tuple[str, Any]) -> str:
@@ -280,6 +288,15 @@ def _remove_session(app: Any, what: str, name: str, *args: Any) -> None:  # noqa
         args[-1][:] = re.sub(r"Args:\n\n", "", text).split("\n")
 
 
+def _find_public_name(app: Any, env: Any, node: Any, content: Any) -> Any:
+    """Link a public name in backquotes, or an attribute of it, from any docstring."""
+    target: str = node.get("reftarget", "")
+    if node.get("refdomain") != "py" or target.partition(".")[0] not in synapse_workflows.__all__:
+        return None
+    arguments = (env, node["refdoc"], app.builder, "obj", f"synapse_workflows.{target}")
+    return env.get_domain("py").resolve_xref(*arguments, node, content)
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Register the extension.
 
@@ -288,6 +305,7 @@ def setup(app: Any) -> dict[str, Any]:
     """
     import_module("synapse_workflows.testing")
     app.connect("source-read", _expand)
+    app.connect("missing-reference", _find_public_name)
     # before napoleon, which has the default priority
     app.connect("autodoc-process-docstring", _mark_code, priority=100)
     app.connect("autodoc-process-docstring", _remove_session, priority=100)
