@@ -73,7 +73,6 @@ TESTED_BY = {
     "client/model/status_annotations": "unit/client/model/test_submissions_annotations.py",
     "client/model/table_factory": "unit/client/model/test_csv_tables.py",
     "sync": "contract/test_sync.py",
-    "hooks/sync": "airflow/test_sync.py",
     "idempotency/folder_sync": "airflow/test_sync.py",
     "client/transfer": "contract/test_transfers.py",
     "cli_errors": "contract/test_cli_provenance.py",
