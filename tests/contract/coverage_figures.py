@@ -33,6 +33,7 @@ from support.wire_facts import WireFacts  # noqa: E402
 
 import synapse_workflows  # noqa: E402
 from synapse_workflows.client import errors as client_errors  # noqa: E402
+from synapse_workflows.client.core.cache import Cache  # noqa: E402
 from synapse_workflows.local.app import create_app  # noqa: E402
 from synapse_workflows.local.settings import Settings  # noqa: E402
 
@@ -94,6 +95,7 @@ def count_names() -> tuple[int, int]:
 def _exists(owner: str, name: str) -> bool:
     """Return whether a class has a member, or the package a class or a function."""
     scope = getattr(synapse_workflows, owner, None) if owner else synapse_workflows
+    scope = Cache if owner == "Cache" else scope  # the class of `syn.cache` is not exported
     return scope is not None and (not name or hasattr(scope, name))
 
 
