@@ -125,7 +125,7 @@ def test_owner_without_wiki(project, wiki):
     for path in ("wiki", "wiki2", "wikiheadertree", "wikiheadertree2", "wiki2orderhint"):
         assert_error(wiki.try_get(path), 404, reason)
     for path in ("wiki/1", "wiki2/1", "wiki2/1/wikihistory?limit=1&offset=0"):
-        assert_error(wiki.try_get(path), 404, "A wiki page with id: 1 does not exist")
+        assert_error(wiki.try_get(path), 404, "does not exist for ownerId")
     assert_error(wiki.try_get("wiki/x"), 400, "wikiId: 'x' is not a valid id")
 
 
