@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
 
 from synapse_workflows.client.model.row_spool import RowSpool
+from synapse_workflows.idempotency.combined_source import CombinedRowSource
 from synapse_workflows.idempotency.csv_source import CsvRowSource
 from synapse_workflows.idempotency.frame_source import create_frame_source, is_frame
 from synapse_workflows.idempotency.parquet_source import PARQUET_MAGIC, ParquetRowSource
@@ -20,7 +21,6 @@ from synapse_workflows.idempotency.row_source import (
     SYNAPSE_CSV,
     SYNAPSE_TSV,
     TSV,
-    CombinedRowSource,
     RowSource,
 )
 from synapse_workflows.idempotency.staging import LocalFile, is_list
