@@ -118,6 +118,7 @@ TESTED_BY = {
     "idempotency/object_registration": "airflow/test_prefix_index.py",
     "idempotency/folders": "airflow/test_file_operators.py",
     "idempotency/parquet_source": "airflow/test_table_stores.py",
+    "idempotency/combined_source": "airflow/test_row_formats.py",
     "idempotency/frame_source": "airflow/test_row_source.py",
     "idempotency/query_state": "airflow/test_table_queries_deferrable.py",
     "idempotency/query_results": "airflow/test_table_queries.py",
