@@ -12,6 +12,12 @@ PORT ?= 8610
 VERSIONS ?= 3.11 3.12 3.13
 # The tests wait for processes and sockets: more workers than processors use these fully
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 3 // 2))')
+# Tests to run by habit, in less than a minute on 2 processors
+QUICK := tests/unit tests/structure --ignore tests/structure/test_extras.py \
+  $(filter-out %_limits.py, $(wildcard tests/service/test_sql_*.py)) \
+  $(addprefix tests/service/test_, access.py app.py auth.py entities.py entity_acl.py evaluations.py \
+    submission_status.py teams.py versions.py) \
+  $(addprefix tests/contract/test_, entities.py evaluations.py wire.py)
 # PORT has a default for `make serve`; `make airflow` selects a free port itself
 AIRFLOW_OPTIONS = $(if $(filter-out file undefined,$(origin PORT)),--port $(PORT)) $(if $(DAGS),--dags $(DAGS))
 
@@ -73,8 +79,8 @@ test-lowest: $(LOWEST)/installed  ## Run unit, SQL and import tests with the low
 test-versions: build  ## Install the wheel and run tests with each installed Python version (VERSIONS)
 	.ci/test_versions dist/*.whl $(VERSIONS)
 
-quick: $(VENV)/installed-dev  ## Run the tests that need neither Airflow nor the official client
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) tests/unit tests/service tests/structure
+quick: $(VENV)/installed-dev  ## Run the quick tests: units, structure, main rules of the service
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(QUICK)
 
 check: $(VENV)/installed-dev  ## Run linters, type checker and import contracts
 	$(BIN)/ruff format --check .

@@ -47,6 +47,7 @@ def processes_of(folder: Path) -> list[str]:
 @pytest.mark.timeout(450)
 def test_demo_shows_results_and_their_provenance(tmp_path):
     """A second run creates no new versions of unchanged content."""
+    create_database(tmp_path)
     for run in (1, 2):
         log = tmp_path / "output.txt"
         with start_command(log, "demo", "--folder", str(tmp_path)) as demo:
@@ -202,6 +203,7 @@ def listening_addresses(folder: Path) -> set[str]:
 @pytest.mark.timeout(400)
 def test_airflow_is_ready_for_a_browser(tmp_path):
     """It takes a free port; the examples run, and the connection is listed and can be tested."""
+    create_database(tmp_path)
     with running_airflow(tmp_path) as (_, url):
         headers = log_in(url)
         assert examples_are_listed(url, headers)

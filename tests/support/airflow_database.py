@@ -1,14 +1,16 @@
-"""Metadata databases of Airflow: migrated once for all tests of a process, then copied."""
+"""Metadata databases of Airflow: migrated once for each version of Airflow, then copied."""
 
 import shutil
 import tempfile
-from functools import cache
+from importlib.metadata import version
 from pathlib import Path
+
+from filelock import FileLock
 
 from synapse_workflows.demo.runner import airflow_environment, migrate_database
 
-#: Directory that is deleted at the end of the process.
-_FOLDER = tempfile.TemporaryDirectory(prefix="airflow-database-")
+#: Directory of pytest for files that are kept between test runs.
+_CACHE = Path(__file__).parents[2] / ".pytest_cache" / "airflow"
 
 
 def create_database(folder: Path) -> None:
@@ -18,12 +20,18 @@ def create_database(folder: Path) -> None:
     """
     home = folder / "airflow"
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(_migrate_once(), home / "airflow.db")
+    shutil.copyfile(_get_database(), home / "airflow.db")
     (home / "migrated").touch()
 
 
-@cache
-def _migrate_once() -> Path:
-    folder = Path(_FOLDER.name)
-    migrate_database(airflow_environment(folder, {"airflow_connection": ""}), folder)
-    return folder / "airflow" / "airflow.db"
+def _get_database() -> Path:
+    """Return a new database, which the first of several test processes creates."""
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    database = _CACHE / f"{version('apache-airflow')}.db"
+    with FileLock(_CACHE / "lock"):
+        if not database.exists():
+            with tempfile.TemporaryDirectory(dir=_CACHE) as folder:
+                environment = airflow_environment(Path(folder), {"airflow_connection": ""})
+                migrate_database(environment, Path(folder))
+                Path(folder, "airflow", "airflow.db").replace(database)
+    return database
