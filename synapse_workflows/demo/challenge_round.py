@@ -71,6 +71,8 @@ def run_challenge(folder: Path) -> None:
         environment = create_environment(folder, service, port, examples_dir())
         environment |= {
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            # the files do not change during the round
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": str(int(_TIMEOUT)),
             "AIRFLOW_CONN_SYNAPSE_DEFAULT": service["airflow_connection"],
         }
         migrate_database(environment, folder)
