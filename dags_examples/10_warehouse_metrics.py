@@ -11,7 +11,6 @@ table of the warehouse, and this file. A day without changes has no snapshot.
 
 from datetime import timedelta
 
-import pendulum
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 from airflow.sdk import CronTriggerTimetable, Param, dag
 
@@ -25,7 +24,6 @@ from downloads where day = '{{ data_interval_start | ds }}' group by day, projec
 
 @dag(
     schedule=CronTriggerTimetable("0 5 * * *", timezone="UTC", interval=timedelta(days=1)),
-    start_date=pendulum.datetime(2026, 11, 1),
     catchup=False,
     tags=["synapse", "example"],
     doc_md=__doc__,

@@ -1,10 +1,11 @@
 """Run a Nextflow pipeline on files of Synapse, and register what it writes to S3.
 
 Set: the connection `synapse_default`, Nextflow on the worker, and the parameters of the run: a
-sample sheet whose cells have URIs such as `syn://syn123.4`, and a folder whose storage location is
-an S3 bucket with STS.
+sample sheet whose cells have URIs such as `syn://syn123.4`, a folder whose storage location is an
+S3 bucket with STS, and a directory, which workers share if there are several.
 
-See: the task `run` fails if the pipeline fails. It has temporary credentials for the folder only.
+See: the task `run` fails if the pipeline fails, and its retry resumes the pipeline. It has
+temporary credentials for the folder only.
 The files below `results` refer to the objects; no byte is copied. Their Activity lists the sample
 sheet and the samples with their versions, and the pipeline at its revision.
 """
@@ -26,10 +27,10 @@ SYNAPSE_ID = {"type": "string", "pattern": r"^syn\d+(\.\d+)?$"}
     tags=["synapse", "example"],
     doc_md=__doc__,
     params={
-        "sample_sheet": Param("syn10000010", description="CSV file", **SYNAPSE_ID),
-        "folder_id": Param("syn10000009", description="Folder with STS", **SYNAPSE_ID),
+        "sample_sheet": Param(description="ID of a CSV file", **SYNAPSE_ID),
+        "folder_id": Param(description="ID of a folder with STS", **SYNAPSE_ID),
         "revision": Param("3.11.2", description="Tag of the pipeline", pattern=r"^[\w.-]+$"),
-        "work": Param("/tmp/synapse_nextflow", description="Directory of the run"),  # noqa: S108
+        "work": Param("/tmp/synapse_nextflow", description="Directory"),  # noqa: S108
     },
 )
 def synapse_12_nextflow() -> None:
@@ -37,20 +38,22 @@ def synapse_12_nextflow() -> None:
 
     @task
     def stage(params: dict[str, Any], run_id: str) -> str:
-        """Download the samples; return a sample sheet with their paths."""
-        synapse = SynapseHook().client
-        sheet = synapse.get(params["sample_sheet"])
-        with Path(sheet.path).open(newline="") as source:
+        """Download the samples; return the directory with a sample sheet of their paths."""
+        hook = SynapseHook()
+        folder = Path(params["work"], re.sub(r"\W+", "_", run_id)).absolute()
+        with Path(hook.get_file(params["sample_sheet"])["path"]).open(newline="") as source:
             rows = list(csv.reader(source))
         for row in rows:
             for index, cell in enumerate(row):
                 if cell.startswith("syn://"):
-                    row[index] = synapse.get(cell.removeprefix("syn://")).path
-        target = Path(params["work"], re.sub(r"\W+", "_", run_id), "samples.csv")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("w", newline="") as lines:
+                    entity_id = cell.removeprefix("syn://")
+                    file = hook.get_file(
+                        entity_id, download_dir=folder / entity_id, if_collision="overwrite.local"
+                    )
+                    row[index] = file["path"]
+        with (folder / "samples.csv").open("w", newline="") as lines:
             csv.writer(lines).writerows(rows)
-        return str(target)
+        return str(folder)
 
     run = SynapseStsBashOperator(
         task_id="run",
@@ -58,9 +61,10 @@ def synapse_12_nextflow() -> None:
         permission="read_write",
         bash_command=(
             'nextflow run nf-core/rnaseq -r "{{ params.revision }}" -resume'
-            " --input \"{{ ti.xcom_pull('stage') }}\""
-            ' --outdir "$SYNAPSE_STS_S3_LOCATION/results"'
+            ' --input samples.csv --outdir "$SYNAPSE_STS_S3_LOCATION/results"'
         ),
+        cwd="{{ ti.xcom_pull('stage') }}",
+        retries=1,
     )
     register = SynapseIndexS3PrefixOperator(
         task_id="register",

@@ -4,12 +4,12 @@ Set: the connection `synapse_default`, `TABLES`, and the parameters of the run: 
 release, a folder that is not public, and the project of releases. In Airflow, a person answers
 under **Required Actions**. The IDs are those of a new local Synapse with the seed `demo`.
 
-See: each file lists its snapshot as used; the dataset fixes the versions of the files. The body
-of `approve` shows the permissions that would change. Before `Approve` nothing is public, and after
-`Reject` nothing becomes public. A second run with the same label stores nothing twice, and fails
-if a table has changed since.
+See: each file lists its snapshot as used; the dataset fixes the versions of the files. The body of
+`approve` shows the permissions that would change. Nothing is public before `Approve`, or after
+`Reject`. A second run with the same label stores nothing twice, and fails if a table has changed.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -34,13 +34,17 @@ PARAMS = {
 }
 RELEASE, STAGING = "{{ params.release }}", "{{ params.staging_id }}"
 GRANTS = {"public": ["READ"], "authenticated": ["READ", "DOWNLOAD"]}
+ACCESS: dict[str, Any] = {"grants": GRANTS, "if_inherited": "create", "allow_public": True}
 
 
 def query(snapshot: dict[str, Any]) -> dict[str, str]:
     """Return the arguments of the query of a snapshot."""
-    version = f"{snapshot['id']}.{snapshot['version']}"
-    path = f"/tmp/synapse_releases/{version}/{snapshot['name']}.csv"  # noqa: S108
-    return {"sql": f"select * from {version}", "output_path": path}  # noqa: S608
+    return {"sql": f"select * from {snapshot['id']}.{snapshot['version']}"}  # noqa: S608
+
+
+def upload(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the arguments of the upload of rows, the first result, of the snapshot."""
+    return {"path": results[0], "name": f"{results[1]['name']}.csv"}
 
 
 @dag(schedule=None, tags=["synapse", "example"], doc_md=__doc__, params=PARAMS)
@@ -51,27 +55,25 @@ def synapse_13_release() -> None:
     ).expand(table_id=TABLES)
     queries = snapshots.output.map(query)
     rows = SynapseTableQueryOperator.partial(task_id="rows").expand_kwargs(queries)
-    files = SynapseStoreOperator(
-        task_id="files", path=rows.output, parent_id=STAGING, folder=RELEASE
-    )
+    files = SynapseStoreOperator.partial(
+        task_id="files", parent_id=STAGING, folder=RELEASE
+    ).expand_kwargs(rows.output.zip(snapshots.output).map(upload))
 
     @task
-    def dataset(files: list[dict[str, Any]], params: dict[str, Any]) -> str:
+    def dataset(files: Any, params: dict[str, Any]) -> str:
         synapse = SynapseHook().client
         folder = synapse.findEntityId(params["release"], params["staging_id"])
-        synapse.store(Dataset("Files", parent=folder, dataset_items=files))
+        synapse.store(Dataset("Files", parent=folder, dataset_items=list(files)))
         return folder
 
     copy = SynapseCopyOperator(
         task_id="copy", entity_id=dataset(files.output), parent_id="{{ params.public_id }}"
     )
-    access = {"entity_id": copy.output, "grants": GRANTS, "if_inherited": "create"}
-    preview = SynapseSetPermissionsOperator(
-        task_id="preview", dry_run=True, allow_public=True, **access
-    )
+    folder = {"entity_id": copy.output, **ACCESS}
+    preview = SynapseSetPermissionsOperator(task_id="preview", dry_run=True, **folder)
     body = "{{ ti.xcom_pull('preview')['changes'] }}"
     approve = ApprovalOperator(task_id="approve", subject=f"Publish {RELEASE}?", body=body)
-    publish = SynapseSetPermissionsOperator(task_id="publish", allow_public=True, **access)
+    publish = SynapseSetPermissionsOperator(task_id="publish", **folder)
     preview >> approve >> publish
 
 

@@ -1,5 +1,6 @@
 """Challenge file: a YAML file with the settings of a challenge."""
 
+import re
 import warnings
 from collections.abc import Hashable, Mapping
 from datetime import UTC, date, datetime
@@ -28,10 +29,13 @@ from synapse_workflows.challenge.leaderboard import BestPer
 from synapse_workflows.challenge.ranking import RankDirection
 from synapse_workflows.challenge.score_results import StoredFile
 from synapse_workflows.challenge.scorer_program import ScorerCommand, parse_program
+from synapse_workflows.client.core.redaction import redact
 
 _FOLDER: Final = "folder"
 #: Tag of the key `<<`, with which a mapping takes over the keys of another one.
 _MERGE: Final = "tag:yaml.org,2002:merge"
+#: Airflow looks up no other IDs of connections.
+_CONN_ID: Final = re.compile(r"[\w#!()\-.:/\\]{1,250}")
 
 
 class ChallengeFileError(ValueError):
@@ -71,6 +75,8 @@ Recipients = Annotated[list[Annotated[Text, BeforeValidator(_to_text)]], BeforeV
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Time = Annotated[datetime, BeforeValidator(_to_time)]
+#: Airflow limits the length.
+DagId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$", max_length=250)]
 
 
 class _Section(BaseModel):
@@ -162,7 +168,7 @@ class ChallengeSettings(_Section):
         retry_delay: Seconds before a retry.
     """
 
-    dag_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
+    dag_id: DagId
     queue: EvaluationId
     goldstandard: Annotated[list[VersionedId], BeforeValidator(_to_list), Field(min_length=1)]
     results: SynapseId
@@ -213,6 +219,21 @@ class ChallengeSettings(_Section):
             raise ValueError("'results' is missing; the provenance of a score is that of its file")
         return value
 
+    @field_validator("connection")
+    @classmethod
+    def _check_connection(cls, value: str) -> str:
+        if not _CONN_ID.fullmatch(value):
+            raise ValueError("expected the ID of an Airflow connection, such as synapse_default")
+        return value
+
+    @field_validator("end_date")
+    @classmethod
+    def _check_end_date(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        start = info.data.get("start_date")
+        if value is not None and start is not None and value <= start:
+            raise ValueError(f"expected a time after the start date, {start}")
+        return value
+
     @field_validator("schedule")
     @classmethod
     def _check_schedule(cls, value: str | None) -> str | None:
@@ -227,7 +248,7 @@ def read_challenge_file(path: Path | str, challenge: str | None = None) -> Chall
     """Read a challenge file. No request is sent.
 
     A file of orca-recipes (`challenge_configs.yaml`) can be read, too, see `challenge_configs`.
-    A warning lists the settings of Nextflow, which are not used.
+    A warning lists the settings of Nextflow and of the DAG that are not used.
 
     Args:
         path: The YAML file; its keys are the arguments of `ChallengeSettings`.
@@ -250,10 +271,11 @@ def read_challenge_file(path: Path | str, challenge: str | None = None) -> Chall
         )
     except ValidationError as error:
         raise ChallengeFileError(_describe_errors(path, error, config)) from None
-    if config.unused:
+    if unused := config.nextflow + config.dag_arguments:
         warnings.warn(
-            f"The challenge {settings.dag_id} does not use {', '.join(config.unused)} of {path}: "
-            "'scorer' evaluates the submissions, without Nextflow. Remove these keys.",
+            f"The challenge {settings.dag_id} does not use {', '.join(unused)} of {path}: "
+            "'scorer' evaluates the submissions, without Nextflow, and submissions start the runs "
+            "of the DAG. Remove these keys.",
             UserWarning,
             stacklevel=3,
         )
@@ -262,7 +284,7 @@ def read_challenge_file(path: Path | str, challenge: str | None = None) -> Chall
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a safe loader
+        content = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError) as error:
         raise ChallengeFileError(f"Cannot read the challenge file {path}: {error}") from error
     except yaml.YAMLError as error:
@@ -308,7 +330,7 @@ def _describe_errors(path: Path, error: ValidationError, config: ChallengeConfig
             lines.append(f"the key {key!r} is missing{_explain_missing(key, config)}")
         else:
             reason = one["msg"].removeprefix("Value error, ")
-            lines.append(f"invalid value {one['input']!r:.100} of {key!r}: {reason}")
+            lines.append(f"invalid value {redact(repr(one['input']))[:100]} of {key!r}: {reason}")
     return f"Invalid challenge file {path}: " + "; ".join(lines)
 
 
@@ -316,8 +338,8 @@ def _explain_missing(key: str, config: ChallengeConfig) -> str:
     """Return what a configuration with a submission view or a Nextflow run lacks."""
     if key == "queue" and config.view is not None:
         return f" (the ID of the evaluation whose submissions the view {config.view} lists)"
-    if key in ("scorer", "goldstandard") and config.unused:
-        return f" (it replaces the Nextflow run of {config.unused[0]!r})"
+    if key in ("scorer", "goldstandard") and config.nextflow:
+        return f" (it replaces the Nextflow run of {config.nextflow[0]!r})"
     return ""
 
 

@@ -2,7 +2,9 @@
 
 import ast
 import json
+import os
 import sqlite3
+import subprocess
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import count
@@ -15,6 +17,13 @@ from synapse_workflows import Column, Schema, Table, create_challenge_dag
 
 YAML = [block.text for block in blocks("yaml") if block.page.name == "migration.md"]
 CODE = [block.text for block in blocks("python") if block.page.name == "migration.md"]
+#: The pipeline copies the predictions to the results.
+NEXTFLOW = """\
+#!/bin/sh
+test "$1 $3 $5 $7 $9" = "run -r --predictions --goldstandard --outdir"
+mkdir -p "${10}"
+exec cp "$6" "${10}/results.json"
+"""
 _runs = count(1)
 
 
@@ -103,6 +112,22 @@ def test_snapshot_tables(start, create_table, alice):
     assert alice.get(table, version=1).versionLabel == f"nightly {run.run_id}"
     run = start("snapshot_tables", {"syn456": missing, "syn789": table})
     assert run.task("snapshot", 1).state == "skipped"
+
+
+def test_the_scorer_of_the_page_starts_nextflow(tmp_path, monkeypatch):
+    (text,) = (block.text for block in blocks("sh") if block.page.name == "migration.md")
+    (tmp_path / "score.sh").write_text(text)
+    (tmp_path / "predictions.csv").write_text('{"auc": 1}')
+    program = tmp_path / "nextflow"
+    program.write_text(NEXTFLOW)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    command = ["bash", "score.sh", "-p", "predictions.csv", "-g", "gold.csv", "-o", "results.json"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert (tmp_path / "results.json").read_text() == '{"auc": 1}'
+    (tmp_path / "predictions.csv").unlink()
+    with pytest.raises(subprocess.CalledProcessError):
+        subprocess.run(command, cwd=tmp_path, check=True)
 
 
 def test_the_challenge_of_the_page(tmp_path):

@@ -339,8 +339,8 @@ def release(start, create_table, alice, project, monkeypatch):
 
     def run(answer):
         one = start(13, "synapse_13_release", staging_id=staging, public_id=public)
-        mapped = [(task, index) for task in ("snapshots", "rows") for index in (0, 1)]
-        for task, index in [*mapped, *((t, -1) for t in ("files", "dataset", "copy", "preview"))]:
+        mapped = [(task, index) for task in ("snapshots", "rows", "files") for index in (0, 1)]
+        for task, index in [*mapped, *((t, -1) for t in ("dataset", "copy", "preview"))]:
             result = one.task(task, index)
             assert result.state == "success", (task, result.error)
         assert one.task("approve").state == "awaiting_input"
@@ -356,10 +356,14 @@ def release(start, create_table, alice, project, monkeypatch):
     return run
 
 
-def test_13_release_is_public_after_the_approval(release, alice, sources_of):
-    """A second run stores nothing twice."""
+def test_13_release_is_public_after_the_approval(release, alice, api, sources_of):
+    """A rejected release is not public. A second run stores nothing twice."""
+    rejected = release("Reject")
+    copy = rejected.value("copy")["id"]
+    assert api.instances["synapse_13_release", rejected.run_id, "publish", -1].state == "skipped"
+    assert not alice.getPermissions(copy)
     run = release("Approve")
-    copy = run.value("copy")["id"]
+    assert run.value("copy")["id"] == copy
     assert not alice.getPermissions(copy)
     assert run.task("publish").state == "success"
     assert alice.getPermissions(copy) == ["READ"]
@@ -370,16 +374,7 @@ def test_13_release_is_public_after_the_approval(release, alice, sources_of):
     assert {(one["entityId"], one["versionNumber"]) for one in items} == {
         (children[name], 1) for name in ("One.csv", "Two.csv")
     }
-    (source,) = (one for one in run.value("files") if one["name"] == "One.csv")
-    table = import_example(13).TABLES[0]
-    assert sources_of(source["id"])[0] == [f"{table}.1", f"{import_example(13).TABLES[1]}.1"]
-    assert sources_of(children["One.csv"])[0] == [f"{source['id']}.1"]
-    again = release("Reject")
-    assert again.value("copy")["id"] == copy
-    assert alice.get(source["id"], downloadFile=False).versionNumber == 1
-
-
-def test_13_rejected_release_is_not_public(release, alice, api):
-    run = release("Reject")
-    assert api.instances["synapse_13_release", run.run_id, "publish", -1].state == "skipped"
-    assert not alice.getPermissions(run.value("copy")["id"])
+    source = run.value("files", map_index=0)["id"]
+    assert alice.get(source, downloadFile=False).versionNumber == 1
+    assert sources_of(source)[0] == [f"{import_example(13).TABLES[0]}.1"]
+    assert sources_of(children["One.csv"])[0] == [f"{source}.1"]

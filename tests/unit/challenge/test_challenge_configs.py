@@ -87,7 +87,7 @@ def test_one_of_several_challenges_is_selected(write, top):
     names = "olfactory-2025-task1, olfactory-2025-task2"
     with pytest.raises(ChallengeFileError, match=f"select one of {names}, for example create_"):
         read_challenge_file(path)
-    with pytest.raises(ChallengeFileError, match=f"no challenge 'final': expected one of {names}"):
+    with pytest.raises(ChallengeFileError, match=f"no challenge 'final'; expected one of {names}"):
         read_challenge_file(path, "final")
 
 
@@ -106,7 +106,16 @@ def test_sections_may_share_keys_by_an_anchor(write):
         (("evaluation_id: 9615534", "evaluation_id: syn1"), "'syn1' of 'evaluation_id'"),
         (('"*/3 * * * *"', "often"), "'often' of 'dag_config.schedule_interval': expected a cron"),
         (("2025-05-01", "soon"), "'soon' of 'dag_config.start_date': expected a date or time"),
-        (("retries: 5", "owner: me"), "unknown key 'dag_config.default_args.owner'"),
+        (("retries: 5", "ownr: me"), "unknown key 'dag_config.default_args.ownr'"),
+        (("2025-05-01", "2026-05-01"), "of 'dag_config.end_date': expected a time after the star"),
+        (
+            ("SYNAPSE_ORCA", "'syn://:token@'#"),
+            "value 'syn://<redacted>@' of 'synapse_conn_id': ex",
+        ),
+        (
+            ("olfactory-2025-task1:", "a" * 251 + ":"),
+            "of 'dag_id': String should have at most 250",
+        ),
         (("  results:", "  connection: x\n  results:"), "'synapse_conn_id' and 'connection' are"),
         (("  results:", "  resutls:"), "unknown key 'resutls'"),
         (("{retries: 5}", "3"), "invalid value 3 of 'default_args': expected a section"),
@@ -116,6 +125,29 @@ def test_errors_name_the_keys_of_the_file(write, changed, message):
     path = write((TODAY + ADDED).replace(*changed))
     with pytest.raises(ChallengeFileError, match=message):
         read_challenge_file(path)
+
+
+def test_arguments_of_a_dag_are_read_or_listed(write):
+    text = TODAY.replace("    tags:", "    catchup: false\n    params: {uuid: x}\n    tags:")
+    text = text.replace("{retries: 5}", "{retries: 5, owner: me}") + ADDED
+    unused = "dag_config.params.uuid, dag_config.default_args.owner, dag_config.catchup of"
+    with pytest.warns(UserWarning, match=unused):
+        assert read_challenge_file(write(text)).retries == 5
+    with pytest.raises(ChallengeFileError, match=r"'scorer' is missing .*run of 'aws_conn_id'"):
+        read_challenge_file(write(text.replace("  scorer: score.py\n", "")))
+
+
+@pytest.mark.parametrize("other", ["version: 2", "other:", "shared: &shared [a]"])
+def test_other_keys_of_the_top_level_are_no_challenges(write, other):
+    path = write(f"{other}\none:\n{ADDED}")
+    assert read_challenge_file(path, "one").dag_id == "one"
+    with pytest.raises(ChallengeFileError, match="not a section; expected one of one"):
+        read_challenge_file(path, other.partition(":")[0])
+
+
+def test_a_list_of_challenges_is_rejected(write):
+    with pytest.raises(ChallengeFileError, match=r"\[1\] of 'challenges': expected a section for"):
+        read_challenge_file(write("challenges: [1]"), "one")
 
 
 def test_a_file_of_one_challenge_has_no_sections_to_select(write):
