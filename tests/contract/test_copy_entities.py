@@ -18,6 +18,7 @@ from synapse_workflows import (
     Table,
 )
 from synapse_workflows.client.errors import (
+    SynapseError,
     SynapseForbiddenError,
     SynapseNameConflictError,
     SynapseNotFoundError,
@@ -100,6 +101,14 @@ def test_copy_links_the_existing_activity_or_none(syn, bob, file, folder, target
     own = bob.store(Project(f"{target.name} of bob"))
     copied = bob.copy(file.id, own, provenance="existing")
     assert bob.getProvenance(copied[file.id])["id"] == syn.getProvenance(file)["id"]
+
+
+def test_activity_of_a_copy_has_further_inputs_and_code(syn, file, folder, target):
+    code = "https://example.org/copy.py"
+    activity = {"name": "copied", "used": folder, "executed": [code]}
+    copy_id = syn.copy(file, target, activity=activity)[file.id]
+    found = syn.getProvenance(copy_id)
+    assert str(found) == f"copied\nExecuted:\n  {code}\nUsed:\n  {file.id}.2\n  {folder.id}.1"
 
 
 def test_annotations_can_be_left_out(syn, file, target):
@@ -205,6 +214,26 @@ def test_docker_repositories_are_skipped(syn, verbose_client, log_messages, proj
         syn.copy(repository, target)
 
 
+def test_parallel_copies_of_a_table_end_with_one_copy(syn, in_parallel, project, target):
+    """A copy that another one interrupts has an error after which a retry helps."""
+    schema = syn.store(Schema("t", [Column(name="n", columnType="INTEGER")], parent=project))
+    syn.store(Table(schema, [[1], [2]]))
+
+    def copy(client, _):
+        try:
+            return client.copy(schema, target)
+        except SynapseError as error:
+            return error
+
+    errors = [one for one in in_parallel(copy, 3) if isinstance(one, SynapseError)]
+    assert [one for one in errors if "another copy of the same table" not in str(one)] == []
+    copied = syn.copy(schema, target)
+    (step,) = syn.walk(target)
+    assert [one.id for one in step.entities] == [copied[schema.id]]
+    rows = syn.tableQuery(f"select n from {copied[schema.id]}").asDataFrame()
+    assert rows["n"].tolist() == [1, 2]
+
+
 def test_copy_of_a_snapshot_has_its_rows(syn, project, target):
     schema = syn.store(Schema("t", [Column(name="n", columnType="INTEGER")], parent=project))
     syn.store(Table(schema, [[1]]))
@@ -258,8 +287,13 @@ def test_invalid_arguments(syn, file, folder, target):
         ({"provenance": "traceback"}, "Invalid provenance 'traceback': expected one of 'source'"),
         ({"storage": "s3"}, "Invalid storage 's3'"),
         ({"exclude_types": "file"}, "Invalid exclude_types 'file'"),
+        ({"exclude_types": None}, "Invalid exclude_types None: expected a list"),
         ({"version": "latest"}, "Invalid version number 'latest'"),
         ({"name": "a/b"}, "Invalid name 'a/b' of the copy"),
+        ({"name": 5}, "Invalid name 5 of the copy: it is not a string"),
+        ({"activity": "made"}, "Invalid activity 'made': expected an Activity, or a dict of name"),
+        ({"activity": {"use": "syn1"}}, "Invalid activity {'use': 'syn1'}: expected an"),
+        ({"activity": {"used": "x"}}, "Invalid Synapse ID 'x'"),
     ]:
         with pytest.raises(ValueError, match=message):
             syn.copy(file, target, **options)

@@ -43,12 +43,39 @@ def test_current_version_is_changed(syn, file):
     assert (changed.versionNumber, changed.contentType) == (1, "text/csv")
 
 
+def test_parallel_changes_are_all_made(file, in_parallel):
+    names = [f"name{index}.txt" for index in range(4)]
+    changed = in_parallel(
+        lambda client, index: client.change_file_metadata(file.id, download_name=names[index]), 4
+    )
+    assert sorted(one.versionNumber for one in changed) == [2, 3, 4, 5]
+    assert sorted(one._file_handle["fileName"] for one in changed) == names
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"download_name": ""}, "Invalid download_name '': expected text"),
+        ({"download_name": "../data.txt"}, "Invalid download_name '../data.txt': .* without / "),
+        ({"download_name": 5}, "Invalid download_name 5"),
+        ({"content_type": " "}, "Invalid content_type ' '"),
+        ({"content_type": "text/csv\nX: y"}, "Invalid content_type .* in one line"),
+        ({"name": 5}, "Invalid name 5 of the file: it is not a string"),
+    ],
+)
+def test_invalid_names_and_content_types(syn, options, message):
+    with pytest.raises(ValueError, match=message):
+        syn.change_file_metadata("syn1", **options)
+
+
 def test_changes_that_are_refused(syn, bob, project, folder, file, make_file):
     other = syn.store(File(str(make_file("other.txt")), parent=folder))
     with pytest.raises(SynapseConflictError):
         syn.change_file_metadata(file, name=other.name)
     with pytest.raises(ValueError, match="it is a folder"):
         syn.change_file_metadata(folder, name="x")
+    with pytest.raises(ValueError, match="only the current version of a file can be changed"):
+        syn.change_file_metadata(f"{file.id}.1", name="x")
     syn.setPermissions(project, bob.getUserProfile()["ownerId"], ["READ"])
     with pytest.raises(SynapseForbiddenError, match="No permission to download"):
         bob.change_file_metadata(file.id, content_type="text/csv")

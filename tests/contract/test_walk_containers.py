@@ -48,7 +48,9 @@ def test_removed_folders_are_left_out(syn, project, tree):
 def test_walk_lists_the_given_types_and_does_not_follow_links(syn, project, tree):
     link = syn.store(Link(tree["a/"], parent=tree["b/"]))
     found = [
-        (path, entities) for (path, _), _, entities in syn.walk(project, ["link"]) if entities
+        (path, entities)
+        for (path, _), _, entities in syn.walk(project, iter(["link"]))
+        if entities
     ]
     assert found == [(f"{project.name}/b", [(link.name, link.id)])]
 
@@ -60,6 +62,8 @@ def test_invalid_walks(syn, dave, project, tree):
         next(syn.walk(project, ["files"]))
     with pytest.raises(ValueError, match="Invalid include_types 'file'"):
         next(syn.walk(project, "file"))
+    with pytest.raises(ValueError, match="Invalid include_types None"):
+        next(syn.walk(project, None))
     with pytest.raises(SynapseForbiddenError):
         next(dave.walk(project))
     with pytest.raises(SynapseNotFoundError):

@@ -10,6 +10,7 @@ from synapse_workflows.client.api.copy_writer import CopyWriter
 from synapse_workflows.client.api.walk import parse_types
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseForbiddenError
+from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.argument_types import (
     CopyProvenance,
     CopyStorage,
@@ -19,6 +20,8 @@ from synapse_workflows.client.model.entity_names import require_valid_name
 from synapse_workflows.client.model.ids import parse_entity_id, parse_version_number
 
 _VERSIONED: Final = frozenset({constants.FILE, constants.TABLE})
+#: Fields of an Activity that was stored.
+_SET_BY_SYNAPSE: Final = ("id", "etag", "createdOn", "createdBy", "modifiedOn", "modifiedBy")
 _PROVENANCE: Final = get_args(CopyProvenance)
 _STORAGE: Final = get_args(CopyStorage)
 
@@ -69,8 +72,8 @@ def copy(
             destination requires, if it is another one; ``source`` to leave them where they are.
         copy_annotations: Whether to copy annotations.
         copy_wikis: Whether to copy wikis, after everything else.
-        activity: Name, description, and further inputs and code of the Activities that
-            ``provenance="source"`` creates.
+        activity: Name, description, and further inputs and code (``name``, ``description``,
+            ``used``, ``executed``) of the Activities that ``provenance="source"`` creates.
 
     Returns:
         IDs of the copies by the IDs of their sources; for a project, the ID of the destination.
@@ -96,7 +99,7 @@ def copy(
         storage,
         copy_annotations,
         copy_wikis,
-        activity,
+        None if activity is None else _parse_activity(activity),
     )
     source = _get_source(syn, entity, version)
     target_id = _get_destination(syn, destination, source["entity"])
@@ -169,6 +172,22 @@ def _get_name(source: Mapping[str, Any], name: str | None) -> str:
         )
     require_valid_name(name, "the copy", "Pass another name")
     return name
+
+
+def _parse_activity(given: Any) -> Activity:
+    """Return additions to the Activities of copies as an Activity.
+
+    Raises:
+        ValueError: They are not a mapping, or have an unknown key; or see `Activity.used`.
+    """
+    known = ("name", "description", "used", "executed")
+    is_valid = isinstance(given, Mapping) and given.keys() <= {*known, *_SET_BY_SYNAPSE}
+    if not is_valid:
+        raise ValueError(
+            f"Invalid activity {given!r}: expected an Activity, or a dict of {', '.join(known)}."
+        )
+    name, description, used, executed = map(given.get, known)
+    return Activity(name, description, used, executed)
 
 
 def _require_choice(argument: str, value: Any, choices: Sequence[Any]) -> None:

@@ -13,11 +13,19 @@ from uuid import uuid4
 from synapse_workflows.client.api import children, copy_files, queries, table_rows
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import SynapseError, SynapseNotFoundError
+from synapse_workflows.client.errors import (
+    SynapseConflictError,
+    SynapseError,
+    SynapseNotFoundError,
+)
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity_names import MAX_LENGTH
 
 _FILE_HANDLE: Final = "FILEHANDLEID"
+_BY_ANOTHER_COPY: Final = (
+    "during the copy: another copy of the same table has started. Copy again after it, or run one "
+    "copy at a time."
+)
 
 
 def copy_table(
@@ -38,7 +46,7 @@ def copy_table(
 
     Raises:
         SynapseConflictError: The name is used in the container.
-        SynapseError: The table was deleted by another copy of the same table.
+        SynapseError: Another copy of the same table has started. A retry completes the copy.
         ValueError: The rows have more than 1 GiB.
 
     Source:
@@ -50,13 +58,18 @@ def copy_table(
     suffix = f" (copy of {source['id']} in progress)"
     temporary = name[: MAX_LENGTH - len(suffix)] + suffix
     _delete_interrupted(syn, temporary, parent)
-    copy_id = create(temporary)
+    try:
+        copy_id = create(temporary)
+    except SynapseConflictError as error:
+        raise SynapseError(f"{temporary!r} was created {_BY_ANOTHER_COPY}") from error
     try:
         if source.get("columnIds"):
             rows = _read_rows(syn, str(source["id"]), version)
             table_rows.append_unannounced(syn, _as_new_rows(syn, source, rows, copy_id))
         rename(syn, copy_id, temporary, name)
-    except (SynapseError, ValueError):
+    except (SynapseError, ValueError) as error:
+        if not _exists(syn, copy_id):
+            raise SynapseError(f"{copy_id} was deleted {_BY_ANOTHER_COPY}") from error
         _delete(syn, copy_id)
         raise
     return copy_id
@@ -104,10 +117,7 @@ def rename(syn: Session, entity_id: str, current: str, name: str) -> None:
         if entity["name"] == name:
             return
         if entity["name"] != current:
-            raise SynapseError(
-                f"{entity_id} was renamed to {entity['name']!r} during the copy: another copy of "
-                "the same table has started. Wait for it, or run one copy at a time."
-            )
+            raise SynapseError(f"{entity_id} was renamed to {entity['name']!r} {_BY_ANOTHER_COPY}")
         syn.call("PUT", f"/entity/{entity_id}", json={**entity, "name": name})
 
     retry_stale(update)
@@ -119,10 +129,24 @@ def _delete_interrupted(syn: Session, name: str, parent: str) -> None:
     It is renamed first: the rename fails if the other copy is still running and completes it.
     """
     found = children.findEntityId(syn, name, parent)
-    if found is not None:
-        syn.logger.warning("Deleting %s, which an interrupted copy left: %r", found, name)
+    if found is None:
+        return
+    syn.logger.warning("Deleting %s, which an interrupted copy left: %r", found, name)
+    try:
         rename(syn, found, name, f"interrupted copy {uuid4()}")
         syn.call("DELETE", f"/entity/{found}")
+    except SynapseNotFoundError:  # another copy has deleted it
+        return
+
+
+def _exists(syn: Session, entity_id: str) -> bool:
+    try:
+        syn.call("GET", f"/entity/{entity_id}/type")
+    except SynapseNotFoundError:
+        return False
+    except SynapseError:  # the caller raises the first error
+        return True
+    return True
 
 
 def _delete(syn: Session, entity_id: str) -> None:

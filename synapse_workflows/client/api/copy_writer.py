@@ -201,7 +201,7 @@ class CopyWriter:
             description=given.get("description"),
             used=reference,
         )
-        activity["used"] += given.get("used") or ()
+        activity["used"] += given.get("used", ())
         return activity
 
     def _reuse(self, item: CopyItem, existing: Mapping[str, Any]) -> CopiedVersion:

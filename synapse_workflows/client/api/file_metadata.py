@@ -1,15 +1,20 @@
 """Change of the names and the content type of a file, without a transfer of its content."""
 
-from typing import Any
+from typing import Any, Final
 
 from synapse_workflows import constants
 from synapse_workflows.client.api import bundles, copy_files, store as store_api
 from synapse_workflows.client.api.store_properties import VersionOptions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
+from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseForbiddenError
 from synapse_workflows.client.model.entity import Entity
+from synapse_workflows.client.model.entity_names import require_valid_name
 from synapse_workflows.client.model.ids import parse_entity_id
+
+#: Characters that separate folders in paths.
+_SEPARATORS: Final = "/\\"
 
 
 def change_file_metadata(
@@ -23,11 +28,12 @@ def change_file_metadata(
 ) -> Entity:
     """Change the names and the content type of a file, without a transfer of its content.
 
-    If the file already has these names and this content type, nothing is changed.
+    If the file already has these names and this content type, nothing is changed. If another
+    client changes the file at the same time, the change is repeated.
 
     Args:
         syn: The session that sends the requests.
-        entity: The file, or its ID.
+        entity: The file, or its ID; its current version is changed.
         download_name: Name of the downloaded file; None to keep it.
         content_type: MIME type; None to keep it.
         name: Name of the entity; None to keep it.
@@ -38,7 +44,8 @@ def change_file_metadata(
         The file.
 
     Raises:
-        ValueError: `entity` is not a file.
+        ValueError: `entity` is not a file, or the ID of a version; or a name or the content type
+            is invalid.
         SynapseForbiddenError: The caller may not download or change the file.
         SynapseConflictError: The container has another entity with this name.
 
@@ -46,7 +53,31 @@ def change_file_metadata(
         POST /entity/{id}/bundle2, POST /filehandles/copy, PUT /entity/{id}
         https://rest-docs.synapse.org/rest/POST/filehandles/copy.html
     """
-    entity_id = parse_entity_id(entity).id
+    entity_id, version = parse_entity_id(entity)
+    if version is not None:
+        raise ValueError(
+            f"Invalid ID {entity_id}.{version}: only the current version of a file can be "
+            f"changed. Pass {entity_id!r}."
+        )
+    _require_text("download_name", download_name, _SEPARATORS)
+    _require_text("content_type", content_type)
+    if name is not None:
+        require_valid_name(name, "the file", "Pass another name")
+    return retry_stale(
+        lambda: _change(syn, entity_id, download_name, content_type, name, force=force_version)
+    )
+
+
+def _change(
+    syn: Session,
+    entity_id: str,
+    download_name: str | None,
+    content_type: str | None,
+    name: str | None,
+    *,
+    force: bool,
+) -> Entity:
+    """Read the file and change it."""
     bundle = bundles.get_bundle(syn, entity_id)
     found, handle = bundles.build_entity(bundle), bundles.get_file_handle(bundle)
     if found.concreteType != constants.FILE:
@@ -70,5 +101,20 @@ def change_file_metadata(
             syn, [str(handle["id"])], "FileEntity", entity_id, download_name, content_type
         )
     changed = Entity.create({**found.properties, **changes}, found.annotations, {"path": None})
-    options = VersionOptions(force=force_version)
+    options = VersionOptions(force=force)
     return store_api.store_entity_with(syn, changed, options, StoreProvenance(syn, None))
+
+
+def _require_text(argument: str, value: str | None, forbidden: str = "") -> None:
+    """Validate a text for the header of a download.
+
+    Raises:
+        ValueError: It is no text or empty, or contains a control character or a forbidden one.
+    """
+    is_text = isinstance(value, str) and bool(value.strip()) and value.isprintable()
+    if value is not None and not (is_text and set(forbidden).isdisjoint(value)):
+        without = f", without {' and '.join(forbidden)}" if forbidden else ""
+        raise ValueError(
+            f"Invalid {argument} {value!r}: expected text, not empty, in one line{without}; or "
+            "None to keep it."
+        )

@@ -1,6 +1,6 @@
 """Recursive listing of containers, in the manner of `os.walk`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, get_args
 
 from synapse_workflows import constants
@@ -87,16 +87,18 @@ def walk(
 
 
 def parse_types(types: Sequence[EntityTypeName], argument: str) -> tuple[EntityTypeName, ...]:
-    """Validate a list of entity types.
+    """Validate entity types: a list, or anything that can be iterated over once.
 
     Raises:
-        ValueError: The list is a string, or contains an unknown type.
+        ValueError: This is a string or no list, or contains an unknown type.
     """
-    unknown = (
-        [types] if isinstance(types, str) else [one for one in types if one not in CHILD_TYPES]
-    )
+    given: Any = types
+    is_list = isinstance(given, Iterable) and not isinstance(given, str)
+    given = tuple(given) if is_list else (given,)
+    unknown = [one for one in given if one not in CHILD_TYPES] if is_list else given
     if unknown:
         raise ValueError(
             f"Invalid {argument} {unknown[0]!r}: expected a list of {', '.join(CHILD_TYPES)}."
         )
-    return tuple(types)
+    parsed: tuple[EntityTypeName, ...] = given
+    return parsed

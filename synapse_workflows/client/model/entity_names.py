@@ -1,7 +1,7 @@
 """Names of entities and of uploaded files."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 
@@ -15,8 +15,10 @@ def is_valid_name(name: str) -> bool:
     return describe_invalid_name(name) is None
 
 
-def describe_invalid_name(name: str) -> str | None:
+def describe_invalid_name(name: Any) -> str | None:
     """Return why Synapse rejects a name; None for a valid name."""
+    if not isinstance(name, str):
+        return "it is not a string"
     stripped = name.strip()
     invalid = list(dict.fromkeys(_INVALID_CHARACTER.findall(stripped)))
     if invalid:
@@ -26,7 +28,7 @@ def describe_invalid_name(name: str) -> str | None:
     return None if stripped else "a name must not be empty"
 
 
-def require_valid_name(name: str, described: str, advice: str) -> None:
+def require_valid_name(name: Any, described: str, advice: str) -> None:
     """Check a name by the rules of Synapse.
 
     Args:
@@ -36,7 +38,7 @@ def require_valid_name(name: str, described: str, advice: str) -> None:
 
     Raises:
         SynapseMalformedEntityError: The name is empty or too long, or contains an invalid
-            character.
+            character; or it is not a string.
     """
     reason = describe_invalid_name(name)
     if reason is None:
@@ -44,7 +46,7 @@ def require_valid_name(name: str, described: str, advice: str) -> None:
     raise SynapseMalformedEntityError(
         f"Invalid name {_shorten(name)!r} of {described}: {reason}. Names may only contain ASCII "
         "letters, numbers, spaces, underscores, hyphens, periods, commas, plus signs, apostrophes "
-        f"and parentheses. {advice}{_suggest(name.strip())}"
+        f"and parentheses. {advice}{_suggest(str(name).strip())}"
     )
 
 
@@ -53,5 +55,5 @@ def _suggest(name: str) -> str:
     return f", for example {_shorten(valid)!r}." if valid else "."
 
 
-def _shorten(name: str) -> str:
-    return name if len(name) <= MAX_LENGTH else f"{name[:100]}..."
+def _shorten(name: Any) -> Any:
+    return name if not isinstance(name, str) or len(name) <= MAX_LENGTH else f"{name[:100]}..."
