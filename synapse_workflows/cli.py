@@ -6,16 +6,40 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from synapse_workflows import cli_provenance
+from synapse_workflows import __version__, cli_provenance
 from synapse_workflows.cli_errors import fail
 
 app = typer.Typer(
-    help="Apache Airflow provider for Synapse, with a local Synapse for development and tests.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode="markdown",
 )
-app.add_typer(cli_provenance.app, name="provenance")
+app.add_typer(
+    cli_provenance.app,
+    name="provenance",
+    short_help="Show, check, compare, repair and export the provenance of entities.",
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"synapse-workflows {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Apache Airflow provider for Synapse, with a local Synapse for development and tests."""
+
 
 DataDir = Annotated[
     Path, typer.Option(help="Directory in which the local Synapse stores its data.")
@@ -137,7 +161,11 @@ def serve(
 def seed(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Data sets to create: demo, challenge or sts.", show_default="demo"),
+        typer.Argument(
+            help="Data sets to create: demo, challenge or sts.",
+            show_default="demo",
+            metavar="NAMES",
+        ),
     ] = None,
     *,
     data: DataDir = Path(".synapse"),
@@ -158,7 +186,7 @@ def seed(
 
 @app.command()
 def inbox(
-    user: Annotated[str, typer.Argument(help="User name or principal ID.")],
+    user: Annotated[str, typer.Argument(help="User name or principal ID.", metavar="USER")],
     *,
     data: DataDir = Path(".synapse"),
     as_json: Annotated[

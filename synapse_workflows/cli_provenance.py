@@ -38,6 +38,7 @@ class _TreeByDefault(TyperGroup):
 app = typer.Typer(
     cls=_TreeByDefault,
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     help="Show, check, compare, repair and export the provenance of entities. `provenance syn123` "
     "is short for `provenance tree syn123`. The token is looked up as in `Synapse.login`; "
     "endpoints are read from ~/.synapseConfig.",
@@ -100,7 +101,10 @@ def tree(
 @app.command()
 def check(
     container: Annotated[
-        str, typer.Argument(help="Synapse ID of a project, folder, file or table.")
+        str,
+        typer.Argument(
+            help="Synapse ID of a project, folder, file or table.", metavar="CONTAINER"
+        ),
     ],
     *,
     all_versions: Annotated[
@@ -132,8 +136,12 @@ def check(
 
 @app.command()
 def diff(
-    first: Annotated[str, typer.Argument(help="Synapse ID: syn123.4, or syn123.")],
-    second: Annotated[str, typer.Argument(help="Another version, or another entity.")],
+    first: Annotated[
+        str, typer.Argument(help="Synapse ID: syn123.4, or syn123.", metavar="FIRST")
+    ],
+    second: Annotated[
+        str, typer.Argument(help="Another version, or another entity.", metavar="SECOND")
+    ],
     *,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with status 1 if there are differences.")

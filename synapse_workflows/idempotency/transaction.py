@@ -232,7 +232,7 @@ class TableTransaction:
             job = table_transactions.start_transaction(client, table_id, upload.changes())
             self._update(pending=asdict(replace(pending, job=job)))
             client.logger.info(
-                "%s: started a transaction with %s in %d files (job %s)",
+                "%s: started a transaction with %s, files: %d (job %s)",
                 table_id,
                 format_size(upload.size),
                 len(upload.file_handle_ids),

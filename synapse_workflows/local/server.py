@@ -68,7 +68,10 @@ def bind_socket(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except (OSError, OverflowError) as error:
         listener.close()
-        raise AddressError(f"Cannot listen on {host} port {port}: {error}") from None
+        raise AddressError(
+            f"Cannot listen on {host} port {port}: {error}. Use another address or port; port 0 "
+            "selects a free one."
+        ) from None
     return listener
 
 

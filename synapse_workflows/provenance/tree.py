@@ -114,7 +114,7 @@ class _TreeRenderer:
             return [f"{indent}└─ ..."]
         activity_id = self.graph.generated_by.get(ref)
         if activity_id is None:
-            return []
+            return [f"{indent}└─ (no Activity)"]
         sources = self.graph.sources[activity_id]
         lines: _Lines = [f"{indent}└─ {self._get_name(activity_id)}"]
         margin = "   │" if sources else "    "

@@ -9,6 +9,8 @@ import pytest
 from airflow.sdk import DAG, task
 from airflow.serialization.serialized_objects import DagSerialization
 from support.execution_api import Run
+from support.kill_matrix import Scenario, select_kill_points
+from support.killable_worker import Worker
 from support.provenance_story import store_story
 
 from synapse_workflows import (
@@ -63,6 +65,46 @@ def test_an_export_is_stored_with_the_exported_version_as_its_source(
     assert executed  # the code of the DAG
     assert Path(result["path"]).read_bytes() == Path(file.path).read_bytes()
     assert result["file"]["path"] is None
+
+
+def test_killed_worker_leaves_one_version_of_the_export(
+    alice, story, sources_of, connection, tmp_path
+):
+    def prepare(number):
+        folder = tmp_path / f"state {number}"
+        folder.mkdir()
+        return Worker(
+            connection,
+            folder,
+            SynapseExportProvenanceOperator,
+            entity_id=story.report,
+            export_format="mermaid",
+            parent_id=story.parent,
+            folder=f"killed {number}",
+        )
+
+    def run(worker, point=None):
+        worker.begin(point)
+        return worker.end()
+
+    complete = run(prepare(0))
+    assert complete["state"] == "success", complete["error"]
+    scenario = Scenario("export", SynapseExportProvenanceOperator, lambda _: {}, is_variant=True)
+    points = select_kill_points(scenario, complete["trace"], "sample")
+    assert points
+    for number, point in enumerate(points, start=1):
+        worker = prepare(number)
+        assert run(worker, point) is None, f"{point} was not reached"
+        result = run(worker)
+        assert result["state"] == "success", result["error"]
+        file = result["value"]["file"]
+        assert [each["id"] for each in alice.getChildren(parent_of(alice, file))] == [file["id"]]
+        assert file["version"] == 1
+        assert sources_of(file["id"])[0] == [story.report]
+
+
+def parent_of(syn, file):
+    return syn.get(file["id"], downloadFile=False).parentId
 
 
 @pytest.mark.parametrize("export_format", ["prov-json", "ro-crate"])

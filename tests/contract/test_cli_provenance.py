@@ -84,6 +84,7 @@ def test_downstream_says_where_it_searched(run, store, project):
     lines = run(raw, "--downstream").splitlines()
     assert lines[:-2] == [
         f"raw ({raw})",
+        "└─ (no Activity)",
         "",
         "Made from it:",
         "",

@@ -6,6 +6,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from synapse_workflows import __version__
 from synapse_workflows.cli import app, format_usage
 
 FACTS = {
@@ -38,6 +39,15 @@ def test_every_command_has_a_help_text(command):
     result = run(command, "--help")
     assert result.exit_code == 0
     assert "Usage:" in result.output
+
+
+def test_help_joins_the_lines_of_a_paragraph():
+    output = " ".join(run("provenance", "tree", "--help").output.split())
+    assert "--downstream reads the Activities of all versions in a project" in output
+
+
+def test_version_is_that_of_the_package():
+    assert run("--version").output == f"synapse-workflows {__version__}\n"
 
 
 def test_usage_has_the_endpoints_and_the_user_of_the_airflow_connection(tmp_path):

@@ -78,7 +78,7 @@ def test_tree_contains_results_of_results(builder):
 
 def test_root_without_provenance(builder):
     builder.put("syn5.1", "alone")
-    assert format_sources(builder.graph("syn5.1")) == "alone (syn5.1)"
+    assert format_sources(builder.graph("syn5.1")) == "alone (syn5.1)\n└─ (no Activity)"
     assert format_results(builder.graph("syn5.1")) == "alone (syn5.1)"
 
 
