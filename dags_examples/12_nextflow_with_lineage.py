@@ -4,10 +4,9 @@ Set: the connection `synapse_default`, Nextflow on the worker, and the parameter
 sample sheet whose cells have URIs such as `syn://syn123.4`, a folder whose storage location is an
 S3 bucket with STS, and a directory, which workers share if there are several.
 
-See: the task `run` fails if the pipeline fails, and its retry resumes the pipeline. It has
-temporary credentials for the folder only.
-The files below `results` refer to the objects; no byte is copied. Their Activity lists the sample
-sheet and the samples with their versions, and the pipeline at its revision.
+See: `run` has temporary credentials for the folder only. It fails if the pipeline fails, and a
+retry resumes the pipeline. The files below `results` refer to the objects; no byte is copied. The
+Activity lists the sheet and the samples with their versions, and the pipeline.
 """
 
 import csv
@@ -17,7 +16,12 @@ from typing import Any
 
 from airflow.sdk import Param, dag, task
 
-from synapse_workflows import SynapseHook, SynapseIndexS3PrefixOperator, SynapseStsBashOperator
+from synapse_workflows import (
+    SynapseHook,
+    SynapseIndexS3PrefixOperator,
+    SynapseStsBashOperator,
+    local_path,
+)
 
 SYNAPSE_ID = {"type": "string", "pattern": r"^syn\d+(\.\d+)?$"}
 
@@ -38,21 +42,17 @@ def synapse_12_nextflow() -> None:
 
     @task
     def stage(params: dict[str, Any], run_id: str) -> str:
-        """Download the samples; return the directory with a sample sheet of their paths."""
         hook = SynapseHook()
         folder = Path(params["work"], re.sub(r"\W+", "_", run_id)).absolute()
-        with Path(hook.get_file(params["sample_sheet"])["path"]).open(newline="") as source:
+        with Path(local_path(hook.get_file(params["sample_sheet"]))).open(newline="") as source:
             rows = list(csv.reader(source))
         for row in rows:
             for index, cell in enumerate(row):
-                if cell.startswith("syn://"):
-                    entity_id = cell.removeprefix("syn://")
-                    file = hook.get_file(
-                        entity_id, download_dir=folder / entity_id, if_collision="overwrite.local"
-                    )
-                    row[index] = file["path"]
-        with (folder / "samples.csv").open("w", newline="") as lines:
-            csv.writer(lines).writerows(rows)
+                if sample := cell.partition("syn://")[2]:
+                    row[index] = hook.get_file(sample, download_dir=folder / sample)["path"]
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "samples.csv").open("w", newline="") as target:
+            csv.writer(target).writerows(rows)
         return str(folder)
 
     run = SynapseStsBashOperator(

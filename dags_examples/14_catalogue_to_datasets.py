@@ -1,13 +1,13 @@
 """Mirror an external catalogue as datasets, and keep a table of their links in step.
 
 Set: the connections `synapse_default` and `catalogue` (HTTP; its host has the catalogue), and the
-parameters of the run: the path of a JSON list with `id`, `title`, `url` and `keywords`, and the
-project for the datasets.
+parameters of the run: the path of a JSON list with `id` (the name of the dataset), `title`, `url`
+and `keywords`, and the project for the datasets.
 
 See: one dataset for each entry, found again by its ID and never by its position. Entries with
 missing fields fail the task before anything is stored. The table `Catalogue` has one row for each
 entry; rows of entries that the catalogue no longer has are deleted. The datasets stay, for people
-to decide about. A second run stores nothing.
+to decide about, and keep their files and other annotations. A second run stores nothing.
 """
 
 from typing import Any
@@ -19,6 +19,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from synapse_workflows import Dataset, SynapseHook, SynapseTableStoreOperator
 
 FIELDS = {"id": str, "title": str, "url": str, "keywords": list}
+ANNOTATIONS = {"title": "title", "sameAs": "url", "keywords": "keywords"}
 
 
 @dag(
@@ -48,19 +49,19 @@ def synapse_14_catalogue() -> None:
 
     @task
     def store(entries: list[dict[str, Any]], params: dict[str, Any]) -> list[dict[str, Any]]:
-        """Create or update the dataset of each entry; return the rows of the table."""
-        synapse = SynapseHook().client
-        rows = []
+        """Create or annotate the dataset of each entry; return the rows of the table."""
+        hook = SynapseHook()
+        with hook.without_lineage():
+            children = hook.client.getChildren(params["project_id"], includeTypes=["dataset"])
+            ids = {child["name"]: child["id"] for child in children}
+        annotations = {}
         for entry in entries:
-            annotations = {
-                "title": entry["title"],
-                "sameAs": entry["url"],
-                "keywords": entry["keywords"],
-            }
-            dataset = Dataset(entry["id"], parent=params["project_id"], annotations=annotations)
-            stored = synapse.store(dataset)  # updates the dataset with this name
-            rows.append({**entry, "dataset": stored.id})
-        return rows
+            name = entry["id"]
+            if name not in ids:
+                ids[name] = hook.client.store(Dataset(name, parent=params["project_id"])).id
+            annotations[ids[name]] = {key: entry[field] for key, field in ANNOTATIONS.items()}
+        hook.annotate(None, annotations)
+        return [{**entry, "dataset": ids[entry["id"]]} for entry in entries]
 
     SynapseTableStoreOperator(
         task_id="links",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from itertools import count
+from pathlib import Path
 from threading import Thread
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from support.examples import create_dag, import_example
 from support.execution_api import Run
 
-from synapse_workflows import Column, File, Folder, Project, Schema, Table
+from synapse_workflows import Column, Dataset, File, Folder, Project, Schema, Table
 from synapse_workflows.demo.paths import examples_dir
 
 _runs = count(1)
@@ -162,8 +163,11 @@ def describe(number, **changes):
     } | changes
 
 
-def test_14_catalogue_is_mirrored_by_its_keys(start, catalogue, alice, project):
-    """Entries in another order change nothing; a row of a missing entry is deleted."""
+def test_14_catalogue_is_mirrored_by_its_keys(start, catalogue, alice, project, put):
+    """Entries in another order change nothing; a row of a missing entry is deleted.
+
+    A dataset keeps the files and the annotations that people have added.
+    """
 
     def run(*entries):
         catalogue(entries)
@@ -173,6 +177,10 @@ def test_14_catalogue_is_mirrored_by_its_keys(start, catalogue, alice, project):
     first = run(describe(1), describe(2))
     ids = {c["name"]: c["id"] for c in alice.getChildren(project, includeTypes=["dataset"])}
     assert set(ids) == {"entry-1", "entry-2"}
+    dataset = alice.get(ids["entry-2"], downloadFile=False)
+    dataset.add_item({"entityId": put("a.csv", "a", project).split(".")[0], "versionNumber": 1})
+    dataset.reviewed = "yes"
+    items = alice.store(dataset).datasetItems
     etags = {one: alice.get(one, downloadFile=False).etag for one in ids.values()}
     run(describe(2), describe(1))
     assert {one: alice.get(one, downloadFile=False).etag for one in ids.values()} == etags
@@ -186,6 +194,7 @@ def test_14_catalogue_is_mirrored_by_its_keys(start, catalogue, alice, project):
     assert [row[0] for row in rows] == ["entry-2", "entry-3"]
     changed = alice.get(ids["entry-2"], downloadFile=False)
     assert (changed.title, changed.sameAs) == (["New title"], ["https://example.org/2"])
+    assert (changed.datasetItems, changed.reviewed) == (items, ["yes"])
 
 
 @pytest.mark.parametrize(
@@ -378,3 +387,23 @@ def test_13_release_is_public_after_the_approval(release, alice, api, sources_of
     assert alice.get(source, downloadFile=False).versionNumber == 1
     assert sources_of(source)[0] == [f"{import_example(13).TABLES[0]}.1"]
     assert sources_of(children["One.csv"])[0] == [f"{source}.1"]
+
+
+def test_19_a_description_lists_the_files_of_a_snapshot(start, alice, project, put, sources_of):
+    """A second run for an unchanged dataset stores nothing."""
+    item = put("data.csv", "id\n1\n", project).split(".")
+    items = [{"entityId": item[0], "versionNumber": int(item[1])}]
+    dataset = alice.store(Dataset("Measurements", parent=project, dataset_items=items)).id
+
+    def run():
+        one = start(19, "synapse_19_croissant", dataset_id=dataset, parent_id=project).all()
+        return one.value("describe")
+
+    stored = run()
+    content = json.loads(Path(alice.get(stored["id"]).path).read_text())
+    (file,) = content["distribution"]
+    assert file["contentUrl"] == f"https://www.synapse.org/Synapse:{'.'.join(item)}"
+    assert (file["name"], file["contentSize"]) == ("data.csv", "5 B")
+    assert file["md5"] == alice.get(item[0], downloadFile=False).md5
+    assert sources_of(stored["id"])[0] == [f"{dataset}.1"]
+    assert run()["version"] == stored["version"] == 1
