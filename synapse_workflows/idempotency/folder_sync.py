@@ -6,35 +6,27 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, NotRequired, TypedDict
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.core.redaction import redact_url
-from synapse_workflows.client.transfer.file_systems import write_file
 from synapse_workflows.idempotency.object_storage import (
-    ObjectTarget,
     get_file_system,
     parse_target,
 )
 from synapse_workflows.idempotency.refusals import Refusal, Refusals
+from synapse_workflows.idempotency.sync_manifest import SyncManifest
 from synapse_workflows.idempotency.task_state import SavedState, get_call_state
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.operator_arguments import InvalidArgumentError
 from synapse_workflows.sync.apply import ApplyOptions, apply_plan
 from synapse_workflows.sync.directory import Directory
-from synapse_workflows.sync.download import write_download_manifest
 from synapse_workflows.sync.download_plan import plan_download
 from synapse_workflows.sync.local_directory import LocalDirectory
-from synapse_workflows.sync.manifest import (
-    ManifestError,
-    ManifestRow,
-    get_manifest_name,
-    read_manifest,
-)
+from synapse_workflows.sync.manifest import ManifestError
 from synapse_workflows.sync.object_directory import ObjectDirectory
 from synapse_workflows.sync.options import PlanOptions, UnsupportedFiles
 from synapse_workflows.sync.plan import SyncAction, SyncDirection, SyncItem, SyncPlan
@@ -115,6 +107,11 @@ class SyncRequest:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def writes_manifest(self) -> bool:
+        """Whether the synchronization writes a manifest."""
+        return self.direction == "from_synapse" and self.write_manifest
+
+    @property
     def ends(self) -> tuple[str, str]:
         """Source and target, for messages."""
         ends = (self.container_id, self.directory.url)
@@ -134,7 +131,12 @@ def open_directory(value: Any, argument: str) -> Directory:
     if isinstance(target, Path):
         return LocalDirectory(target)
     file_system, path = get_file_system(target.url)
-    return ObjectDirectory(file_system, path, redact_url(target.url))
+    if not path.strip("/") and not target.url.startswith("memory:"):
+        raise InvalidArgumentError(
+            f"Invalid {argument} {redact_url(target.url)!r}: it names no bucket. Expected for "
+            "example 's3://bucket/key'"
+        )
+    return ObjectDirectory(file_system, path, redact_url(target.url), target.url)
 
 
 class FolderSync:
@@ -148,6 +150,7 @@ class FolderSync:
     def __init__(self, client: LineageClient, request: SyncRequest) -> None:
         self._client = client
         self._request = request
+        self._manifest = SyncManifest(request.directory, request.manifest)
 
     def plan(self) -> SyncPlan:
         """Compare both sides, and check that the plan can be applied.
@@ -192,25 +195,30 @@ class FolderSync:
         plan = given or self._restore(self.plan())
         if given is not None:
             self._check_given(given)
+        if request.writes_manifest:
+            self._manifest.require_writable(plan)
         self._client.require_sources(**request.provenance)
         if request.direction == "to_synapse" and "://" in request.directory.url:
             self._client.emit(Read(None, url=request.directory.url, name=request.directory.url))
         options = ApplyOptions(request.delete_extra, request.provenance)
         results = apply_plan(self._client, request.directory, plan, options)
         self._report(plan, results)
-        manifest = self._write_manifest(plan)
+        manifest = None
+        if request.writes_manifest:
+            manifest = self._manifest.write(self._client, plan)
         return _summarize(plan, results, manifest)
 
     def _create_plan(self) -> SyncPlan:
         request = self._request
         if request.direction == "to_synapse":
-            rows = None if request.manifest is None else self._read_manifest(request.manifest)
+            rows = None if request.manifest is None else self._manifest.read()
             return plan_upload(
                 self._client, request.directory, request.container_id, request.plan_options, rows
             )
-        return plan_download(
-            self._client, request.container_id, request.directory, request.plan_options
-        )
+        options = request.plan_options
+        if request.writes_manifest:
+            options = replace(options, manifest=self._manifest.path)
+        return plan_download(self._client, request.container_id, request.directory, options)
 
     def _refuse(self, plan: SyncPlan) -> None:
         for path, reason in plan.refused.items():
@@ -232,6 +240,11 @@ class FolderSync:
                 f"The plan is {plan.direction} from {plan.source} to {plan.target}, but the task "
                 f"is {request.direction} from {' to '.join(request.ends)}. Make the plan with the "
                 "same arguments"
+            )
+        if plan.shard is not None and request.delete_extra:
+            raise AirflowFailException(
+                "delete_extra=True cannot be used with a part of a plan, because the other parts "
+                "may fail. Add a task after all parts that has the same arguments and no plan"
             )
         if plan.refused and request.unsupported == "fail":
             self._refuse(plan)
@@ -270,51 +283,6 @@ class FolderSync:
         for one in failed:
             refusals.add(one.item.path, Refusal(one.error, one.is_permanent))
         refusals.raise_if_any()
-
-    def _read_manifest(self, manifest: str) -> list[ManifestRow]:
-        target = self._find_manifest(manifest)
-        shown = manifest if isinstance(target, Path) else redact_url(target.url)
-        try:
-            if isinstance(target, Path):
-                with target.open(encoding="utf-8-sig", newline="") as file:
-                    return read_manifest(file, shown)
-            file_system, path = get_file_system(target.url)
-            with file_system.open(path, "r", encoding="utf-8-sig", newline="") as file:
-                return read_manifest(file, shown)
-        except (FileNotFoundError, IsADirectoryError):
-            raise ManifestError(
-                f"The manifest {shown} does not exist on this worker. Paths are absolute, or "
-                "relative to the source"
-            ) from None
-
-    def _find_manifest(self, manifest: str) -> Path | ObjectTarget:
-        """Return the path or URL of a manifest; a relative path is below the directory."""
-        is_relative = "://" not in manifest and not manifest.startswith(("/", "~"))
-        directory = self._request.directory
-        value = f"{directory.url.rstrip('/')}/{manifest}" if is_relative else manifest
-        try:
-            return parse_target(value, "manifest_path")
-        except (TypeError, ValueError) as error:
-            raise ManifestError(str(error)) from error
-
-    def _write_manifest(self, plan: SyncPlan) -> str | None:
-        request = self._request
-        if request.direction != "from_synapse" or not request.write_manifest:
-            return None
-        target = self._find_manifest(request.manifest or get_manifest_name(plan.shard))
-        with TemporaryDirectory(prefix="synapse-") as folder:
-            written = Path(folder) / "manifest.tsv"
-            if not write_download_manifest(self._client, request.directory, plan, written):
-                return None
-            if isinstance(target, ObjectTarget):
-                file_system, path = get_file_system(target.url)
-                write_file(file_system, path, written, target.url)
-                return redact_url(target.url)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_name(f".{target.name}.{Path(folder).name}")
-            partial.write_bytes(written.read_bytes())
-            partial.replace(target)
-        return str(target)
 
 
 def to_result(plan: SyncPlan) -> SynapseSyncPlan:

@@ -73,6 +73,7 @@ class ActivityWriter:
             client, description, state_store, key, max_tries, self._merge_changes
         )
         self._versions = SourceVersions(client) if versions is None else versions
+        self._operations: set[object] = set()
         self._claimed: set[tuple[str, int]] = set()
         self._inherited = Record()
         self._kept_texts: list[str] = []
@@ -148,13 +149,35 @@ class ActivityWriter:
         """Return whether a try of this task instance wrote an Activity."""
         return activity is not None and self.description.matches(activity)
 
-    def mark_linked(self) -> None:
-        """Record that a version that has the Activity was created."""
-        self.activities.is_unlinked = False
+    def begin(self, operation: object) -> None:
+        """Record that an operation will create a version that has the Activity.
 
-    def discard(self) -> None:
-        """Delete the Activity if this try created the Activity and no version has it."""
-        self.activities.discard()
+        Args:
+            operation: Identifies the operation until `mark_linked`, `discard` or `end`.
+        """
+        with AIRFLOW_LOCK:
+            self._operations.add(operation)
+
+    def end(self, operation: object) -> None:
+        """Record that an operation creates no version with the Activity."""
+        with AIRFLOW_LOCK:
+            self._operations.discard(operation)
+
+    def mark_linked(self, operation: object = None) -> None:
+        """Record that a version that has the Activity was created."""
+        with AIRFLOW_LOCK:
+            self._operations.discard(operation)
+            self.activities.is_unlinked = False
+
+    def discard(self, operation: object = None) -> None:
+        """Delete the Activity if this try created the Activity and no version has it.
+
+        The Activity is kept while operations of other threads are about to link it.
+        """
+        with AIRFLOW_LOCK:
+            self._operations.discard(operation)
+            if not self._operations:
+                self.activities.discard()
 
     def finish(self) -> None:
         """Mark the stored Activity id as done, so that a cleared task creates a new Activity."""

@@ -97,7 +97,7 @@ class BatchActivity:
         with self._lock:
             self._is_created = False
         if not self._is_separate and self._activity_id is not None:
-            self._collector.activities.get_writer(self._client).mark_linked()
+            self._collector.activities.get_writer(self._client).mark_linked(self)
 
     @property
     def earlier_versions(self) -> Mapping[str, list[int]]:
@@ -115,6 +115,7 @@ class BatchActivity:
 
     def _save(self) -> str | None:
         if not self._is_separate:
+            self._collector.activities.get_writer(self._client).begin(self)
             return self._collector.save_activity(self._client)
         if self._separate is None:
             return None
@@ -132,6 +133,6 @@ class BatchActivity:
         if self._activity_id is None:
             return
         if not self._is_separate:
-            self._collector.activities.get_writer(self._client).discard()
+            self._collector.activities.get_writer(self._client).discard(self)
         elif self._is_created:
             provenance.delete_unlinked(self._client, self._activity_id)

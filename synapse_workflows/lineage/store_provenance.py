@@ -132,7 +132,11 @@ class TaskProvenance(StoreProvenance):
         if not self.has_task_activity:
             super().save(properties, existing, new_version=new_version)
         elif new_version and concrete_type not in CONTAINERS:
+            writer = self.collector.activities.get_writer(self.syn)
+            writer.begin(self)
             self.activity_id = self.collector.save_activity(self.syn)
+            if self.activity_id is None:
+                writer.end(self)
         if new_version and concrete_type == FILE:
             self._note(properties, existing)
         return self.activity_id
@@ -141,13 +145,13 @@ class TaskProvenance(StoreProvenance):
         """Record that a version has the Activity."""
         super().mark_linked()
         if self.has_task_activity and self.activity_id is not None:
-            self.collector.activities.get_writer(self.syn).mark_linked()
+            self.collector.activities.get_writer(self.syn).mark_linked(self)
 
     def discard(self) -> None:
         """Delete the Activity that was stored for a version that was not created."""
         super().discard()
         if self.has_task_activity:
-            self.collector.activities.get_writer(self.syn).discard()
+            self.collector.activities.get_writer(self.syn).discard(self)
 
     def _note(self, properties: Mapping[str, Any], existing: Mapping[str, Any] | None) -> None:
         """Note the previous version if the Activity does not identify the task."""

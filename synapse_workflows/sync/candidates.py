@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from synapse_workflows.client.core.redaction import redact, redact_url
 from synapse_workflows.client.model.entity_names import describe_invalid_name
 from synapse_workflows.client.model.paths import is_url
 from synapse_workflows.sync.directory import FileEntry, Listing
 from synapse_workflows.sync.manifest import ManifestError, ManifestRow
-from synapse_workflows.sync.options import PlanOptions
+from synapse_workflows.sync.options import PlanOptions, list_parents
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +131,18 @@ def _add_row(
     root: str,
 ) -> None:
     entry = listing.files.get(path)
-    folder, _, file_name = path.rpartition("/")
+    shown = redact_url(path) if is_url(path) else path
+    folder, _, file_name = shown.rpartition("/")
     name = row.name or file_name
     reason = listing.refused.get(path) or describe_invalid_path(name)
+    if redact(path) != path and is_url(path):
+        reason = "the URL has credentials, which all readers of the file would get. Remove them"
     if entry is not None and reason is None:
         reason = _describe_unusable(entry)
     if not row.parent and entry is not None and folder and reason is None:
         reason = describe_invalid_path(folder)
     if reason is not None:
-        found.refused[path] = reason
+        found.refused[shown] = reason
         found.refused_places.add((row.parent or None, folder, name))
         return
     cells = dict(row.cells)
@@ -154,7 +158,11 @@ def _add_row(
 def _normalize_sources(cell: str, paths: Mapping[str, Any], root: str) -> Iterable[str]:
     for token in (one.strip() for one in cell.split(";")):
         path = relative_path(token, root) if token else None
-        yield path if path is not None and path in paths else token
+        if path is not None and path in paths:
+            yield path
+        else:
+            is_known = token in paths and redact(token) == token
+            yield redact_url(token) if is_url(token) and not is_known else token
 
 
 def relative_path(path: str, root: str) -> str | None:
@@ -185,18 +193,27 @@ def _describe_unusable(entry: FileEntry) -> str | None:
     return None if entry.size else "it is empty, and Synapse stores files of at least one byte"
 
 
-def check_unique(candidates: Sequence[Candidate], ids: Mapping[str, str]) -> dict[str, str]:
-    """Return reasons by path, of files that would be the same entity as another file.
+def check_unique(
+    candidates: Sequence[Candidate], folders: Iterable[str], ids: Mapping[str, str]
+) -> dict[str, str]:
+    """Return reasons by path, of files that would be the same entity as another file or folder.
 
     Args:
         candidates: The files.
+        folders: Paths of the folders of the source that are no parents of files.
         ids: IDs of existing folders by path.
     """
     refused: dict[str, str] = {}
+    needed = {*folders, *(one.folder for one in candidates)}
+    needed |= {above for path in needed for above in list_parents(path)}
+    paths = {id_: path for path, id_ in ids.items()}
     places: dict[tuple[str, str], str] = {}
     for one in candidates:
         place = (one.parent_id or ids.get(one.folder, one.folder), one.name)
-        if place in places:
+        folder = paths.get(one.parent_id) if one.parent_id else one.folder
+        if folder is not None and f"{folder}/{one.name}".lstrip("/") in needed:
+            refused[one.path] = f"it has the name {one.name!r} and the parent of a folder"
+        elif place in places:
             refused[one.path] = f"it has the name {one.name!r} and the folder of {places[place]!r}"
         places.setdefault(place, one.path)
     return refused

@@ -36,18 +36,23 @@ class Listing:
         folders: The folders, without the directory itself.
         skipped: Reasons by path, of entries that are ignored on purpose.
         refused: Reasons by path, of entries that are no regular readable files.
+        ignored: Partial downloads and manifests.
     """
 
     files: dict[str, FileEntry] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     skipped: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    ignored: set[str] = field(default_factory=set)
 
 
 class Directory(Protocol):
     """Directory whose files are uploaded, or to which files are downloaded."""
 
+    #: Path, or URL without credentials.
     url: str
+    #: Path, or URL that may contain the ID of a connection.
+    location: str
 
     def list_files(self, *, symlinks: Symlinks, must_exist: bool) -> Listing:
         """List all files below the directory.

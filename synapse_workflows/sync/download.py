@@ -1,13 +1,16 @@
 """Download of the new and changed files of a plan."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from synapse_workflows.client.api import provenance
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.core.parallel_requests import map_parallel
 from synapse_workflows.client.core.session import Session
+from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.transfer import download as transfer
 from synapse_workflows.constants import FILE
@@ -15,8 +18,10 @@ from synapse_workflows.sync.directory import Directory
 from synapse_workflows.sync.entity_tree import FileVersion
 from synapse_workflows.sync.manifest import ManifestWriter, format_sources
 from synapse_workflows.sync.plan import SyncItem, SyncPlan
-from synapse_workflows.sync.results import FileResult, ItemError, ItemRunner
+from synapse_workflows.sync.results import FileResult, ItemError, ItemRunner, SyncProgress
 from synapse_workflows.sync.upload_plan import decode_annotations
+
+_DELETED: Final = "the file was deleted in Synapse during the run. Run the synchronization again"
 
 
 class Downloader:
@@ -143,22 +148,27 @@ def write_download_manifest(syn: Session, directory: Directory, plan: SyncPlan, 
     Returns:
         The number of files in the manifest.
     """
-    writer = ManifestWriter()
+    files = plan.select("new", "changed", "same", kind="file")
+    progress = SyncProgress(syn.logger, "Writing the manifest", len(files))
 
     def read(item: SyncItem) -> tuple[dict[str, str], FileVersion]:
-        version = FileVersion.read(syn, str(item.entity_id), item.version)
+        try:
+            version = FileVersion.read(syn, str(item.entity_id), item.version)
+        except SynapseNotFoundError as error:
+            raise ItemError(f"{item.path}: {_DELETED}") from error
+        progress.count(item.size)
         return _describe(syn, directory, item, version), version
 
-    files = plan.select("new", "changed", "same", kind="file")
-    for _, (cells, version) in map_parallel(read, files, syn.max_threads):
-        writer.add(cells, decode_annotations(version))
-    for key in sorted(writer.left_out):
-        syn.logger.warning(
-            "The annotation %r is not in the manifest, because a column of the manifest has this "
-            "name",
-            key,
-        )
-    writer.write(path)
+    with closing(ManifestWriter()) as writer:
+        for _, (cells, version) in map_parallel(read, files, syn.max_threads):
+            writer.add(cells, decode_annotations(version))
+        for key in sorted(writer.left_out):
+            syn.logger.warning(
+                "The annotation %r is not in the manifest, because a column of the manifest has "
+                "this name",
+                key,
+            )
+        writer.write(path)
     return writer.count
 
 

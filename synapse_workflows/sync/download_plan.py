@@ -11,9 +11,10 @@ from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.constants import FILE
 from synapse_workflows.sync.directory import Directory, FileEntry, Listing
 from synapse_workflows.sync.entity_tree import Child, EntityTree, FileVersion, find_version
-from synapse_workflows.sync.manifest import is_manifest
+from synapse_workflows.sync.manifest import is_manifest, is_manifest_of
 from synapse_workflows.sync.options import PlanOptions, find_extra_folders, list_parents
 from synapse_workflows.sync.plan import SyncItem, SyncPlan
+from synapse_workflows.sync.results import SyncProgress
 
 #: Schemes of external URLs that are downloaded.
 _DOWNLOADED_SCHEMES: Final = frozenset({"http", "https", "sftp", "ftp"})
@@ -54,6 +55,7 @@ class _DownloadPlanner:
         self._options = options
         self._listing = listing
         self._local = tree.map_to_local()
+        self._use_names_of_source()
         self._skipped: dict[str, str] = {}
         self._refused: dict[str, str] = {}
 
@@ -69,10 +71,23 @@ class _DownloadPlanner:
             self._refused,
         )
 
+    def _use_names_of_source(self) -> None:
+        """Rename files and folders of the listing that differ from the source in case only."""
+        files = {self._local[path] for path in self._tree.others}
+        folders = {self._local[path] for path in self._tree.folders}
+        ordered = [*sorted(files, reverse=True), *sorted(folders, reverse=True)]
+        wanted = {path.casefold(): path for path in ordered}
+        listing, find = self._listing, self._directory.find_case_conflict
+        known = {path.casefold(): path for path in listing.folders}
+        listing.files = {find(path, wanted) or path: one for path, one in listing.files.items()}
+        listing.folders = {find(path, wanted) or path for path in listing.folders}
+        listing.folders |= {path for path in folders if find(path, known)}
+
     def _select(self) -> list[Child]:
         """Return the files; skip other entities."""
         selected: list[Child] = []
-        folded: dict[str, str] = {}
+        folders = {self._local[path] for path in self._tree.folders}
+        folded = {path.casefold(): path for path in sorted(folders)}
         for path, child in sorted(self._tree.others.items()):
             local = self._local[path]
             if not self._options.selects(local):
@@ -81,10 +96,12 @@ class _DownloadPlanner:
                 self._skipped[local] = f"{child.id} is a {child.type_name}"
             elif is_manifest(local.rpartition("/")[2]):
                 self._skipped[local] = f"{child.id} has the name of a manifest"
+            elif is_manifest_of(local, self._options.manifest):
+                self._refused[local] = f"{child.id} has the path of the manifest (manifest_path)"
             elif other := self._directory.find_case_conflict(local, folded):
                 self._refused[local] = (
-                    f"{child.id} and {other!r} would be one file, because the file system ignores "
-                    "the case of names"
+                    f"{child.id} and {other!r} would have the same path, because the file system "
+                    "ignores the case of names"
                 )
             else:
                 folded[local.casefold()] = local
@@ -93,8 +110,14 @@ class _DownloadPlanner:
 
     def _compare_all(self, files: list[Child]) -> Iterator[SyncItem]:
         """Yield the items of the files; skip or refuse files that cannot be downloaded."""
+        progress = SyncProgress(self._syn.logger, f"Comparing {self._tree.root_id}", len(files))
 
         def compare(child: Child) -> SyncItem | None:
+            item = find(child)
+            progress.count(None if item is None else item.size)
+            return item
+
+        def find(child: Child) -> SyncItem | None:
             current = find_version(self._syn, child.id)
             return None if current is None else self._compare(child, current)
 
@@ -187,6 +210,9 @@ class _DownloadPlanner:
         for path, entry in sorted(self._listing.files.items()):
             if path in present or not self._options.selects(path):
                 continue
+            if is_manifest_of(path, self._options.manifest):
+                self._listing.ignored.add(path)
+                continue
             yield SyncItem(
                 "extra",
                 "file",
@@ -197,7 +223,8 @@ class _DownloadPlanner:
             )
         if self._options.is_filtered:
             return
-        kept = {*present, *self._listing.skipped, *self._listing.refused}
+        listing = self._listing
+        kept = {*present, *listing.skipped, *listing.refused, *listing.ignored}
         for path in find_extra_folders(self._listing.folders, kept):
             yield SyncItem("extra", "folder", path, "it is not in the source")
 

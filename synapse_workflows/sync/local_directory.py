@@ -29,12 +29,12 @@ class LocalDirectory:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.url = str(root)
+        self.url = self.location = str(root)
 
     def list_files(self, *, symlinks: Symlinks, must_exist: bool) -> Listing:
         """List all files; see `Directory.list_files`.
 
-        Partial downloads and manifests are left out.
+        Partial downloads and manifests are ignored.
         """
         listing = Listing()
         if not os.path.lexists(self.root):
@@ -64,6 +64,7 @@ class LocalDirectory:
     ) -> bool:
         """Add an entry of a folder; return whether it is a folder to list."""
         if PARTIAL_MARK in entry.name or is_manifest(entry.name):
+            listing.ignored.add(path)
             return False
         is_ignored = symlinks == "skip" or (symlinks == "files" and entry.is_dir())
         reason = _describe_unusable(entry, path, above)

@@ -7,18 +7,21 @@ same form as the manifests of `syncToSynapse` and `syncFromSynapse` of the offic
 
 import csv
 import json
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from synapse_workflows.client.core.file_names import append_to_stem
+from synapse_workflows.client.core.redaction import redact
 from synapse_workflows.client.model.ids import is_synapse_id
 from synapse_workflows.sync.manifest_cells import format_cell
 
 MANIFEST_NAME: Final = "SYNAPSE_METADATA_MANIFEST.tsv"
 _STEM: Final = MANIFEST_NAME.removesuffix(".tsv")
+_SHARD: Final = re.compile(r"\.([0-9]{1,9})-of-([0-9]{1,9})(?=\.|$)")
 REQUIRED: Final = ("path", "parent")
 #: Columns that a manifest is written with, before the annotations.
 WRITTEN: Final = (
@@ -33,7 +36,10 @@ _MAX_CELL: Final = 10_000_000
 
 
 class ManifestError(ValueError):
-    """A manifest is invalid. The message names the row and the column."""
+    """A manifest is invalid. The message names the row and the column, without secrets."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
 
 
 def is_manifest(name: str) -> bool:
@@ -41,9 +47,22 @@ def is_manifest(name: str) -> bool:
     return name.startswith(_STEM) and name.endswith(".tsv")
 
 
-def get_manifest_name(shard: Sequence[int] | None) -> str:
-    """Return the file name of the manifest of a plan, or of a part of a plan."""
-    return MANIFEST_NAME if shard is None else f"{_STEM}.{shard[0]}-of-{shard[1]}.tsv"
+def get_manifest_path(path: str, shard: Sequence[int] | None) -> str:
+    """Return the path or URL of the manifest of a plan, or of a part of a plan."""
+    if shard is None:
+        return path
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{append_to_stem(name, f'.{shard[0]}-of-{shard[1]}')}"
+
+
+def is_manifest_of(path: str, manifest: str | None) -> bool:
+    """Return whether a path is a manifest with a given path, or that of a part of a plan."""
+    if manifest is None:
+        return False
+    found = _SHARD.search(path)
+    return path == manifest or (
+        found is not None and path == get_manifest_path(manifest, (int(found[1]), int(found[2])))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +207,7 @@ class ManifestWriter:
     """
 
     def __init__(self) -> None:
-        self._spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed below
+        self._spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by `close`
         self._columns: dict[str, None] = {}
         #: Keys of annotations that have the name of another column, and are left out.
         self.left_out: set[str] = set()
@@ -212,11 +231,15 @@ class ManifestWriter:
         self.count += 1
 
     def write(self, path: Path) -> None:
-        """Write the manifest to a file, and delete the temporary file."""
+        """Write the manifest to a file."""
         columns = [*WRITTEN, *sorted(self._columns)]
-        with closing(self._spool) as spool, path.open("w", encoding="utf-8", newline="") as file:
-            spool.seek(0)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            self._spool.seek(0)
             writer = csv.DictWriter(file, columns, restval="", delimiter="\t", lineterminator="\n")
             writer.writeheader()
-            for line in spool:
+            for line in self._spool:
                 writer.writerow(json.loads(line))
+
+    def close(self) -> None:
+        """Delete the temporary file."""
+        self._spool.close()

@@ -26,12 +26,14 @@ class ObjectDirectory:
         file_system: File system of fsspec.
         root: Path of the directory in the file system.
         url: URL of the directory without credentials, for messages.
+        location: URL of the directory, which may contain the ID of a connection.
     """
 
-    def __init__(self, file_system: Any, root: str, url: str) -> None:
+    def __init__(self, file_system: Any, root: str, url: str, location: str) -> None:
         self._fs = file_system
         self._root = root.rstrip("/")
         self.url = url
+        self.location = location
 
     def list_files(self, *, symlinks: Symlinks, must_exist: bool) -> Listing:  # noqa: ARG002
         """List all objects; see `Directory.list_files`. An empty directory is the same as none."""

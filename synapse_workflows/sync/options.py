@@ -21,11 +21,14 @@ class PlanOptions:
         selects: Returns whether a path below the directory is synchronized.
         is_filtered: Whether `selects` may leave out paths. Then folders are not compared.
         follow_symlinks: Whether symbolic links in a local source are followed.
+        manifest: Path below the directory of the manifest that a download writes; None for the
+            default, or a place elsewhere.
     """
 
     selects: Callable[[str], bool] = select_all
     is_filtered: bool = False
     follow_symlinks: bool = True
+    manifest: str | None = None
 
 
 def list_parents(path: str) -> list[str]:

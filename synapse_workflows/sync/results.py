@@ -13,6 +13,7 @@ from synapse_workflows.client.errors import (
     RetryCategory,
     SynapseAuthenticationError,
     SynapseError,
+    SynapseNotFoundError,
 )
 from synapse_workflows.client.transfer.progress import format_size
 from synapse_workflows.sync.plan import SyncItem
@@ -67,6 +68,8 @@ class FileResult:
         is_permanent = isinstance(error, _PERMANENT_ERRORS)
         if isinstance(error, ItemError):
             is_permanent = error.is_permanent
+        elif isinstance(error, SynapseNotFoundError):
+            is_permanent = False  # deleted since the comparison: a retry compares again
         elif isinstance(error, SynapseError):
             is_permanent = error.retry_category is RetryCategory.PERMANENT
         text = redact(str(error) or type(error).__name__)

@@ -10,6 +10,7 @@ from synapse_workflows.client.api import children, provenance
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model.entity import File
+from synapse_workflows.constants import FILE
 from synapse_workflows.sync.directory import Directory
 from synapse_workflows.sync.entity_tree import (
     ALL_TYPES,
@@ -134,7 +135,12 @@ class Uploader:
         entity_id = item.entity_id
         if entity_id is None:
             entity_id = children.findEntityId(self.syn, item.name, self._parent_of(item))
-        return None if entity_id is None else find_version(self.syn, entity_id)
+        found = None if entity_id is None else find_version(self.syn, entity_id)
+        if found is not None and found.entity["concreteType"] != FILE:
+            raise ItemError(
+                f"{entity_id} with this name is no file. Run the synchronization again"
+            )
+        return found
 
     def _check_target(self, item: SyncItem, current: FileVersion | None, md5: str | None) -> None:
         """Check that nobody has stored other content since the plan was made."""

@@ -36,6 +36,7 @@ from synapse_workflows.sync.manifest_sources import (
 )
 from synapse_workflows.sync.options import PlanOptions, find_extra_folders, list_parents
 from synapse_workflows.sync.plan import SyncItem, SyncPlan, list_dependencies
+from synapse_workflows.sync.results import SyncProgress
 
 
 def plan_upload(
@@ -96,7 +97,9 @@ class _UploadPlanner:
 
     def plan(self) -> SyncPlan:
         self._list_other_parents()
-        self._found.refused |= check_unique(list(self._found.files.values()), self._ids)
+        self._found.refused |= check_unique(
+            list(self._found.files.values()), self._found.folders, self._ids
+        )
         existing = dict(self._match())
         items = self._compare_sources(list(self._compare_all(existing)))
         items += [*self._plan_folders(), *self._plan_extra()]
@@ -156,6 +159,8 @@ class _UploadPlanner:
 
     def _compare_all(self, existing: Mapping[str, Child]) -> Iterator[SyncItem]:
         """Yield the items of the files; refuse files that cannot be read."""
+        files = [one for path, one in self._found.files.items() if path not in self._found.refused]
+        progress = SyncProgress(self._syn.logger, f"Comparing {self._directory.url}", len(files))
 
         def compare(one: Candidate) -> SyncItem | OSError:
             try:
@@ -164,8 +169,9 @@ class _UploadPlanner:
                 raise
             except OSError as error:
                 return error
+            finally:
+                progress.count(None if one.entry is None else one.entry.size)
 
-        files = [one for path, one in self._found.files.items() if path not in self._found.refused]
         for one, result in map_parallel(compare, files, self._syn.max_threads):
             if isinstance(result, SyncItem):
                 yield result
@@ -207,7 +213,9 @@ class _UploadPlanner:
         is_stored = get_flag(one.row, "synapseStore", repr(one.path)) is not False
         if one.entry is None or not is_stored:
             url = one.path if one.entry is None else to_url(f"{self._directory.url}/{one.path}")
-            return (None if external == url else "the URL differs"), None
+            if external == url or (one.entry and external and self._has_md5(one, current)):
+                return None, None
+            return "the URL differs", None
         if external and not str(external).startswith("sftp:"):
             return f"the content in Synapse is at the external URL {current.url}", None
         if current.md5 is None or current.size not in (None, one.entry.size):
@@ -216,6 +224,10 @@ class _UploadPlanner:
             return None, current.md5
         md5 = self._directory.compute_md5(one.path)
         return (None if md5 == current.md5 else "the MD5 differs"), md5
+
+    def _has_md5(self, one: Candidate, current: FileVersion) -> bool:
+        """Return whether a file is the downloaded content of the current version."""
+        return current.md5 is not None and self._directory.compute_md5(one.path) == current.md5
 
     def _compare_sources(self, items: Sequence[SyncItem]) -> list[SyncItem]:
         """Compare the sources of the rows of a manifest with the Activities, in their order."""

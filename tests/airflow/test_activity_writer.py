@@ -1,5 +1,7 @@
 """Creation, update and reuse of the Activity of a task."""
 
+import threading
+import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -7,10 +9,12 @@ import pytest
 
 from synapse_workflows import Activity, File, Synapse
 from synapse_workflows.client.core.events import Wrote
-from synapse_workflows.client.errors import SynapseBadRequestError
+from synapse_workflows.client.errors import SynapseBadRequestError, SynapseNotFoundError
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.activity_writer import ActivityWriter
+from synapse_workflows.lineage.task_state_store import AIRFLOW_LOCK, LockedStateStore
 from synapse_workflows.provenance.activity import parse_declared
+from synapse_workflows.provenance.record import Record
 
 DESCRIPTION = ActivityDescription("flow.store", "Airflow run r1 of flow.store")
 
@@ -150,6 +154,43 @@ def context(**more):
     ti.map_index = more.pop("map_index", -1)
     ti.try_number = more.pop("try_number", 1)
     return {"ti": ti} | more
+
+
+def test_activity_that_another_thread_is_about_to_link_is_kept(alice):
+    writer = ActivityWriter(alice, DESCRIPTION, StateStore(), "k")
+    operations = [object(), object()]
+    for one in operations:
+        writer.begin(one)
+    activity_id = writer.save(Record())
+    assert writer.save(Record()) == activity_id
+    writer.discard(operations[0])
+    assert alice.restGET(f"/activity/{activity_id}")["id"] == activity_id
+    writer.discard(operations[1])
+    with pytest.raises(SynapseNotFoundError):
+        alice.restGET(f"/activity/{activity_id}")
+
+
+def test_threads_with_and_without_the_lock_do_not_wait_for_each_other():
+    """A cached property has a lock of its own in Python 3.11."""
+    writer = ActivityWriter(None, DESCRIPTION, LockedStateStore(StateStore()), "k", versions=())
+    is_held = threading.Event()
+
+    def read_with_lock():
+        with AIRFLOW_LOCK:
+            is_held.set()
+            time.sleep(0.1)
+            assert writer.earlier_versions == {}
+
+    def read():
+        is_held.wait()
+        assert (writer.earlier_activity_id, writer.earlier_versions) == (None, {})
+
+    threads = [threading.Thread(target=one, daemon=True) for one in (read_with_lock, read)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(10)
+    assert not any(one.is_alive() for one in threads)
 
 
 def test_description_is_the_same_for_every_try():

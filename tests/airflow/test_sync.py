@@ -1,11 +1,13 @@
 """Synchronization of a folder with a directory, as a task."""
 
 from itertools import count
+from pathlib import Path
 from uuid import uuid4
 
 import fsspec
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.io import attach
 from support.execution_api import Run
 
 from synapse_workflows import File, Folder, SynapseSyncOperator
@@ -183,6 +185,52 @@ def test_mapped_tasks_apply_the_parts_of_a_plan(api, alice, project, source):
         assert run.task("apply", map_index=index).error is None
     assert len(versions(alice, project)) == 8
     assert set(versions(alice, project).values()) == {1}
+
+
+def test_parts_of_a_plan_delete_nothing(sync, alice, project, source):
+    """Another part may fail to store the new place of a file."""
+    sync("to_synapse", str(source), project)
+    (source / "a.txt").rename(source / "sub/a.txt")
+    parts = sync("to_synapse", str(source), project, mode="plan", shards=2)
+    error = sync("to_synapse", str(source), project, plan=parts[0], delete_extra=True)
+    assert type(error).__name__ == "AirflowFailException"
+    assert "Add a task after all parts" in str(error)
+    assert versions(alice, project) == {"a.txt": 1, "sub/b.txt": 1}
+
+
+def test_parts_of_a_plan_write_manifests_of_their_own(sync, project, source, tmp_path):
+    sync("to_synapse", str(source), project)
+    common = {"direction": "from_synapse", "source": project, "target": str(tmp_path / "t")}
+    parts = sync(**common, mode="plan", shards=2)
+    done = [sync(**common, plan=one, manifest_path="meta/m.tsv")["manifest"] for one in parts]
+    assert done == [str(tmp_path / f"t/meta/m.{number}-of-2.tsv") for number in (1, 2)]
+    rows = [line for path in done for line in Path(path).read_text().splitlines()[1:]]
+    assert sorted(row.split("\t")[2] for row in rows) == ["a.txt", "b.txt"]
+    done = sync(**common, manifest_path="meta/m.tsv", delete_extra=True)
+    assert counts(done) == {"same": 2}
+    assert len(list((tmp_path / "t/meta").iterdir())) == 3
+
+
+@pytest.mark.parametrize("path", ["a.txt", "sub", "sub/../a.txt"])
+def test_a_manifest_does_not_replace_a_file(sync, project, source, tmp_path, path):
+    sync("to_synapse", str(source), project)
+    for exists in (False, True):
+        error = sync("from_synapse", project, str(tmp_path / "t"), manifest_path=path)
+        assert "manifest_path" in str(error)
+        if not exists:
+            sync("from_synapse", project, str(tmp_path / "t"))
+    assert (tmp_path / "t/a.txt").read_text() == (source / "a.txt").read_text()
+
+
+def test_a_manifest_is_written_with_the_connection_of_the_target(sync, project, source):
+    attach("memory", "sync_store", fs=fsspec.filesystem("memory"))
+    sync("to_synapse", str(source), project)
+    name = f"b-{uuid4()}"
+    done = sync("from_synapse", project, f"memory://sync_store@{name}/x")
+    assert done["manifest"] == f"memory://{name}/x/SYNAPSE_METADATA_MANIFEST.tsv"
+    path = f"memory://sync_store@{name}/x"
+    done = sync("to_synapse", path, project, manifest_path="SYNAPSE_METADATA_MANIFEST.tsv")
+    assert counts(done) == {"same": 2}
 
 
 def test_a_plan_of_other_arguments_is_refused(sync, project, source, tmp_path):

@@ -1,5 +1,6 @@
 """Plans of synchronizations, and their application, with the client alone."""
 
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -8,10 +9,13 @@ import pytest
 
 from synapse_workflows import File, Folder, Project
 from synapse_workflows.sync.apply import ApplyOptions, apply_plan
+from synapse_workflows.sync.download import write_download_manifest
 from synapse_workflows.sync.download_plan import plan_download
 from synapse_workflows.sync.local_directory import LocalDirectory
+from synapse_workflows.sync.manifest import ManifestRow
 from synapse_workflows.sync.options import PlanOptions
 from synapse_workflows.sync.plan import SyncPlan
+from synapse_workflows.sync.results import ItemError
 from synapse_workflows.sync.upload_plan import plan_upload
 
 
@@ -323,3 +327,78 @@ def test_partial_downloads_and_manifests_are_left_alone(syn, project, folder):
     plan, _ = upload(syn, directory, project)
     assert actions(plan) == {"a": "new"}
     assert plan.refused == {"pipe": "it is a pipe, a socket or a device"}
+
+
+def test_folders_with_ignored_files_are_kept(syn, project, folder, tmp_path):
+    upload(syn, folder(a="1"), project)
+    target = LocalDirectory(tmp_path / "target")
+    for name in ("old/x.synapse_download_1", "old2/SYNAPSE_METADATA_MANIFEST.tsv"):
+        (target.root / name).parent.mkdir(parents=True)
+        (target.root / name).write_text("x")
+    (target.root / "empty").mkdir()
+    plan, results = download(syn, project, target, delete_extra=True)
+    assert actions(plan) == {"a": "new", "empty/": "extra"}
+    assert [one.error for one in results if one.error] == []
+
+
+class CaselessDirectory(LocalDirectory):
+    """Directory whose file system ignores the case of names, as on other operating systems."""
+
+    def find_case_conflict(self, path, paths):
+        """Return another path that is the same file."""
+        return paths.get(path.casefold())
+
+
+def test_a_file_system_that_ignores_case(syn, project, folder, tmp_path):
+    upload(syn, folder(A__x="1", a__y="2", B="3", b="4", c__d="5", C="6"), project)
+    target = CaselessDirectory(tmp_path / "target")
+    plan = plan_download(syn, project, target, PlanOptions())
+    assert plan.refused.keys() == {"b", "C"}
+    (target.root / "a").mkdir(parents=True)
+    for name, content in (("a/X", "1"), ("a/Y", "2"), ("b", "3")):
+        (target.root / name).write_text(content)
+    (target.root / "a/x").symlink_to("X")
+    (target.root / "a/y").symlink_to("Y")
+    (target.root / "B").symlink_to("b")
+    (target.root / "A").symlink_to("a")
+    plan = plan_download(syn, project, target, PlanOptions())
+    assert plan.counts["same"] == 3
+    assert plan.counts["extra"] == 0
+
+
+def test_a_file_with_the_name_of_a_folder_is_refused(syn, project, folder):
+    rows = [ManifestRow(2, "a", "", "sub", {}), ManifestRow(3, "sub/b", "", "", {})]
+    plan = plan_upload(syn, folder(a="1", sub__b="2"), project, PlanOptions(), rows)
+    assert "the parent of a folder" in plan.refused["a"]
+    assert actions(plan) == {"sub/": "new", "sub/b": "new"}
+
+
+def test_credentials_in_a_manifest_are_not_in_the_plan(syn, project, folder):
+    secret = "secret-7f3a9b"
+    url = f"https://user:{secret}@example.org/x.bin?X-Amz-Signature={secret}"
+    rows = [ManifestRow(2, "a", "", "", {"used": url}), ManifestRow(3, url, "", "", {})]
+    plan = plan_upload(syn, folder(a="1"), project, PlanOptions(), rows)
+    assert "credentials" in plan.refused["https://example.org/x.bin"]
+    assert secret not in str(plan.to_json())
+    (result,) = apply_plan(syn, folder(), plan, ApplyOptions())
+    assert syn.getProvenance(result.entity_id)["used"][0]["url"] == "https://example.org/x.bin"
+
+
+def test_a_comparison_logs_its_progress(syn, project, folder, monkeypatch, caplog):
+    monkeypatch.setattr("synapse_workflows.sync.results._INTERVAL", 0)
+    caplog.set_level("INFO")
+    monkeypatch.setattr(syn, "logger", logging.getLogger("sync"))
+    directory = folder(a="1", b="2")
+    upload(syn, directory, project)
+    download(syn, project, directory)
+    for end in (directory.url, project):
+        assert f"Comparing {end}: 2 of 2 files" in caplog.text
+
+
+def test_a_manifest_without_a_deleted_file_is_not_written(syn, project, folder, tmp_path):
+    directory = folder(a="1", b="2")
+    upload(syn, directory, project)
+    plan = plan_download(syn, project, directory, PlanOptions())
+    syn.delete(syn.findEntityId("a", project))
+    with pytest.raises(ItemError, match="a: the file was deleted in Synapse during the run"):
+        write_download_manifest(syn, directory, plan, tmp_path / "manifest.tsv")
