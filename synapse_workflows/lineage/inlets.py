@@ -39,7 +39,8 @@ def read_inlets(inlets: Iterable[Any]) -> Record:
 def read_triggering_events(context: Mapping[str, Any]) -> Record:
     """Return the newest event of each asset that triggered the run, as used references.
 
-    Of the asset of new files, all events count, because each announces other files.
+    Of the asset of new files, all events count, because each announces other files. If the tasks
+    read some of the announced files, the others are not their inputs.
     """
     record = Record()
     triggering = context.get("triggering_asset_events") or {}
@@ -106,7 +107,7 @@ def _create_record(origin: Origin, name: str, uri: str, extra: Mapping[str, Any]
     if is_submissions_uri(uri):
         return Record()  # the claimed submission is the source, not the queue
     if is_files_uri(uri):
-        return Record.from_refs(origin, used=_iter_files(extra or {}))
+        return Record.from_refs(Origin.ANNOUNCED, used=_iter_files(extra or {}))
     if urlsplit(uri).scheme:
         url = UrlRef(uri, name if name != uri else None)
         return Record.from_refs(origin, used=[url])

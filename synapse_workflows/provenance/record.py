@@ -29,12 +29,13 @@ class Origin(StrEnum):
     DECLARED = "declared"  # declared by the DAG author: used=, executed=
     INLET = "inlet"  # inlet of the task
     EVENT = "event"  # asset event that triggered the run
+    ANNOUNCED = "announced"  # one of the new files that an asset event announces
     CODE = "code"  # code of a task
     LOOKUP = "lookup"  # metadata read by the task, without the content
 
 
 #: Origins that are overridden by references of other origins to the same object.
-_OVERRIDABLE_ORIGINS = frozenset({Origin.INLET, Origin.EVENT})
+_OVERRIDABLE_ORIGINS = frozenset({Origin.INLET, Origin.EVENT, Origin.ANNOUNCED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +209,8 @@ class Record:
     def inputs(self) -> tuple[Ref, ...]:
         """Return the references that count as used, in the order of their first occurrence.
 
-        The result omits inlets and asset events if the same object has a reference of another
-        origin, references without a version if the same object has a reference with a version,
-        and entity versions that the record itself wrote.
+        The result omits what `resolve_inlets` omits, references without a version if the same
+        object has one with a version, and entity versions that the record itself wrote.
         """
         own = defaultdict(list)
         for ref in self.stored_entities:
@@ -224,16 +224,16 @@ class Record:
     def resolve_inlets(self) -> "Record":
         """Return a copy without the inlets and asset events that other references override.
 
+        A reference to one announced file overrides all of them: a mapped task instance reads one.
         The remaining ones have the origin `WROTE`: what is merged later does not override them.
         """
-        observed = {
-            _get_key(entry.ref) for entry in self.used if entry.origin not in _OVERRIDABLE_ORIGINS
-        }
-        used = (
-            replace(entry, origin=Origin.WROTE) if entry.origin in _OVERRIDABLE_ORIGINS else entry
-            for entry in self.used
-            if not (entry.origin in _OVERRIDABLE_ORIGINS and _get_key(entry.ref) in observed)
-        )
+        found = {one for one in self.used if one.origin in _OVERRIDABLE_ORIGINS}
+        known = {_get_key(one.ref) for one in self.used if one not in found}
+        overridden = {one for one in found if _get_key(one.ref) in known}
+        if any(one.origin is Origin.ANNOUNCED for one in overridden):
+            overridden |= {one for one in found if one.origin is Origin.ANNOUNCED}
+        kept = (one for one in self.used if one not in overridden)
+        used = (replace(one, origin=Origin.WROTE) if one in found else one for one in kept)
         return replace(self, used=_unique(used))
 
     def entries(self) -> tuple[RecordEntry, ...]:

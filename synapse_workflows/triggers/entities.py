@@ -80,13 +80,14 @@ class SynapseFilesTrigger(BaseEventTrigger):
     `synapse_files_asset` creates an asset with this trigger. An event has a batch of new files,
     and triggers one DAG run: `{"container_id": "syn123", "files": [{"id": "syn124", "version": 1,
     "name": "a.csv", "parent_id": "syn123"}]}`. These are at most 500 references, which operators
-    accept as `entity_id`; more follow with the next poll. They are inputs of the run in its
-    provenance. Airflow may give a run several events: `triggering_asset_events` has them all.
+    accept as `entity_id`; more follow with the next poll. Airflow may give a run several events:
+    `triggering_asset_events` has them all. In the provenance of the run, the announced files are
+    inputs; if the tasks read some of them, only these.
 
     A file is new if it was not below the container before: it was created there, moved there or
     restored, or became readable. It is announced once, by its current version. A file that was
-    announced may be deleted before the run starts. A file that leaves the container and returns is
-    announced again.
+    announced may be deleted before the run starts. A file that leaves the container, or becomes
+    unreadable, and returns is announced again.
 
     The account of the connection needs READ on the container. Folders without READ are left out.
     Only children that were modified are read in each poll, at least one request per folder; all
@@ -104,8 +105,9 @@ class SynapseFilesTrigger(BaseEventTrigger):
         synapse_conn_id: The Airflow connection.
         poll_interval: Seconds between two polls.
         asset_name: Name of the watched asset. Airflow stores there which files are known, so that
-            a restart of the triggerer loses no file and repeats no announcement. Without it, files
-            that are added between a stop and a start are not announced.
+            a restart of the triggerer loses no file. It repeats an announcement only if the
+            triggerer was killed just after Airflow had stored the event. Without `asset_name`,
+            files that are added between a stop and a start are not announced.
 
     Raises:
         ValueError: An argument is invalid.

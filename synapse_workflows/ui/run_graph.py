@@ -252,7 +252,9 @@ class _RunGraph:
                 self._add_flow(flow)
         passed = {ref for flow in published.flows for ref in self._list_passed(flow)}
         task = self.tasks[key]
-        direct = tuple(ref for ref in published.upstream.inputs() if ref not in passed)
+        inherited = set(published.upstream.inputs()) - passed
+        inputs = (published.record | published.upstream).inputs()
+        direct = tuple(ref for ref in inputs if ref in inherited)
         for ref in self._shorten(direct, task, "inherited input"):
             self._add_input(ref, _get_task_id(task))
 

@@ -1,11 +1,19 @@
 """The DAGs of the guide on entities, and the lineage of new files that triggered a run."""
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 from support.execution_api import Run, fire_trigger
 from support.guides import DAGS, replace_ids
 
-from synapse_workflows import Folder, SynapseStoreOperator, synapse_files_asset
+from synapse_workflows import (
+    File,
+    Folder,
+    SynapseGetOperator,
+    SynapseHook,
+    SynapseStoreOperator,
+    synapse_asset,
+    synapse_files_asset,
+)
 
 
 def load(dag_id, **ids):
@@ -86,3 +94,46 @@ def test_announced_files_are_inputs_of_the_run(api, alice, project, put, sources
         SynapseStoreOperator(task_id="store", path=str(path), parent_id=project)
     run = Run(api, dag, events=tuple(events[::-1])).all()
     assert set(sources_of(run.value("store")["id"])[0]) >= {first, second}
+
+
+def test_an_instance_that_reads_an_announced_file_has_no_other_input(
+    api, project, put, sources_of, tmp_path
+):
+    """An event that announces two files, and mapped tasks for each of them."""
+    asset, other = synapse_files_asset(project), synapse_asset(put("table.csv"))
+    files = [put(name) for name in ("a.csv", "b.csv")]
+    payload = [{"id": one.partition(".")[0], "version": 1} for one in files]
+    events = (*announce(api, asset, payload[:1], payload[1:]), api.emit(other.uri, version=1))
+    with DAG("each", schedule=[asset, other]) as dag:
+
+        @task
+        def list_files(triggering_asset_events):
+            return [
+                one
+                for event in triggering_asset_events[asset]
+                for one in event.extra["payload"]["files"]
+            ]
+
+        @task
+        def work(file):
+            path = tmp_path / f"{file['id']}.txt"
+            path.write_text(file["id"])
+            return str(path)
+
+        @task
+        def read_and_store(file):
+            syn = SynapseHook().client
+            path = work.function({"id": syn.get(file["id"]).id + "x"})
+            return syn.store(File(path, parent=project)).id
+
+        listed = list_files()
+        got = SynapseGetOperator.partial(task_id="get").expand(entity_id=listed)
+        paths = work.expand(file=got.output)
+        SynapseStoreOperator.partial(task_id="store", parent_id=project).expand(path=paths)
+        read_and_store.expand(file=listed)
+    run = Run(api, dag, events=events).all(get=2, work=2, store=2, read_and_store=2)
+    for index, file in enumerate(files):
+        expected = {file, str(other.uri).rpartition("/")[2] + ".1"}
+        stored = run.value("store", map_index=index)["id"]
+        assert set(sources_of(stored)[0]) == expected
+        assert set(sources_of(run.value("read_and_store", map_index=index))[0]) == expected

@@ -91,6 +91,18 @@ def test_inherited_inputs_of_tasks_without_a_record_are_not_lost():
     assert ("s3://bucket/key", "task:store", "used") in list_edges(graph)
 
 
+def test_an_instance_that_read_an_announced_file_inherits_no_other_one():
+    files = [EntityRef(f"syn{number}", 1) for number in (1, 2, 3)]
+    flows = [DataFlow("list_files", None, "store", 0)]
+    published = replace(
+        publish(used=[entity(1)], stored=[entity(4)], flows=flows),
+        upstream=Record.from_refs(Origin.ANNOUNCED, used=files),
+    )
+    graph = build(task("list_files"), task("store", published, map_index=0))
+    used = {edge for edge in list_edges(graph) if edge[0].startswith("syn")}
+    assert used == {("syn1.1", "task:store[0]", "used")}
+
+
 def test_gaps_are_marked():
     graph = build(task("read", publish(used=[entity(1, None), entity(2, 4, is_open=True)])))
     assert list_edges(graph) == {

@@ -97,6 +97,18 @@ def test_read_overrides_reference_without_version(origin):
     assert record.inputs() == (SYN1_1,)
 
 
+@pytest.mark.parametrize("origin", [Origin.READ, Origin.LOOKUP, Origin.WROTE, Origin.DECLARED])
+def test_a_reference_to_an_announced_file_overrides_all_announced_files(origin):
+    files = [EntityRef(f"syn{number}", 1) for number in (1, 2, 3)]
+    event = Record.from_refs(Origin.EVENT, used=[EntityRef("syn9", 1)])
+    announced = Record.from_refs(Origin.ANNOUNCED, used=files) | event
+    assert announced.inputs() == (*files, EntityRef("syn9", 1))
+    other = announced | Record.from_refs(origin, used=[EntityRef("syn8", 1)])
+    assert set(other.inputs()) == {*files, EntityRef("syn9", 1), EntityRef("syn8", 1)}
+    chosen = other | Record.from_refs(origin, used=[SYN1_2])
+    assert set(chosen.inputs()) == {SYN1_2, EntityRef("syn9", 1), EntityRef("syn8", 1)}
+
+
 def test_two_read_versions_are_both_kept():
     record = Record.from_refs(Origin.READ, used=[SYN1_1, SYN1_2])
     assert record.inputs() == (SYN1_1, SYN1_2)
