@@ -1,7 +1,7 @@
 """Grants of permissions: who gets which access types on an entity."""
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -147,7 +147,7 @@ def _iter_items(grants: Any) -> Iterator[tuple[Any, Any]]:
 def _parse_access(who: Any, access: Any) -> tuple[str, ...]:
     if isinstance(access, str):
         access = [one.strip() for one in access.split(",")]
-    if access is None or not isinstance(access, Iterable):
+    if not isinstance(access, Collection) or isinstance(access, bytes | Mapping):
         raise InvalidArgumentError(
             f"Invalid grants[{who!r}] {access!r:.100}: expected a list of access types, for "
             "example ['READ', 'DOWNLOAD'], or [] to revoke all"

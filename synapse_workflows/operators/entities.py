@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from synapse_workflows.client.api.walk import parse_types
 from synapse_workflows.client.model.argument_types import (
     CopyProvenance,
     CopyStorage,
@@ -72,8 +73,9 @@ class SynapseCopyOperator(SynapseOperator):
         kwargs: `synapse_conn_id`, `lineage_mode` and the arguments of `BaseOperator`.
 
     Raises:
-        ValueError: Invalid `update_existing`, `provenance`, `storage`, `copy_annotations` or
-            `copy_wikis`.
+        ValueError: Invalid `update_existing`, `exclude_types`, `provenance`, `storage`,
+            `copy_annotations` or `copy_wikis`; or `used`, `executed`, `activity_name` or
+            `activity_description` without `provenance="source"`.
     """
 
     template_fields: Sequence[str] = (
@@ -116,12 +118,23 @@ class SynapseCopyOperator(SynapseOperator):
         )
         check_choice(provenance, "provenance", CopyProvenance)
         check_choice(storage, "storage", CopyStorage)
+        for argument, value in (
+            ("used", used),
+            ("executed", executed),
+            ("activity_name", activity_name),
+            ("activity_description", activity_description),
+        ):
+            if value is not None and provenance != "source":
+                raise InvalidArgumentError(
+                    f"Invalid {argument} with provenance={provenance!r}, which creates no "
+                    f"Activity. Omit {argument}, or pass provenance='source'"
+                )
         self.entity_id = entity_id
         self.parent_id = parent_id
         self.version = version
         self.name = name
         self.update_existing = update_existing
-        self.exclude_types = exclude_types
+        self.exclude_types = parse_types(exclude_types, "exclude_types")
         self.provenance: CopyProvenance = provenance
         self.storage: CopyStorage = storage
         self.copy_annotations = copy_annotations
@@ -141,7 +154,7 @@ class SynapseCopyOperator(SynapseOperator):
             parse_version(found.version, "entity_id") if version is None else version,
             optional_text(self.name, "name", allow_empty=False),
             self.update_existing,
-            tuple(self.exclude_types),
+            self.exclude_types,
             self.provenance,
             self.storage,
             self.copy_annotations,

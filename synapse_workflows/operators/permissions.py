@@ -11,7 +11,11 @@ from synapse_workflows.idempotency.permission_writer import (
     PermissionWriter,
     SynapsePermissions,
 )
-from synapse_workflows.operator_arguments import check_choice, check_flags
+from synapse_workflows.operator_arguments import (
+    InvalidArgumentError,
+    check_choice,
+    check_flags,
+)
 from synapse_workflows.operators.base import SynapseOperator
 
 if TYPE_CHECKING:
@@ -79,14 +83,24 @@ class SynapseSetPermissionsOperator(SynapseOperator):
         self.is_dry_run = dry_run
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
-        """Render a template as `BaseOperator` does, and also the keys of a dictionary."""
+        """Render a template as `BaseOperator` does, and also the keys of a dictionary.
+
+        Raises:
+            InvalidArgumentError: Two keys are equal after rendering.
+        """
         rendered = super().render_template(content, *args, **kwargs)
         if not isinstance(content, dict):
             return rendered
-        return {
-            super(SynapseSetPermissionsOperator, self).render_template(key, *args, **kwargs): value
-            for key, value in rendered.items()
-        }
+        result: dict[Any, Any] = {}
+        for key, value in rendered.items():
+            new_key = super().render_template(key, *args, **kwargs)
+            if new_key in result:
+                raise InvalidArgumentError(
+                    f"Invalid grants: {new_key!r} is given more than once. Give each user or team "
+                    "once"
+                )
+            result[new_key] = value
+        return result
 
     def execute(self, context: "Context") -> SynapsePermissions:
         """Set the permissions and return what has changed."""

@@ -164,7 +164,6 @@ def test_invalid_copies_fail_without_retry(copy, alice, project, folders, put):
         ({"entity_id": source, "version": 1}, "only a version of a file or table"),
         ({"name": ""}, "Invalid name ''"),
         ({"name": "a/b"}, "name"),
-        ({"exclude_types": ["files"]}, "exclude_types"),
         ({"used": "nothing"}, "Invalid used"),
         ({"used": "syn1999999999"}, "syn1999999999"),
     ):
@@ -173,5 +172,19 @@ def test_invalid_copies_fail_without_retry(copy, alice, project, folders, put):
         assert failed.state == "failed", arguments
         assert named in str(failed.error), arguments
     assert list(alice.getChildren(release)) == []
+    for types, named in ((["files"], "'files'"), ("file", "'file'"), (None, "None")):
+        with pytest.raises(ValueError, match=f"Invalid exclude_types {named}: expected a list"):
+            SynapseCopyOperator(
+                task_id="copy", entity_id="syn1", parent_id="syn2", exclude_types=types
+            )
+    for argument in ("used", "executed", "activity_name", "activity_description"):
+        with pytest.raises(ValueError, match=f"Invalid {argument} with provenance='none'"):
+            SynapseCopyOperator(
+                task_id="copy",
+                entity_id="syn1",
+                parent_id="syn2",
+                provenance="none",
+                **{argument: "syn3"},
+            )
     with pytest.raises(ValueError, match="Invalid provenance"):
         SynapseCopyOperator(task_id="copy", entity_id="syn1", parent_id="syn2", provenance="no")

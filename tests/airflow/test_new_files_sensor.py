@@ -133,6 +133,13 @@ def test_invalid_arguments_fail_without_retry(wait, arguments, named, mode):
     assert named in str(failed.error)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_file_contains_no_files(wait, put, mode):
+    failed = wait(container_id=put().partition(".")[0], **mode).task("wait", max_tries=5)
+    assert failed.state == "failed"
+    assert "it is a file, which contains no files" in str(failed.error)
+
+
 @pytest.mark.parametrize(
     ("argument", "value"),
     [

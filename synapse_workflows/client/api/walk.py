@@ -89,6 +89,9 @@ def walk(
 def parse_types(types: Sequence[EntityTypeName], argument: str) -> tuple[EntityTypeName, ...]:
     """Validate entity types: a list, or anything that can be iterated over once.
 
+    Returns:
+        The types in the order of `CHILD_TYPES`, also of a set.
+
     Raises:
         ValueError: This is a string or no list, or contains an unknown type.
     """
@@ -100,5 +103,4 @@ def parse_types(types: Sequence[EntityTypeName], argument: str) -> tuple[EntityT
         raise ValueError(
             f"Invalid {argument} {unknown[0]!r}: expected a list of {', '.join(CHILD_TYPES)}."
         )
-    parsed: tuple[EntityTypeName, ...] = given
-    return parsed
+    return tuple(one for one in CHILD_TYPES if one in given)

@@ -10,8 +10,12 @@ from typing import Any, Final, Self
 
 from synapse_workflows.client.core import flows
 from synapse_workflows.client.core.flows import Call, Flow, Page, PageGuard
-from synapse_workflows.client.errors import SynapseForbiddenError, SynapseNotFoundError
-from synapse_workflows.constants import FILE
+from synapse_workflows.client.errors import (
+    SynapseForbiddenError,
+    SynapseMalformedEntityError,
+    SynapseNotFoundError,
+)
+from synapse_workflows.constants import CONTAINERS, ENTITY_TYPES, FILE
 
 #: Number of listings after which all is read again, because a file may become visible without
 #: having been modified: another user grants READ on it.
@@ -117,9 +121,10 @@ class FileListing:
         Raises:
             SynapseNotFoundError: The container does not exist.
             SynapseForbiddenError: The user lacks READ on the container.
+            SynapseMalformedEntityError: The entity is neither a project nor a folder.
 
         Source:
-            POST /entity/children
+            GET /entity/{id}/type, POST /entity/children
             https://rest-docs.synapse.org/rest/POST/entity/children.html
         """
         earlier, is_full = self.files, self._number % _FULL_READ_INTERVAL == 0 and self._number
@@ -131,9 +136,21 @@ class FileListing:
                 known = None if is_full else self._folders.get(folder_id)
                 found[folder_id] = yield from self._fetch_folder(folder_id, known)
                 pending += sorted(found[folder_id].folders)
+        if not self._folders and not found[self._container_id]:
+            yield from self._check_container()
         self._folders = found
         self._number += 1
         return earlier | self.files
+
+    def _check_container(self) -> Flow[None]:
+        """Check the type: Synapse lists no children of a file, without an error."""
+        header = (yield from flows.send(Call("GET", f"/entity/{self._container_id}/type"))).object
+        kind = header["type"]
+        if kind not in CONTAINERS:
+            raise SynapseMalformedEntityError(
+                f"Invalid container {self._container_id}: it is a {ENTITY_TYPES.get(kind, kind)}, "
+                "which contains no files. Pass a project or a folder."
+            )
 
     def _fetch_folder(self, folder_id: str, known: _Folder | None) -> Flow[_Folder]:
         try:
