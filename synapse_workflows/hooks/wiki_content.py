@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +19,16 @@ from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.operator_arguments import InvalidArgumentError
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, UrlRef
 
-#: Image of standard Markdown: `![text](target)`.
-_IMAGE: Final = re.compile(r"!\[(?P<text>[^\]\n]*)\]\((?P<target>[^()\s]+)\)")
+#: Code, or an image of standard Markdown: `![text](target "title")`, `![text](<target>)`.
+_CODE: Final = (
+    r"(?ms:^ {0,3}(?P<fence>`{3,}|~{3,}).*?(?:^ {0,3}(?P=fence)|\Z))"
+    r"|(?<!`)(?P<ticks>`+)(?!`)(?:[^\n]|\n(?![ \t]*\n))+?(?<!`)(?P=ticks)(?!`)"
+)
+_IMAGE: Final = re.compile(
+    rf"{_CODE}|!\[(?P<text>[^\[\]\n]*)\]\(\s*"
+    r"(?:<(?P<quoted>[^<>\n]+)>|(?P<target>(?:[^()\s<]|\([^()\s]*\))+))"
+    r"""(?:\s+(?:"[^"\n]*"|'[^'\n]*'|\([^()\n]*\)))?\s*\)"""
+)
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>|])")
 
 #: Characters of URLs that need no escape in a link of Markdown.
@@ -90,6 +98,7 @@ def link_images(markdown: str, names: Iterable[str]) -> str:
     """Convert images of standard Markdown to images of Synapse, if they are attached.
 
     Synapse shows an attachment with `${image?fileName=plot.png}`, not with `![plot](plot.png)`.
+    Code is not changed.
 
     Args:
         markdown: The text.
@@ -98,7 +107,7 @@ def link_images(markdown: str, names: Iterable[str]) -> str:
     known = set(names)
 
     def convert(match: re.Match[str]) -> str:
-        name = unquote(match["target"]).removeprefix("./")
+        name = unquote(match["quoted"] or match["target"] or "").removeprefix("./")
         if name not in known:
             return match[0]
         text = quote(match["text"], safe="")
@@ -146,15 +155,7 @@ def _format_list(refs: Sequence[Ref], portal_url: str) -> str:
 def _format_ref(ref: Ref, portal_url: str) -> str:
     if isinstance(ref, EntityRef):
         return f"[{ref}]({portal_url.rstrip('/')}/Synapse:{ref})"
-    text = _SPECIAL.sub(r"\\\1", str(ref))
+    text = _SPECIAL.sub(r"\\\1", " ".join(str(ref).split()))
     if not ref.url.startswith(("https://", "http://")):
         return text
     return f"[{text}]({quote(ref.url, safe=_URL_CHARACTERS)})"
-
-
-def record_page(url: str, page: Mapping[str, Any]) -> None:
-    """Record a stored wiki page as an output of the running task."""
-    collector = current_collector()
-    if collector is not None:
-        name = page.get("title") or "Wiki"
-        collector.add(Record.from_stored(UrlRef(url, f"Wiki page {name}")))

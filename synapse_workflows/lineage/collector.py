@@ -160,6 +160,11 @@ class LineageCollector:
                 if self.details.discard(one, version):
                     self._update_asset_events(one, client)
 
+    def discard_url(self, url: str) -> None:
+        """Ignore an object outside Synapse, or a wiki page, that the task has deleted again."""
+        with self._lock:
+            self._builder.discard_url(url)
+
     def rename_output(self, entity_id: str, name: str, client: EventSource) -> None:
         """Update the asset events of an entity that the task has moved, if it has stored it."""
         with self._lock:

@@ -23,6 +23,7 @@ from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.model.rest_object import RestObject
 from synapse_workflows.client.model.submissions import Submission
+from synapse_workflows.client.model.wikis import Wiki
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.declared_provenance import (
     DeclaredProvenance,
@@ -39,6 +40,7 @@ from synapse_workflows.lineage.store_provenance import (
     TaskProvenance,
 )
 from synapse_workflows.lineage.sts_client import StsClient
+from synapse_workflows.lineage.wiki_pages import discard_wiki_page, record_wiki_page
 from synapse_workflows.lineage.write_access import require_create_access
 from synapse_workflows.operator_arguments import check_choice
 from synapse_workflows.provenance.activity import (
@@ -122,6 +124,8 @@ class LineageClient(StsClient):
         """Delete an object, as `Synapse.delete` does. Inside a task, it is no output any more."""
         super().delete(obj, version)
         collector = current_collector()
+        if isinstance(obj, Wiki):
+            discard_wiki_page(self, obj)
         if collector is not None and isinstance(obj, str | Entity):
             found = parse_entity_id(obj)
             number = found.version if version is None and isinstance(obj, str) else version
@@ -162,9 +166,12 @@ class LineageClient(StsClient):
         """
         check_choice(if_unchanged, "if_unchanged", IfUnchanged)
         if isinstance(obj, RestObject):
-            return store_api.store(
+            stored = store_api.store(
                 self, obj, activity=activity, used=used, executed=executed, **options
             )
+            if isinstance(stored, Wiki):
+                record_wiki_page(self, stored)
+            return stored
         declared = (activity, used, executed, activityName, activityDescription)
         is_separate = self.needs_separate_activity(activity, used, executed)
         new = build_separate(*declared) if is_separate else None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from jinja2 import TemplateNotFound
 
+from synapse_workflows.client.model.wikis import get_page_url
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
 from synapse_workflows.hooks.wiki_content import (
     as_local_files,
@@ -13,7 +14,6 @@ from synapse_workflows.hooks.wiki_content import (
     format_sources,
     link_images,
     read_markdown,
-    record_page,
 )
 from synapse_workflows.idempotency.task_state import TaskState
 from synapse_workflows.idempotency.wiki_pages import (
@@ -22,6 +22,7 @@ from synapse_workflows.idempotency.wiki_pages import (
     WikiLocation,
     store_page,
 )
+from synapse_workflows.lineage.wiki_pages import record_wiki_page
 from synapse_workflows.operator_arguments import (
     InvalidArgumentError,
     check_flags,
@@ -134,8 +135,7 @@ class SynapseWikiOperator(SynapseOperator):
     def resolve_template_files(self) -> None:
         """Load the template file of `markdown`; other arguments are no template files."""
         path, environment = self.markdown, self.get_template_env()
-        is_path = isinstance(path, str) and path.endswith(".md")
-        if path is not None and is_path and environment.loader is not None:
+        if path is not None and _is_template_path(path) and environment.loader is not None:
             with suppress(TemplateNotFound):  # the task fails, not the DAG: see render_template
                 self.markdown = environment.loader.get_source(environment, path)[0]
         self.prepare_template()
@@ -151,7 +151,8 @@ class SynapseWikiOperator(SynapseOperator):
         Raises:
             InvalidArgumentError: A template file was not found.
         """
-        if isinstance(content, str) and content.endswith(".md") and content != self.markdown:
+        is_path = content == self.markdown and _is_template_path(content)
+        if isinstance(content, str) and content.endswith(".md") and not is_path:
             content += "{# no template file #}"
         try:
             return super().render_template(content, *args, **kwargs)
@@ -180,8 +181,8 @@ class SynapseWikiOperator(SynapseOperator):
             content = WikiContent(markdown, files, self.keep_attachments)
             page = store_page(client, location, content, TaskState.from_context(context))
             names = [each.fileName for each in client.getWikiAttachments(page)]
-        self.entity_url = f"{self.hook.get_entity_url(entity_id)}/wiki/{page.id}"
-        record_page(self.entity_url, page)
+        self.entity_url = get_page_url(page, client.portalEndpoint)
+        record_wiki_page(client, page)
         result: SynapseWikiPage = {
             "entity_id": entity_id,
             "wiki_id": page.id,
@@ -197,3 +198,8 @@ class SynapseWikiOperator(SynapseOperator):
         if self.markdown_path is not None:
             return read_markdown(self.markdown_path, self.hook.client)
         return require_text(self.markdown, "markdown")
+
+
+def _is_template_path(markdown: Any) -> bool:
+    """Return whether `markdown` is the path of a template file, and not the text itself."""
+    return isinstance(markdown, str) and markdown.endswith(".md") and "\n" not in markdown

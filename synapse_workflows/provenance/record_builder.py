@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from synapse_workflows.provenance.record import EntityRef, Record
+from synapse_workflows.provenance.record import EntityRef, Record, UrlRef
 
 if TYPE_CHECKING:
     from synapse_workflows.provenance.record import RecordEntry, Ref
@@ -44,6 +44,12 @@ class RecordBuilder:
             if version in (None, ref.version):
                 del self._wrote[ref]
                 self._built = None
+
+    def discard_url(self, url: str) -> None:
+        """Remove a stored object that is no entity."""
+        for ref in [each for each in self._wrote if isinstance(each, UrlRef) and each.url == url]:
+            del self._wrote[ref]
+            self._built = None
 
     @property
     def record(self) -> Record:

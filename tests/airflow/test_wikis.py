@@ -6,12 +6,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 from support.execution_api import Run
 
 from synapse_workflows import (
     File,
     SynapseGetOperator,
+    SynapseHook,
     SynapseStoreOperator,
     SynapseWikiOperator,
     Wiki,
@@ -86,6 +87,9 @@ def test_markdown_file_is_no_template(write, alice, project, tmp_path):
     result, _ = write(markdown_path=str(path))
     assert result.state == "success", result.error
     assert alice.getWiki(project).markdown == "a {{ b }}\r\nü\n"
+    result, _ = write(markdown="see\nREADME.md")
+    assert result.state == "success", result.error
+    assert alice.getWiki(project).markdown == "see\nREADME.md"
     path.write_bytes(b"\xff")
     result, _ = write(markdown_path=str(path))
     assert (result.state, "not a text in UTF-8" in str(result.error)) == ("failed", True)
@@ -242,19 +246,68 @@ def test_sources_are_listed_in_markdown():
     assert format_sources(Record(), "https://www.synapse.org/") == ""
 
 
-def test_only_attached_images_are_converted():
-    text = "![a](a.png) ![b](b.png) ![](./a%20b.png) [a](a.png) ![x](https://x.org/a.png)"
-    assert link_images(text, ["a.png", "a b.png"]) == (
-        "${image?fileName=a.png&altText=a} ![b](b.png) "
-        "${image?fileName=a%20b.png&altText=} [a](a.png) ![x](https://x.org/a.png)"
-    )
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("![a](a.png)", "a.png"),
+        ("![a](./a%20b.png)", "a%20b.png"),
+        ("![a](<a b.png>)", "a%20b.png"),
+        ("![a](c(1).png)", "c%281%29.png"),
+        ('![a]( a.png "A title (1)" )', "a.png"),
+    ],
+)
+def test_attached_image_is_converted(text, name):
+    expected = f"x ${{image?fileName={name}&altText=a}} ![b](b.png)"
+    assert link_images(f"x {text} ![b](b.png)", ["a.png", "a b.png", "c(1).png"]) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "![b](b.png) [a](a.png) ![x](https://x.org/a.png) ![a](a.png b.png)",
+        "`![a](a.png)` ``` ` ![a](a.png)\n```",
+        "text\n\n```md\n\n![a](a.png)\n```\n",
+        "~~~\n![a](a.png)",
+    ],
+)
+def test_other_images_and_code_are_not_converted(text):
+    assert link_images(text, ["a.png"]) == text
+    assert link_images("`a\n\n![a](a.png)\n\nb`", ["a.png"]).count("${image") == 1
+
+
+def test_wiki_pages_in_code_are_lineage(api, alice, project, tmp_path):
+    page = alice.store(Wiki(owner=project, title="Protocol", markdown="x"))
+
+    @task
+    def work():
+        client = SynapseHook().client
+        read = client.getWiki(project, version=0)
+        client.store(Wiki(owner=project, title="Log", parentWikiId=read))
+        client.delete(client.store(Wiki(owner=project, title="Draft", parentWikiId=read)))
+
+    @task
+    def work_without_lineage():
+        client = SynapseHook(lineage_mode="off").client
+        client.store(client.getWiki(project))
+
+    with DAG("work", schedule=None) as dag:
+        work()
+        work_without_lineage()
+    run = Run(api, dag, f"run_{next(RUNS)}")
+    for task_id in ("work", "work_without_lineage"):
+        result = run.task(task_id)
+        assert result.state == "success", result.error
+    url = f"{alice.portalEndpoint.rstrip('/')}/Synapse:{project}/wiki/"
+    record = Record.from_json(run.record("work"))
+    assert record.inputs() == (UrlRef(f"{url}{page.id}", "Wiki page Protocol (version 0)"),)
+    (log,) = alice.getWikiHeaders(project)[1:]
+    assert record.wrote == (UrlRef(f"{url}{log.id}", "Wiki page Log"),)
+    assert run.record("work_without_lineage") is None
 
 
 @pytest.fixture
 def clients(connection, monkeypatch):
     """Four clients of hooks outside a task."""
-    from synapse_workflows import SynapseHook
-
     monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", connection)
     return [SynapseHook().client for _ in range(4)]
 

@@ -25,7 +25,8 @@ def root(syn, project):
 
 
 def attach(syn, owner, *paths, **fields):
-    return syn.store(Wiki(owner=owner, title="t", attachments=[*map(str, paths)], **fields))
+    fields = {"attachments": [*map(str, paths)], **fields}
+    return syn.store(Wiki(owner=owner, title="t", **fields))
 
 
 def list_names(syn, wiki):
@@ -173,8 +174,37 @@ def test_invalid_attachments_are_refused_before_the_upload(syn, project, make_fi
         attach(syn, project, good, twin)
     with pytest.raises(SynapseMalformedEntityError):
         attach(syn, project, make_file("ü.png"))
+    for attachments in (3, [good, None], {"plot": good}):
+        with pytest.raises(TypeError, match="Invalid attachments"):
+            attach(syn, project, attachments=attachments)
     with pytest.raises(SynapseNotFoundError):
         syn.getWiki(project)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "words"),
+    [
+        ({"fileHandles": "x"}, ValueError, "Invalid file handle ID 'x'"),
+        ({"fileHandles": [None]}, ValueError, "None"),
+        ({"parentWikiId": "x"}, ValueError, "Invalid wiki page ID 'x'"),
+        ({"parentWikiId": False}, ValueError, "False"),
+        ({"markdown": b"x"}, TypeError, "Invalid markdown b'x'"),
+        ({"markdownFile": 3}, TypeError, "Invalid markdownFile 3"),
+    ],
+)
+def test_invalid_fields_are_refused(fields, error, words):
+    with pytest.raises(error, match=words):
+        Wiki(owner="syn1", **fields)
+
+
+def test_objects_are_accepted_as_ids(syn, project, root, make_file):
+    handle = syn.uploadFileHandle(make_file("plot.png"), project)
+    for one in (handle, handle["id"], int(handle["id"])):
+        page = syn.store(Wiki(owner=project, parentWikiId=root, fileHandles=one))
+        assert (page.parentWikiId, page.attachmentFileHandleIds) == (root.id, [handle["id"]])
+    assert [each.title for each in syn.getWikiHeaders(project)] == ["Start", None, None, None]
+    with pytest.raises(TypeError, match="Invalid wiki '7': expected a Wiki"):
+        syn.getWikiAttachments("7")
 
 
 def test_file_handles_of_others_are_refused(syn, client_of, project, root, make_file):

@@ -5,14 +5,20 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import func, insert, select
 from support.entity_api import REPO
 from support.file_api import assert_error, bytes_on_disk, ok
 
 from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.app import create_app
+from synapse_workflows.local.domain.ids import ROOT
+from synapse_workflows.local.domain.portal import wiki_page
 from synapse_workflows.local.domain.principal import create_service_caller
-from synapse_workflows.local.domain.wikis import markdown
+from synapse_workflows.local.domain.wikis import markdown, pages
+from synapse_workflows.local.domain.wikis.owners import OwnerType, WikiOwner
+from synapse_workflows.local.routers.portal_responses import get_environment
 from synapse_workflows.local.settings import Settings
+from synapse_workflows.local.storage.wiki_models import WikiPage, WikiVersion
 
 MARKDOWN = "# Überschrift 🧬\n\nText.\n"
 NO_ROOT = "A root wiki does not exist for ownerId: {} and ownerType: {}"
@@ -474,9 +480,17 @@ def test_external_markdown_cannot_be_read_inline(ann, wiki):
     assert_error(wiki.try_get(), 400, "is not stored in Synapse")
 
 
-def test_markdown_of_a_failed_request_is_not_stored(tmp_path):
-    app = create_app(Settings(data_dir=tmp_path, base_url=asgi_adapter.BASE_URL))
-    service = app.state.service
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    """A service, and the directory of its data."""
+    folder = tmp_path_factory.mktemp("storage")
+    service = create_app(Settings(data_dir=folder, base_url=asgi_adapter.BASE_URL)).state.service
+    yield service, folder
+    service.close()
+
+
+def test_markdown_of_a_failed_request_is_not_stored(storage):
+    service, tmp_path = storage
     caller = create_service_caller(service.now())
 
     def store_and_fail():
@@ -493,4 +507,31 @@ def test_markdown_of_a_failed_request_is_not_stored(tmp_path):
     with service.database.read_transaction() as session:
         assert markdown.read(service, session, handle.id) == MARKDOWN
     assert bytes_on_disk(tmp_path) == [handle.content_size]
-    service.close()
+
+
+def test_deep_tree_is_shown_and_deleted(storage):
+    service, _ = storage
+    caller = create_service_caller(service.now())
+    owner = WikiOwner(OwnerType.ENTITY, ROOT)
+    number = 1100  # more than the limits of recursion of Python, Jinja and SQLite
+    with service.database.write_transaction() as session:
+        root = pages.create(service, session, caller, owner, {"title": "0"})
+        first, handle = int(root["id"]), int(root["markdownFileHandleId"])
+        fields = {"owner_type": owner.type, "owner_id": owner.id, "etag": "x", "version": 0,
+                  "created_on": 0, "created_by": 1}  # fmt: skip
+        version = {"number": 0, "markdown_handle_id": handle, "modified_on": 0, "modified_by": 1}
+        ids = range(first + 1, first + number)
+        rows = [{"id": each, "parent_id": each - 1} | fields for each in ids]
+        session.execute(insert(WikiPage), rows)
+        versions = [{"page_id": each, "title": f"{each - first}"} | version for each in ids]
+        session.execute(insert(WikiVersion), versions)
+    with service.database.read_transaction() as session:
+        content = wiki_page.read_wiki_page(service, session, caller, owner)
+    assert [(each.title, each.depth) for each in content.tree[:2]] == [("0", 0), ("1", 1)]
+    assert content.tree[-1].depth == 999  # of the 1000 pages that are shown
+    macro = get_environment().get_template("wiki_section.html").module.wiki_section
+    html = macro(content)
+    assert html.count("<ul>") == html.count("</ul>") == 1000
+    with service.database.write_transaction() as session:
+        pages.delete(session, caller, owner, first)
+        assert session.scalar(select(func.count()).select_from(WikiPage)) == 0

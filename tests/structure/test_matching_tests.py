@@ -103,6 +103,7 @@ TESTED_BY = {
     "hooks/wiki_content": "airflow/test_wikis.py",
     "idempotency/message_sender": "airflow/test_messages.py",
     "idempotency/wiki_pages": "airflow/test_wikis.py",
+    "lineage/wiki_pages": "airflow/test_wikis.py",
     "notification_text": "airflow/test_notifications.py",
     "idempotency/entity_copier": "airflow/test_entities_copy.py",
     "idempotency/entity_deletion": "airflow/test_entities.py",

@@ -126,7 +126,7 @@ class WikiCopier:
         existing = _group_by_title(_list_headers(self.syn, target_id))
         added: dict[str, PageCopy] = {}
         for header in _select(headers, source_id, first):
-            source = wikis.getWiki(self.syn, source_id, header.id)
+            source = wikis.get_unannounced(self.syn, source_id, header.id)
             page = PageCopy(source, target_id, added.get(str(header.get("parentId")), parent))
             if page.parent is None:  # an entity has one root page, whatever its title
                 found = [
@@ -137,7 +137,7 @@ class WikiCopier:
             else:
                 found = existing[page.parent_id, header.get("title")]
             if found:
-                page.current = wikis.getWiki(self.syn, target_id, found.pop(0))
+                page.current = wikis.get_unannounced(self.syn, target_id, found.pop(0))
             added[str(header.id)] = page
             self._pages.append(page)
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from synapse_workflows.client.core import flows
 from synapse_workflows.client.core.conflicts import retry_stale
+from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import (
     SynapseBadRequestError,
@@ -22,7 +23,13 @@ from synapse_workflows.client.errors import (
 from synapse_workflows.client.model.dict_object import DictObject
 from synapse_workflows.client.model.ids import parse_numeric_id
 from synapse_workflows.client.model.paths import expand_path
-from synapse_workflows.client.model.wikis import Wiki, WikiAttachment, get_owner_path
+from synapse_workflows.client.model.wikis import (
+    Wiki,
+    WikiAttachment,
+    get_owner_path,
+    get_page_name,
+    get_page_url,
+)
 from synapse_workflows.client.transfer.download import download_file
 from synapse_workflows.client.transfer.upload import upload_file
 from synapse_workflows.client.transfer.upload_source import UploadSource
@@ -34,6 +41,8 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 
 def getWiki(syn: Session, owner: Any, subpageId: Any = None, version: Any = None) -> Wiki:
     """Get a wiki page with its Markdown.
+
+    A page has no entity version: in the provenance of a task, it is a URL.
 
     Args:
         syn: The session that sends the requests.
@@ -55,6 +64,26 @@ def getWiki(syn: Session, owner: Any, subpageId: Any = None, version: Any = None
         GET /entity/{ownerId}/wiki2, GET /entity/{ownerId}/wiki2/{wikiId},
         POST /fileHandle/batch of the file service
         https://rest-docs.synapse.org/rest/GET/entity/ownerId/wiki2/wikiId.html
+    """
+    wiki = get_unannounced(syn, owner, subpageId, version)
+    url = get_page_url(wiki, syn.portalEndpoint)
+    syn.emit(Read(None, name=get_page_name(wiki, version), how="getWiki", url=url))
+    return wiki
+
+
+def get_unannounced(
+    syn: Session,
+    owner: Any,
+    subpageId: Any = None,
+    version: Any = None,
+) -> Wiki:
+    """Get a wiki page, as `getWiki` does, but without emitting a `Read` event.
+
+    Args:
+        syn: The session that sends the requests.
+        owner: As for `getWiki`.
+        subpageId: As for `getWiki`.
+        version: As for `getWiki`.
     """
     path = f"{get_owner_path(owner)}/wiki2"
     if subpageId is not None:
@@ -85,7 +114,7 @@ def getWikiHeaders(syn: Session, owner: Any) -> list[DictObject]:
 
     Returns:
         For each page ``id``, ``title`` and ``parentId``, the root page first. The root page has
-        no ``parentId``.
+        no ``parentId``. ``title`` is None for a page without a title.
 
     Raises:
         ValueError: The owner has no ID.
@@ -97,7 +126,9 @@ def getWikiHeaders(syn: Session, owner: Any) -> list[DictObject]:
         https://rest-docs.synapse.org/rest/GET/entity/ownerId/wikiheadertree.html
     """
     call = flows.Call("GET", f"{get_owner_path(owner)}/wikiheadertree")
-    return [DictObject(**each) for each in syn.iter_items(flows.with_offset(call))]
+    return [
+        DictObject(**{"title": None, **each}) for each in syn.iter_items(flows.with_offset(call))
+    ]
 
 
 def getWikiAttachments(syn: Session, wiki: Wiki) -> list[WikiAttachment]:
@@ -108,6 +139,7 @@ def getWikiAttachments(syn: Session, wiki: Wiki) -> list[WikiAttachment]:
         wiki: A page with its ID, as returned by `getWiki` or `store`.
 
     Raises:
+        TypeError: `wiki` is not a `Wiki`.
         ValueError: The page has no ID.
         SynapseNotFoundError: The page does not exist.
         SynapseForbiddenError: The caller may not read the owner.
@@ -116,6 +148,10 @@ def getWikiAttachments(syn: Session, wiki: Wiki) -> list[WikiAttachment]:
         GET /entity/{ownerId}/wiki/{wikiId}/attachmenthandles
         https://rest-docs.synapse.org/rest/GET/entity/ownerId/wiki/wikiId/attachmenthandles.html
     """
+    if not isinstance(wiki, Wiki):
+        raise TypeError(
+            f"Invalid wiki {wiki!r:.80}: expected a Wiki. Get the page with getWiki()."
+        )
     found = syn.call("GET", f"{wiki.getURI()}/attachmenthandles").object["list"]
     return [WikiAttachment(**each) for each in found]
 
@@ -133,6 +169,7 @@ def store_wiki(syn: Session, wiki: Wiki, *, create_or_update: bool) -> Wiki:
         create_or_update: Whether to update an existing root page of the owner.
 
     Raises:
+        TypeError: An attachment is not a path.
         ValueError: Two attachments have the same name, or an attachment is empty.
         FileNotFoundError: An attachment does not exist.
         SynapseConflictError: The owner has a root page, and `create_or_update` is False.
@@ -162,7 +199,7 @@ def _update(syn: Session, page: Wiki) -> Wiki:
     given = {key: value for key, value in page.items() if value is not None}
 
     def update() -> Wiki:
-        current = getWiki(syn, page, page.get("id"))
+        current = get_unannounced(syn, page, page.get("id"))
         # The etag of a page without an ID belongs to another page.
         etag = given.get("etag") if page.get("id") else None
         merged = Wiki(**{**current, **given, "id": current.id, "etag": etag or current.etag})
@@ -190,7 +227,12 @@ def _upload_attachments(syn: Session, wiki: Wiki) -> Wiki:
     """Return the page with the file handles of its uploaded attachments."""
     page = wiki.copy()
     attachments = page.pop("attachments", None) or ()
-    paths = [attachments] if isinstance(attachments, str | os.PathLike) else list(attachments)
+    paths = [attachments] if isinstance(attachments, str | os.PathLike) else attachments
+    if not _are_paths(paths):
+        raise TypeError(
+            f"Invalid attachments {attachments!r:.80}: expected paths of files, for example "
+            "['plot.png']. Pass IDs of file handles as fileHandles."
+        )
     sources = [UploadSource.of(expand_path(path)).path for path in paths]
     _require_unique([path.name for path in sources])
     uploaded = {}
@@ -202,6 +244,11 @@ def _upload_attachments(syn: Session, wiki: Wiki) -> Wiki:
         kept = _list_other_attachments(syn, page, uploaded)
         page.attachmentFileHandleIds = [*dict.fromkeys([*kept, *uploaded.values()])]
     return page
+
+
+def _are_paths(paths: Any) -> bool:
+    is_list = isinstance(paths, list | tuple | set | frozenset)
+    return is_list and all(isinstance(each, str | os.PathLike) for each in paths)
 
 
 def _list_other_attachments(syn: Session, page: Wiki, names: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,15 +35,17 @@ class Wiki(RestObject):
     Args:
         **kwargs: ``owner`` (the entity or its ID, or an `Evaluation`), ``title``, ``markdown`` or
             ``markdownFile`` (path of a file in UTF-8), ``attachments`` (paths of files that
-            `store` uploads), ``fileHandles`` (IDs of file handles to attach), ``parentWikiId``
-            (ID of the parent page; None for the root page), and for stored pages ``id``,
+            `store` uploads), ``fileHandles`` (file handles to attach, or their IDs),
+            ``parentWikiId`` (the parent page or its ID; None for the root page), and for stored
+            pages ``id``,
             ``etag``, ``attachmentFileHandleIds``, ``createdOn``, ``createdBy``, ``modifiedOn``,
             ``modifiedBy``. The ID of the owner is the item ``ownerId``.
 
     Raises:
-        ValueError: `owner` is missing or invalid; both `markdown` and `markdownFile` are given;
-            or the file does not exist or is not UTF-8.
-        TypeError: `markdown` is not text.
+        ValueError: `owner` is missing; the ID of the owner, of a file handle or of the parent page
+            is invalid; both `markdown` and `markdownFile` are given; or the file does not exist
+            or is not UTF-8.
+        TypeError: `markdown` is not text, or `markdownFile` is not a path.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -52,17 +55,16 @@ class Wiki(RestObject):
                 "Wiki constructor must have an owner specified: owner=, the entity or its ID."
             )
         markdown, path = kwargs.pop("markdown", None), kwargs.pop("markdownFile", None)
-        handles = [*(kwargs.pop("attachmentFileHandleIds", None) or ())]
-        handles += kwargs.pop("fileHandles", None) or ()
+        handles = _parse_handles(kwargs.pop("attachmentFileHandleIds", None))
+        handles += _parse_handles(kwargs.pop("fileHandles", None))
         owner_id, owner_type = _parse_owner(owner, kwargs.pop("ownerObjectType", None))
-        super().__init__(
-            **kwargs, ownerId=owner_id, attachmentFileHandleIds=[str(each) for each in handles]
-        )
+        super().__init__(**kwargs, ownerId=owner_id, attachmentFileHandleIds=handles)
         if owner_type is not None:
             self["ownerObjectType"] = owner_type
         self.update_markdown(markdown, path)
-        if not self.get("parentWikiId", True):  # Synapse accepts no empty ID
-            self["parentWikiId"] = None
+        parent = self.get("parentWikiId")
+        if parent is not None:  # Synapse accepts no empty ID
+            self["parentWikiId"] = parse_numeric_id(parent, "wiki page") if parent != "" else None
 
     def update_markdown(
         self, markdown: str | None = None, markdown_file: str | os.PathLike[str] | None = None
@@ -75,7 +77,7 @@ class Wiki(RestObject):
 
         Raises:
             ValueError: Both arguments are given, or the file does not exist or is not UTF-8.
-            TypeError: `markdown` is not text.
+            TypeError: `markdown` is not text, or `markdown_file` is not a path.
         """
         if markdown and markdown_file:
             raise ValueError("Please use only one argument: markdown or markdownFile")
@@ -136,6 +138,30 @@ class WikiAttachment(DictObject):
         super().__init__(**kwargs)
 
 
+def get_page_url(wiki: Wiki, portal_url: str) -> str:
+    """Return the URL of a stored page on the web portal.
+
+    Args:
+        wiki: The page.
+        portal_url: URL of the portal.
+    """
+    portal, kind = portal_url.rstrip("/"), wiki.get("ownerObjectType")
+    if kind is None:
+        return f"{portal}/Synapse:{wiki.ownerId}/wiki/{wiki.id}"
+    return f"{portal}/Wiki:{wiki.ownerId}/{kind}/{wiki.id}"
+
+
+def get_page_name(wiki: Wiki, version: Any = None) -> str:
+    """Return the display name of a page: `Wiki page Methods`, `Wiki page Methods (version 2)`.
+
+    Args:
+        wiki: The page.
+        version: Version that was requested; None for the current version.
+    """
+    name = f"Wiki page {wiki.get('title') or 'Wiki'}"
+    return name if version is None else f"{name} (version {version})"
+
+
 def get_owner_path(owner: Any) -> str:
     """Return the path of the owner of a wiki: `/entity/syn123` or `/evaluation/9600001`.
 
@@ -158,8 +184,17 @@ def _parse_owner(owner: Any, owner_type: str | None) -> tuple[str, str | None]:
     return parse_entity_id(owner).id, None
 
 
+def _parse_handles(handles: Any) -> list[str]:
+    """Return the IDs of file handles, of which one may be given without a list."""
+    is_one = isinstance(handles, str | int | Mapping)
+    given = [handles] if is_one else handles or ()
+    return [parse_numeric_id(each, "file handle") for each in given]
+
+
 def _read_markdown(location: str | os.PathLike[str]) -> str:
     """Read a file in UTF-8, without changing its line ends."""
+    if not isinstance(location, str | os.PathLike):
+        raise TypeError(f"Invalid markdownFile {location!r:.80}: expected the path of a file.")
     path = Path(expand_path(location))
     if not is_local_file(path):
         raise ValueError(f"{location} is not a valid file: pass the path of a Markdown file.")

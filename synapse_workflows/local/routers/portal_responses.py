@@ -51,7 +51,7 @@ def respond(request: Request, read: Callable[[Transaction], Response]) -> Respon
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """Return a page. `values` are the variables of the template."""
     html = (
-        _get_environment()
+        get_environment()
         .get_template(template)
         .render(
             head=drawing_page.render_head(STATIC_PATH),
@@ -82,7 +82,7 @@ def get_cookie_name(service: Service) -> str:
 
 
 @cache
-def _get_environment() -> Environment:
+def get_environment() -> Environment:
     """Return the environment of the templates. Missing properties of objects are empty."""
     environment = Environment(
         loader=PackageLoader(PACKAGE, "portal_templates"),

@@ -23,11 +23,11 @@ _MAX_PAGES: Final = 1000
 
 @dataclass(frozen=True)
 class WikiTreeNode:
-    """A page in the tree of a wiki, with its sub-pages."""
+    """A page in the tree of a wiki. `depth` is 0 for the root page."""
 
     id: str
     title: str
-    children: Sequence["WikiTreeNode"]
+    depth: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class WikiPageContent:
         modified_by: Name of the author of the version.
         attachments: Names of the attachments.
         versions: The newest versions of the page, as V2WikiHistorySnapshot.
-        tree: The root page with all sub-pages.
+        tree: The root page with all sub-pages; each page is followed by those below it.
     """
 
     owner: WikiOwner
@@ -54,7 +54,7 @@ class WikiPageContent:
     modified_by: str
     attachments: Sequence[str]
     versions: Sequence[dict[str, Any]]
-    tree: WikiTreeNode
+    tree: Sequence[WikiTreeNode]
 
 
 def get_page_url(owner: WikiOwner, page_id: int | str) -> str:
@@ -107,7 +107,7 @@ def read_wiki_page(
     )
 
 
-def _read_tree(session: Session, caller: Caller, owner: WikiOwner) -> WikiTreeNode:
+def _read_tree(session: Session, caller: Caller, owner: WikiOwner) -> list[WikiTreeNode]:
     headers = header_tree.list_headers(session, caller, owner, Page(_MAX_PAGES, 0))
     hint = header_tree.get_order_hint(session, caller, owner).get("idList") or []
     ranks = {page_id: rank for rank, page_id in enumerate(hint)}
@@ -115,8 +115,10 @@ def _read_tree(session: Session, caller: Caller, owner: WikiOwner) -> WikiTreeNo
     for header in sorted(headers, key=lambda each: ranks.get(each["id"], len(ranks))):
         children[header["parentId"]].append(header)
 
-    def build(header: dict[str, Any]) -> WikiTreeNode:
-        below = tuple(build(each) for each in children[header["id"]])
-        return WikiTreeNode(header["id"], header["title"] or "Wiki", below)
-
-    return build(children[None][0])
+    nodes = []
+    pending = [(children[None][0], 0)]
+    while pending:
+        header, depth = pending.pop()
+        nodes.append(WikiTreeNode(header["id"], header["title"] or "Wiki", depth))
+        pending += [(each, depth + 1) for each in reversed(children[header["id"]])]
+    return nodes

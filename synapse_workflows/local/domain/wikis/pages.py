@@ -261,7 +261,12 @@ def delete(session: Session, caller: Caller, owner: WikiOwner, page_id: int) -> 
         page = get_page(session, owner, page_id)
         if not (caller.is_admin or page.created_by == caller.id):
             raise Forbidden("You lack DELETE access to the requested wiki.")
-    session.execute(sql_delete(WikiPage).where(WikiPage.id == page.id))
+    levels = [[page.id]]
+    while levels[-1]:
+        below = select(WikiPage.id).where(WikiPage.parent_id.in_(levels[-1]))
+        levels.append(list(session.scalars(below)))
+    for level in reversed(levels):  # SQLite limits the depth of cascades
+        session.execute(sql_delete(WikiPage).where(WikiPage.id.in_(level)))
     session.expire_all()
 
 
