@@ -47,7 +47,7 @@ class SynapseSyncOperator(SynapseOperator):
         plan: A plan to apply, the result of another task with the same arguments; None to compare
             now (templated).
         shards: For `mode="plan"`: return a list of at most this many plans that can be applied in
-            parallel, with `expand(plan=...)`.
+            parallel, with `expand(plan=...)`. Parts delete nothing.
         delete_extra: Whether to delete files and folders that are only in the target, after all
             others succeeded. Otherwise they are only reported. Tables and other entities are never
             deleted.

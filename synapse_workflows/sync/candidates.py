@@ -1,11 +1,12 @@
 """Files of a directory that are to be stored in Synapse, from its listing or from a manifest."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from synapse_workflows.client.core.redaction import redact, redact_url
+from synapse_workflows.client.core.redaction import has_secret_name, redact, redact_url
 from synapse_workflows.client.model.entity_names import describe_invalid_name
 from synapse_workflows.client.model.paths import is_url
 from synapse_workflows.sync.directory import FileEntry, Listing
@@ -44,6 +45,8 @@ class Candidates:
         refused: Reasons by path, of files that cannot be stored.
         folders: Folders of the directory, which exist in Synapse afterwards even if empty.
         refused_places: ID of the parent, folder and name of refused files of a manifest.
+        unselected: Files of the directory that are left alone on both sides: files that are not in
+            the manifest, partial downloads and manifests.
     """
 
     files: dict[str, Candidate] = field(default_factory=dict)
@@ -51,6 +54,7 @@ class Candidates:
     refused: dict[str, str] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     refused_places: set[tuple[str | None, str, str]] = field(default_factory=set)
+    unselected: set[str] = field(default_factory=set)
 
 
 def list_candidates(listing: Listing, options: PlanOptions) -> Candidates:
@@ -58,6 +62,7 @@ def list_candidates(listing: Listing, options: PlanOptions) -> Candidates:
     found = Candidates(
         skipped={path: why for path, why in listing.skipped.items() if options.selects(path)},
         refused={path: why for path, why in listing.refused.items() if options.selects(path)},
+        unselected=listing.ignored,
     )
     for path, entry in sorted(listing.files.items()):
         if not options.selects(path):
@@ -116,6 +121,7 @@ def select_rows(
             f"{len(missing)} files of the manifest are not in {root}: {shown}{more}. Paths are "
             "absolute, or relative to the directory"
         )
+    found.unselected = listing.ignored | (listing.files.keys() - paths.keys())
     for path, row in paths.items():
         if options.selects(path):
             _add_row(found, path, row, listing, paths, root)
@@ -135,7 +141,7 @@ def _add_row(
     folder, _, file_name = shown.rpartition("/")
     name = row.name or file_name
     reason = listing.refused.get(path) or describe_invalid_path(name)
-    if redact(path) != path and is_url(path):
+    if is_url(path) and _has_credentials(path):
         reason = "the URL has credentials, which all readers of the file would get. Remove them"
     if entry is not None and reason is None:
         reason = _describe_unusable(entry)
@@ -161,8 +167,14 @@ def _normalize_sources(cell: str, paths: Mapping[str, Any], root: str) -> Iterab
         if path is not None and path in paths:
             yield path
         else:
-            is_known = token in paths and redact(token) == token
+            is_known = token in paths and not _has_credentials(token)
             yield redact_url(token) if is_url(token) and not is_known else token
+
+
+def _has_credentials(url: str) -> bool:
+    names = [part.partition("=")[0] for part in re.split("[?&;#]", url)[1:]]
+    has_secret = any(name.lower() == "sig" or has_secret_name(name) for name in names)
+    return has_secret or redact(url) != url
 
 
 def relative_path(path: str, root: str) -> str | None:

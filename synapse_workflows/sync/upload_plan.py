@@ -289,7 +289,7 @@ class _UploadPlanner:
     def _plan_extra(self) -> Iterator[SyncItem]:
         """Yield the files, then the folders, that are only in Synapse."""
         present = set(self._list_present())
-        kept = {*self._found.refused, *self._found.skipped}
+        kept = {*self._found.refused, *self._found.skipped, *self._found.unselected}
         deleted = set()
         for path, child in sorted(self._tree.files.items()):
             if child.id in present or path in kept or not self._options.selects(path):

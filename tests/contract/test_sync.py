@@ -373,9 +373,16 @@ def test_a_file_with_the_name_of_a_folder_is_refused(syn, project, folder):
     assert actions(plan) == {"sub/": "new", "sub/b": "new"}
 
 
-def test_credentials_in_a_manifest_are_not_in_the_plan(syn, project, folder):
+@pytest.mark.parametrize(
+    "form",
+    [
+        "https://user:{}@example.org/x.bin", "https://example.org/x.bin?X-Amz-Signature={}",
+        "https://example.org/x.bin?a=1&token={}", "https://example.org/x.bin?sv=1&sig={}",
+    ],
+)  # fmt: skip
+def test_credentials_in_a_manifest_are_not_in_the_plan(syn, project, folder, form):
     secret = "secret-7f3a9b"
-    url = f"https://user:{secret}@example.org/x.bin?X-Amz-Signature={secret}"
+    url = form.format(secret)
     rows = [ManifestRow(2, "a", "", "", {"used": url}), ManifestRow(3, url, "", "", {})]
     plan = plan_upload(syn, folder(a="1"), project, PlanOptions(), rows)
     assert "credentials" in plan.refused["https://example.org/x.bin"]

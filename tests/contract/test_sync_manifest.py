@@ -246,3 +246,10 @@ def test_a_written_manifest_reads_back_as_the_same(syn, project, directory, tmp_
         rows = read_manifest(file, "m.tsv")
     plan = plan_upload(syn, target, project, PlanOptions(), rows)
     assert [(one.path, one.action) for one in plan.items] == [("folder/raw.csv", "same")]
+
+
+def test_files_that_are_not_in_the_manifest_are_not_extra(syn, project, directory):
+    apply_plan(syn, directory, plan_upload(syn, directory, project, PlanOptions()), ApplyOptions())
+    (directory.root / "clean.csv").unlink()
+    found = sync(syn, directory, project, rows_of({"path": "raw.csv", "parent": ""}))
+    assert found == {"raw.csv": "same", "clean.csv": "extra"}
