@@ -93,12 +93,15 @@ class Synapse(Session):
             raise ValueError(f"debug must be set to a bool (either True or False), not {debug!r}")
         parser = config.read_file(configPath)
         settings = config.parse_config(parser, configPath)
+        threads = settings.max_threads
+        if threads is None:
+            threads = (os.cpu_count() or 1) + 4
         super().__init__(
             config_path=settings.path,
             requests_session=requests_session,
             cache_root=settings.cache_location or cache_root_dir,
             cache_limit=cache_limit,
-            max_threads=settings.max_threads or (os.cpu_count() or 1) + 4,
+            max_threads=threads,
             use_boto_sts=settings.use_boto_sts,
             silent=silent,
             debug=settings.debug if debug is None else debug,

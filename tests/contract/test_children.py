@@ -50,6 +50,9 @@ def test_get_children_filters_by_type(syn, project, folder, make_file):
     assert names(syn.getChildren(folder, includeTypes=("link", "file"))) == [link.name]
     with pytest.raises(SynapseBadRequestError):
         next(syn.getChildren(project, includeTypes=[]))
+    for types in ("file", None, 5):
+        with pytest.raises(ValueError, match=f"Invalid includeTypes {types!r}: expected a list"):
+            next(syn.getChildren(project, includeTypes=types))
 
 
 def test_get_children_without_parent_lists_projects(syn, bob, project):
@@ -83,3 +86,6 @@ def test_md5_query_finds_all_versions(syn, bob, folder, make_file):
     assert {one["versionNumber"] for one in syn.md5Query(new.md5)} == {2, 3}
     assert bob.md5Query(old.md5) == []
     assert syn.md5Query(uuid4().hex) == []
+    for md5 in ("", None, 5):
+        with pytest.raises(ValueError, match=f"Invalid md5 {md5!r}: expected 32 hexadecimal"):
+            syn.md5Query(md5)

@@ -342,6 +342,10 @@ def test_onweb_opens_the_page_of_an_entity(syn, stored, monkeypatch):
         f"{portal}Wiki:{stored.id}/ENTITY/12",
         f"{portal}Synapse:{stored.id}",
     ]
+    for arguments in ([""], [stored, ""], [stored, "a/b"]):
+        with pytest.raises(ValueError, match="Invalid"):
+            syn.onweb(*arguments)
+    assert len(opened) == 3
 
 
 def test_purged_file_is_downloaded_again(syn, folder, make_file):

@@ -54,6 +54,14 @@ def test_access_type_can_be_text(syn, project):
     assert syn.getPermissions(project, "bob") == []
 
 
+@pytest.mark.parametrize("given", [5, False, [None], [""]], ids=str)
+def test_invalid_access_types_revoke_nothing(syn, project, given):
+    syn.setPermissions(project, "bob", ["READ"])
+    with pytest.raises(ValueError, match=r"Invalid accessType .*: expected a list of"):
+        syn.setPermissions(project, "bob", given)
+    assert syn.getPermissions(project, "bob") == ["READ"]
+
+
 def test_public_access_is_read_only(syn, client_of, project):
     anonymous = client_of(None)
     with pytest.raises(SynapseError, match="not logged in"):

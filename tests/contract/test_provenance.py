@@ -19,7 +19,9 @@ def file(syn, folder, make_file):
 @pytest.fixture
 def file_with_activity(syn, file):
     """The file, with an Activity created by alice."""
-    syn.setProvenance(file, Activity("make", "d", executed="https://example.org/make.py"))
+    activity = Activity("make", "d")
+    activity.executed("https://example.org/make.py")
+    syn.setProvenance(file, activity)
     return file
 
 
@@ -32,6 +34,15 @@ def test_set_provenance_fills_in_versions(syn, folder, file):
     assert read == stored
     assert read["used"][0]["reference"] == {"targetId": file.id, "targetVersionNumber": 1}
     assert read["used"][2]["url"] == "https://example.org/d"
+
+
+def test_activities_of_earlier_versions_are_not_changed(syn, file_with_activity):
+    second = syn.store(syn.get(file_with_activity.id))
+    activity = syn.setProvenance(f"{second.id}.2", Activity("second"))
+    for change in (lambda one: syn.setProvenance(one, Activity("x")), syn.deleteProvenance):
+        with pytest.raises(ValueError, match=r"entity .*\.1: .* current version is 2\. Pass"):
+            change(f"{second.id}.1")
+    assert syn.getProvenance(second) == activity
 
 
 def test_each_version_has_its_own_activity(syn, file_with_activity):
@@ -117,6 +128,8 @@ def test_provenance_requires_update_access(syn, bob, project, file_with_activity
 def test_invalid_arguments_are_rejected_before_any_request(in_process_client, calls):
     with pytest.raises(SynapseProvenanceError, match="Provenance must be an Activity, not str"):
         in_process_client.setProvenance("syn1", "5")
+    with pytest.raises(SynapseProvenanceError, match="Provenance must be an Activity, not None"):
+        in_process_client.updateActivity(None)
     with pytest.raises(ValueError, match="Invalid Synapse ID"):
         in_process_client.setProvenance("data", Activity())
     with pytest.raises(ValueError, match="Invalid version number 'last'"):

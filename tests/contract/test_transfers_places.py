@@ -59,6 +59,13 @@ def test_cached_file_is_not_downloaded_again(syn, file, monkeypatch):
     assert fetch(syn, file) == first
 
 
+def test_file_that_was_added_to_the_cache_is_not_downloaded(syn, file, content, tmp_path):
+    (tmp_path / "own.txt").write_text(content)
+    syn.cache.add(file.dataFileHandleId, tmp_path / "own.txt")
+    syn.fileHandleEndpoint = "http://127.0.0.1:1/unreachable"
+    assert fetch(syn, file).read_text() == content
+
+
 def test_cached_file_is_copied_to_another_directory(syn, file, content, tmp_path):
     fetch(syn, file)
     syn.fileHandleEndpoint = "http://127.0.0.1:1/unreachable"

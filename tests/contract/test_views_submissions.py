@@ -101,7 +101,9 @@ ROWS = [["ant", "SCORED", 0.75, "fine"], ["bee", "RECEIVED", None, None]]
 
 
 def test_store_adds_default_and_annotation_columns(syn, project, evaluation, submissions):
-    view = syn.store(SubmissionViewSchema("v", parent=project, scopes=[evaluation]))
+    view = SubmissionViewSchema("v", parent=project)
+    view.add_scope(evaluation)
+    view = syn.store(view)
     assert (view.concreteType, view.scopeIds) == (SUBMISSION_VIEW, [evaluation["id"]])
     assert "viewTypeMask" not in view
     columns = {one["name"]: one["columnType"] for one in syn.getTableColumns(view)}

@@ -1,6 +1,6 @@
 """Children of containers, and look-up of entities by name or MD5."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -49,7 +49,7 @@ def getChildren(
         ``modifiedBy``, ``isLatestVersion``.
 
     Raises:
-        ValueError: `parent` is not an entity.
+        ValueError: `parent` is not an entity, or `includeTypes` is not a list.
         SynapseBadRequestError: An entity type or a sort order is unknown.
         SynapseForbiddenError: The caller may not read the container.
 
@@ -57,9 +57,15 @@ def getChildren(
         POST /entity/children
         https://rest-docs.synapse.org/rest/POST/entity/children.html
     """
+    given: Any = includeTypes
+    is_list = isinstance(given, Iterable) and not isinstance(given, str)
+    if not is_list:
+        raise ValueError(
+            f"Invalid includeTypes {includeTypes!r}: expected a list of types, such as ['file']."
+        )
     body = {
         "parentId": None if parent is None else parse_entity_id(parent).id,
-        "includeTypes": list(includeTypes),
+        "includeTypes": list(given),
         "sortBy": sortBy,
         "sortDirection": sortDirection,
     }
@@ -106,12 +112,16 @@ def md5Query(syn: Session, md5: str) -> list[dict[str, Any]]:
         EntityHeaders, as in `getChildren`, of the versions that the caller may read; at most 200.
 
     Raises:
+        ValueError: `md5` is empty, or no text.
         SynapseHTTPError: The request failed.
 
     Source:
         GET /entity/md5/{md5}
         https://rest-docs.synapse.org/rest/GET/entity/md5/md5.html
     """
-    reply = syn.call("GET", f"/entity/md5/{quote(md5, safe='')}")
+    given: Any = md5
+    if not isinstance(given, str) or not given.strip():
+        raise ValueError(f"Invalid md5 {md5!r}: expected 32 hexadecimal digits.")
+    reply = syn.call("GET", f"/entity/md5/{quote(md5.strip(), safe='')}")
     found: list[dict[str, Any]] = reply.object["results"]
     return found

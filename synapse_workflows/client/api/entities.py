@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Self, TypedDict, Unpack, get_args
+from urllib.parse import quote
 
 from synapse_workflows.client.api import bundles, entity_lookup, store_object, table_rows
 from synapse_workflows.client.core.conflicts import retry_stale
@@ -18,6 +19,7 @@ from synapse_workflows.client.model.ids import (
     id_of,
     is_synapse_id,
     parse_entity_id,
+    parse_numeric_id,
     parse_version_number,
 )
 from synapse_workflows.client.model.paths import is_local_file
@@ -287,7 +289,7 @@ def onweb(syn: Session, entity: Any, subpageId: Any = None) -> None:
         subpageId: ID of a wiki page; None for the page of the entity.
 
     Raises:
-        ValueError: `entity` has no ID.
+        ValueError: `entity` has no ID, or `subpageId` is not the ID of a wiki page.
         SynapseFileNotFoundError: The local file is not in Synapse.
 
     Source:
@@ -295,9 +297,12 @@ def onweb(syn: Session, entity: Any, subpageId: Any = None) -> None:
     """
     if not is_synapse_id(entity) and isinstance(entity, str) and is_local_file(entity):
         entity = entity_lookup.resolve_entity(syn, entity).entity_id
-    page = f"Synapse:{id_of(entity)}"
+    entity_id = quote(id_of(entity))
+    if not entity_id:
+        raise ValueError("Invalid entity '': expected an ID such as 'syn123', or an entity.")
+    page = f"Synapse:{entity_id}"
     if subpageId is not None:
-        page = f"Wiki:{id_of(entity)}/ENTITY/{id_of(subpageId)}"
+        page = f"Wiki:{entity_id}/ENTITY/{parse_numeric_id(subpageId, 'wiki page')}"
     webbrowser.open(f"{syn.portalEndpoint}#!{page}")
 
 

@@ -1,6 +1,6 @@
 """Permissions of users and teams on entities, evaluations and teams (access control lists)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from synapse_workflows.client.core import flows
@@ -79,6 +79,7 @@ def setPermissions(
         ``principalId``, ``accessType``).
 
     Raises:
+        ValueError: `accessType` is not a list of texts.
         SynapseError: No user or team has this name, or several have it.
         SynapseForbiddenError: The caller may not change permissions.
         SynapseBadRequestError: Synapse does not allow these access types for the principal.
@@ -87,8 +88,7 @@ def setPermissions(
         PUT /entity/{id}/acl, POST /entity/{id}/acl, PUT /evaluation/acl, PUT /team/acl
         https://rest-docs.synapse.org/rest/PUT/entity/id/acl.html
     """
-    granted = [accessType] if isinstance(accessType, str) else accessType
-    access = [str(one) for one in granted or () if one]
+    access = _parse_access_types(accessType)
     uris = _get_acl_uris(entity)
     if uris is not None:
         return _update_acl(syn, uris, principalId, access, overwrite=overwrite)
@@ -127,6 +127,20 @@ class _AclUris(NamedTuple):
 
     get: str
     put: str
+
+
+def _parse_access_types(given: Any) -> list[str]:
+    """Return access types; an empty list, which revokes all of them, only if none was given."""
+    if given is None or given == "":
+        return []
+    is_list = isinstance(given, Iterable) and not isinstance(given, str)
+    access = list(given) if is_list else [given]
+    if not all(isinstance(one, str) and one for one in access):
+        raise ValueError(
+            f"Invalid accessType {given!r}: expected a list of access types, such as ['READ']; or "
+            "[] to revoke all."
+        )
+    return [str(one) for one in access]
 
 
 def _get_acl_uris(obj: Any) -> _AclUris | None:

@@ -75,6 +75,7 @@ def setProvenance(syn: Session, entity: Any, activity: Mapping[str, Any]) -> Act
 
     Raises:
         SynapseProvenanceError: `activity` is not an Activity.
+        ValueError: `entity` is the ID of an earlier version, which keeps its Activity.
         SynapseForbiddenError: The caller may not change the entity, or the stored Activity.
         SynapseStaleError: The Activity was changed since it was read.
 
@@ -82,12 +83,8 @@ def setProvenance(syn: Session, entity: Any, activity: Mapping[str, Any]) -> Act
         POST /activity or PUT /activity/{id}; PUT /entity/{id}/generatedBy
         https://rest-docs.synapse.org/rest/PUT/entity/id/generatedBy.html
     """
-    if not isinstance(activity, Mapping):
-        raise SynapseProvenanceError(
-            f"Provenance must be an Activity, not {type(activity).__name__}: pass for example "
-            "Activity(used=[...])."
-        )
-    target = parse_entity_id(entity).id
+    _require_activity(activity)
+    target = _get_current_id(syn, entity)
     stored = store_activity(syn, activity)
     return Activity(data=link_activity(syn, target, stored["id"]) or stored)
 
@@ -141,6 +138,7 @@ def deleteProvenance(syn: Session, entity: Any) -> None:
         entity: An entity, or its ID.
 
     Raises:
+        ValueError: `entity` is the ID of an earlier version, which keeps its Activity.
         SynapseNotFoundError: The entity has no Activity.
         SynapseForbiddenError: The caller may not change the entity; or another user created the
             Activity. In the second case, the Activity is removed from the entity but not deleted.
@@ -149,7 +147,7 @@ def deleteProvenance(syn: Session, entity: Any) -> None:
         GET and DELETE /entity/{id}/generatedBy, DELETE /activity/{id}
         https://rest-docs.synapse.org/rest/DELETE/entity/id/generatedBy.html
     """
-    target = parse_entity_id(entity).id
+    target = _get_current_id(syn, entity)
     activity = getProvenance(syn, target)
     syn.call("DELETE", f"/entity/{target}/generatedBy")
     syn.call("DELETE", f"/activity/{activity['id']}")
@@ -187,6 +185,7 @@ def updateActivity(syn: Session, activity: Mapping[str, Any]) -> Activity:
         The stored Activity, with the new etag.
 
     Raises:
+        SynapseProvenanceError: `activity` is not an Activity.
         ValueError: The Activity has no ID.
         SynapseForbiddenError: Another user created the Activity.
         SynapseStaleError: The Activity was changed since it was read.
@@ -195,6 +194,7 @@ def updateActivity(syn: Session, activity: Mapping[str, Any]) -> Activity:
         PUT /activity/{id}
         https://rest-docs.synapse.org/rest/PUT/activity/id.html
     """
+    _require_activity(activity)
     if not activity.get("id"):
         raise ValueError(
             "The activity you want to update must exist on Synapse. "
@@ -202,3 +202,24 @@ def updateActivity(syn: Session, activity: Mapping[str, Any]) -> Activity:
         )
     reply = syn.call("PUT", f"/activity/{activity['id']}", json=dict(activity))
     return Activity(data=reply.json)
+
+
+def _require_activity(activity: Any) -> None:
+    if not isinstance(activity, Mapping):
+        raise SynapseProvenanceError(
+            f"Provenance must be an Activity, not {type(activity).__name__}: pass for example "
+            "Activity(used=[...])."
+        )
+
+
+def _get_current_id(syn: Session, entity: Any) -> str:
+    """Return the ID of an entity; the version in an ID has to be the current one."""
+    target = parse_entity_id(entity)
+    if target.version is not None:
+        current = syn.call("GET", f"/entity/{target.id}").object.get("versionNumber")
+        if target.version != current:
+            raise ValueError(
+                f"Invalid entity {target.id}.{target.version}: the Activity of an earlier version "
+                f"cannot be changed, and the current version is {current}. Pass {target.id!r}."
+            )
+    return target.id

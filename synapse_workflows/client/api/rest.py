@@ -169,10 +169,15 @@ def _send(
     body: Any,
     endpoint: str | None,
     headers: Mapping[str, str] | None,
-    retry_overrides: Mapping[str, Any],
+    retry_overrides: Mapping[str, Any] | None,
     requests_session: "requests.Session | None",
     kwargs: dict[str, Any],
 ) -> Any:
+    is_text = isinstance(uri, str)
+    if not is_text:
+        raise ValueError(
+            f"Invalid uri {uri!r}: expected a path such as '/entity/syn123', or a URL."
+        )
     reply = syn.call(
         method,
         uri,
@@ -182,7 +187,7 @@ def _send(
         headers=headers,
         auth=kwargs.get("auth", SESSION_AUTH),
         timeout=kwargs.get("timeout"),
-        retry=syn.retry.with_overrides(retry_overrides),
+        retry=syn.retry.with_overrides(retry_overrides or {}),
         requests_session=requests_session,
         # The response is always read completely, so `stream` has no effect.
         options={k: v for k, v in kwargs.items() if k not in {*_CALL_OPTIONS, "stream"}},

@@ -122,12 +122,22 @@ class Session:
 
     @property
     def max_threads(self) -> int:
-        """Number of threads for transfers. A new value is clamped to the range 1 to 128."""
+        """Number of threads for transfers. A new value is clamped to the range 1 to 128.
+
+        Raises:
+            ValueError: A new value is not a whole number.
+        """
         return self._max_threads
 
     @max_threads.setter
     def max_threads(self, value: int) -> None:
-        self._max_threads = min(max(value, 1), MAX_THREADS)
+        given: Any = value  # also an integer of NumPy
+        is_whole = hasattr(given, "__index__") and not isinstance(given, bool)
+        if not is_whole:
+            raise ValueError(
+                f"Invalid max_threads {value!r}: expected a whole number from 1 to {MAX_THREADS}."
+            )
+        self._max_threads = min(max(int(given), 1), MAX_THREADS)
 
     @property
     def has_listeners(self) -> bool:

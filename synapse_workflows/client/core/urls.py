@@ -55,6 +55,7 @@ def validate_endpoint(name: str, url: str) -> str:
         SynapseConfigError: It is not a URL, or it contains a user name or password, which would
             replace the credentials of the user in some requests.
     """
+    url = str(url)
     try:
         scheme, host, _ = origin(url)
         has_user_info = "@" in urlsplit(url).netloc

@@ -129,6 +129,26 @@ def test_default_cache_root_is_in_the_home_directory(home):
     assert not (home / ".synapseCache").exists()
 
 
+@pytest.mark.parametrize("value", ["5", None, 2.5, True])
+def test_max_threads_is_a_whole_number(value):
+    with Synapse(skip_checks=True) as syn, pytest.raises(ValueError, match="Invalid max_threads"):
+        syn.max_threads = value
+
+
+def test_zero_threads_of_the_configuration_are_one(config):
+    config("[transfer]\nmax_threads = 0\n")
+    with Synapse(skip_checks=True) as syn:
+        assert syn.max_threads == 1
+
+
+def test_types_of_endpoints_and_paths_are_checked(syn):
+    with pytest.raises(SynapseConfigError, match="repoEndpoint '5' is not a URL"):
+        syn.setEndpoints(repoEndpoint=5, skip_checks=True)
+    for uri in (None, 5):
+        with pytest.raises(ValueError, match=f"Invalid uri {uri}: expected a path"):
+            syn.restGET(uri)
+
+
 @pytest.mark.parametrize(("value", "threads"), [(-3, 1), (0, 1), (7, 7), (128, 128), (999, 128)])
 def test_max_threads_is_clamped(config, value, threads):
     config("[transfer]\nmax_threads = 5\nuse_boto_sts = True\n")
