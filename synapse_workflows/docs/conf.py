@@ -20,6 +20,7 @@ html_title: Final = f"synapse-workflows {release}"
 html_copy_source: Final = False
 myst_enable_extensions: Final = ["colon_fence"]
 myst_heading_anchors: Final = 3
+smartquotes: Final = False  # the options of commands are literal: --dag
 
 autodoc_member_order: Final = "bysource"
 autodoc_typehints: Final = "description"
