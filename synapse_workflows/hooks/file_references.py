@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.errors import SynapseFileNotFoundError, SynapseMd5MismatchError
+from synapse_workflows.constants import ENTITY_TYPES, FILE
 from synapse_workflows.operator_arguments import is_reference, parse_reference_text
 
 if TYPE_CHECKING:
@@ -174,10 +175,15 @@ def _download_content(client: "LineageClient", reference: Mapping[str, Any]) -> 
     entity = client.get(reference["id"], **version)
     path = getattr(entity, "path", None)
     if not path:
+        kind = ENTITY_TYPES.get(getattr(entity, "concreteType", FILE), "entity")
         raise SynapseFileNotFoundError(
             f"Cannot download the file of {reference['id']} with the connection "
-            f"{_conn_id(reference)!r}: the entity has no file, or the DOWNLOAD permission is "
-            "missing."
+            f"{_conn_id(reference)!r}: "
+            + (
+                "the DOWNLOAD permission is missing, or the file has no content."
+                if kind == "file"
+                else f"an entity of the type {kind} has no file. Pass the ID of a file."
+            )
         )
     return str(path)
 

@@ -15,7 +15,7 @@ from synapse_workflows.client.model.entity_names import is_valid_name
 from synapse_workflows.client.model.ids import VersionedId
 from synapse_workflows.client.model.paths import get_file_name
 from synapse_workflows.client.transfer.upload_source import UploadSource
-from synapse_workflows.constants import FILE
+from synapse_workflows.constants import ENTITY_TYPES, FILE
 from synapse_workflows.hooks.file_references import SynapseFile, local_path, reference_of
 from synapse_workflows.idempotency.folders import get_or_create_folder
 from synapse_workflows.idempotency.object_storage import ObjectTarget, parse_target
@@ -78,7 +78,8 @@ def download(client: LineageClient, entity: VersionedId, options: DownloadOption
         The reference of the version. `path` is the path or the URL of the file.
 
     Raises:
-        AirflowFailException: `download_dir` is invalid, or the file may not be downloaded.
+        AirflowFailException: `download_dir` is invalid or the entity has no file for it, or the
+            file may not be downloaded.
         SynapseNotFoundError: The version does not exist.
     """
     target = options.target
@@ -97,6 +98,13 @@ def download(client: LineageClient, entity: VersionedId, options: DownloadOption
         raise AirflowFailException(
             f"No permission to download {reference['id']}. Ask its owner for DOWNLOAD access, "
             "or set download_file=False"
+        )
+    if is_expected and target is not None and reference["path"] is None:
+        kind = ENTITY_TYPES.get(reference["concrete_type"], "entity")
+        raise AirflowFailException(
+            f"{reference['id']} (type {kind}) has no file for download_dir. Pass the ID of a "
+            "file; SynapseSyncOperator downloads the files of a folder, and "
+            "SynapseTableQueryOperator the rows of a table"
         )
     if isinstance(target, ObjectTarget) and reference["path"]:
         file = Path(reference["path"])

@@ -88,6 +88,14 @@ def test_download_dir_contains_the_file(get, put, tmp_path):
     assert (folder / "raw.txt").read_text() == "raw"
 
 
+def test_download_dir_requires_a_file(get, alice, project, tmp_path):
+    folder = alice.store(Folder("no file", parent=project)).id
+    result, _ = get(entity_id=folder, download_dir=str(tmp_path))
+    assert result.state == "failed"
+    assert f"{folder} (type folder) has no file for download_dir" in str(result.error)
+    assert get(entity_id=folder)[0].state == "success"
+
+
 def test_download_file_false_downloads_no_file(get, put, worker):
     _, run = get(entity_id=put(), download_file=False)
     assert run.value("get")["path"] is None

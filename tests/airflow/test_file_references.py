@@ -56,6 +56,12 @@ def test_local_path_downloads_on_another_worker(reference, worker, default_conne
     assert Path(local_path(result)).read_text() == "raw text"
 
 
+def test_local_path_names_an_entity_that_is_no_file(project, default_connection):
+    value = {"id": project, "version": None, "path": None, "synapse_conn_id": "synapse_default"}
+    with pytest.raises(SynapseFileNotFoundError, match=f"{project} .*type project has no file"):
+        local_path(value)
+
+
 def test_local_path_downloads_a_changed_file_again(reference, default_connection):
     result = reference()
     Path(result["path"]).write_text("changed")
