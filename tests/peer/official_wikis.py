@@ -90,5 +90,10 @@ def read(syn, a):
     }
 
 
+def each(syn, a):
+    """Run all functions, each with its own arguments: the start of a process takes a second."""
+    return {one.__name__: one(syn, a[one.__name__]) for one in (flat, models, read)}
+
+
 if __name__ == "__main__":
-    main({"flat": flat, "models": models, "read": read})
+    main({"each": each})

@@ -11,11 +11,13 @@ from support.file_api import assert_error, bytes_on_disk, ok
 
 from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.app import create_app
-from synapse_workflows.local.domain.ids import ROOT
+from synapse_workflows.local.domain.ids import ROOT, TRASH
+from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.portal import wiki_page
 from synapse_workflows.local.domain.principal import create_service_caller
-from synapse_workflows.local.domain.wikis import markdown, pages
+from synapse_workflows.local.domain.wikis import header_tree, markdown, pages
 from synapse_workflows.local.domain.wikis.owners import OwnerType, WikiOwner
+from synapse_workflows.local.errors import NotFound
 from synapse_workflows.local.routers.portal_responses import get_environment
 from synapse_workflows.local.settings import Settings
 from synapse_workflows.local.storage.wiki_models import WikiPage, WikiVersion
@@ -213,16 +215,6 @@ def test_restored_version_is_a_new_version(ann, wiki):
     stale = ann.put(f"{wiki.base}/wiki2/{page['id']}/1", {"etag": page["etag"]})
     assert_error(stale, 412)
     assert_error(ann.put(f"{wiki.base}/wiki2/{page['id']}/9", {}), 404, "has no version 9")
-
-
-def test_only_the_newest_100_versions_are_kept(wiki):
-    page = wiki.create("wiki2", title="0")
-    for number in range(1, 103):
-        page = wiki.update(page, "wiki2", title=f"{number}")
-    history = wiki.get(f"wiki2/{page['id']}/wikihistory?limit=200&offset=0")["results"]
-    assert [int(each["version"]) for each in history] == list(range(102, 2, -1))
-    assert_error(wiki.try_get("wiki2?wikiVersion=2"), 404)
-    assert wiki.get("wiki2?wikiVersion=3")["title"] == "3"
 
 
 def test_header_tree_is_ordered_by_parent_and_title(wiki):
@@ -509,6 +501,24 @@ def test_markdown_of_a_failed_request_is_not_stored(storage):
     assert bytes_on_disk(tmp_path) == [handle.content_size]
 
 
+def test_only_the_newest_100_versions_are_kept(storage):
+    service, _ = storage
+    caller = create_service_caller(service.now())
+    owner = WikiOwner(OwnerType.ENTITY, TRASH)
+    with service.database.write_transaction() as session:
+        page = pages.create(service, session, caller, owner, {"title": "0"})
+        page_id = int(page["id"])
+        for number in range(1, 103):
+            body = page | {"title": f"{number}"}
+            page = pages.update(service, session, caller, owner, page_id, body)
+    with service.database.read_transaction() as session:
+        history = header_tree.list_history(session, caller, owner, page_id, Page(200, 0))
+        assert [int(each["version"]) for each in history] == list(range(102, 2, -1))
+        with pytest.raises(NotFound, match="has no version 2"):
+            pages.get(session, caller, owner, page_id, 2)
+        assert pages.get(session, caller, owner, page_id, 3)["title"] == "3"
+
+
 def test_deep_tree_is_shown_and_deleted(storage):
     service, _ = storage
     caller = create_service_caller(service.now())
@@ -534,4 +544,5 @@ def test_deep_tree_is_shown_and_deleted(storage):
     assert html.count("<ul>") == html.count("</ul>") == 1000
     with service.database.write_transaction() as session:
         pages.delete(session, caller, owner, first)
-        assert session.scalar(select(func.count()).select_from(WikiPage)) == 0
+        below = select(func.count()).select_from(WikiPage).where(WikiPage.owner_id == ROOT)
+        assert session.scalar(below) == 0
