@@ -307,9 +307,9 @@ def test_wiki_pages_in_code_are_lineage(api, alice, project, tmp_path):
 
 @pytest.fixture
 def clients(connection, monkeypatch):
-    """Four clients of hooks outside a task."""
+    """Three clients of hooks outside a task."""
     monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", connection)
-    return [SynapseHook().client for _ in range(4)]
+    return [SynapseHook().client for _ in range(3)]
 
 
 def write_page(client, project, text, store=None, title="Report"):
@@ -319,16 +319,16 @@ def write_page(client, project, text, store=None, title="Report"):
 
 @pytest.mark.parametrize("title", [None, "Report"])
 def test_parallel_tasks_make_one_page(clients, alice, project, title):
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(3) as pool:
         pages = list(
             pool.map(
                 lambda number: write_page(clients[number], project, f"{number}", title=title),
-                range(4),
+                range(3),
             )
         )
     assert len({page.id for page in pages}) == 1
     assert list_titles(alice, project) == ([None] if title is None else [None, "Report"])
-    assert alice.getWiki(project, pages[0].id).markdown in {"0", "1", "2", "3"}
+    assert alice.getWiki(project, pages[0].id).markdown in {"0", "1", "2"}
 
 
 def test_retry_deletes_the_duplicate_of_a_killed_try(clients, alice, project):

@@ -7,9 +7,9 @@ from synapse_workflows.client.errors import SynapseNameConflictError, SynapseNot
 
 
 @pytest.fixture
-def syn(socket_client):
-    """A client of alice over a socket."""
-    return socket_client
+def syn(in_process_client):
+    """A client of alice."""
+    return in_process_client
 
 
 @pytest.fixture
