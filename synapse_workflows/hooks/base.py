@@ -35,6 +35,7 @@ from synapse_workflows.lineage.lineage_mode import (
 )
 from synapse_workflows.lineage.lineage_settings import LineageSettings, RecordParams
 from synapse_workflows.lineage.task_state_store import AIRFLOW_LOCK
+from synapse_workflows.operator_arguments import check_text
 
 #: Maximum number of transfer threads of a task. Many tasks may share a worker.
 _MAX_THREADS = 8
@@ -60,8 +61,8 @@ class SynapseBaseHook(BaseHook):
         retry: Retry and backoff settings of the client, also of its login.
 
     Raises:
-        ValueError: Invalid `lineage_mode`, `lineage_required`, `record_params` or
-            `code_parent_id`.
+        ValueError: Invalid `synapse_conn_id`, `lineage_mode`, `lineage_required`, `record_params`
+            or `code_parent_id`.
     """
 
     conn_name_attr = "synapse_conn_id"
@@ -81,6 +82,7 @@ class SynapseBaseHook(BaseHook):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_text(synapse_conn_id, "synapse_conn_id")
         self.synapse_conn_id = synapse_conn_id
         self.retry = retry
         self.lineage_mode = LineageMode.resolve(lineage_mode)

@@ -6,7 +6,7 @@ from typing import Any
 from synapse_workflows.client.api.evaluations import parse_evaluation_id
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.model.argument_types import SubmissionStatusName
-from synapse_workflows.client.model.ids import is_synapse_id
+from synapse_workflows.client.model.ids import id_of, is_synapse_id
 from synapse_workflows.constants import SUBMISSION_VIEW, SubmissionStatusEnum
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import without_lineage
@@ -135,13 +135,15 @@ class SubmissionOperations:
 
     def _list_evaluations(self, view: Any) -> list[str]:
         """Return the IDs of the evaluations of a submission view; or the ID of an evaluation."""
-        if not is_synapse_id(view):
-            return [parse_evaluation_id(view)]
-        entity = self.client.call("GET", f"/entity/{view.strip()}").object
+        view_id = id_of(view)
+        if not is_synapse_id(view_id):
+            return [parse_evaluation_id(view_id)]
+        entity = self.client.call("GET", f"/entity/{view_id.strip()}").object
         if entity["concreteType"] != SUBMISSION_VIEW:
+            kind = entity["concreteType"].rpartition(".")[2]
             raise ValueError(
-                f"{view} is a {entity['concreteType'].rpartition('.')[2]}: expected the ID of a "
-                "submission view such as 'syn123', or of an evaluation such as '9600001'."
+                f"{view_id} is a {kind}: expected the ID of a submission view such as 'syn123', "
+                "or of an evaluation such as '9600001'."
             )
         return [parse_evaluation_id(one) for one in entity.get("scopeIds") or ()]
 

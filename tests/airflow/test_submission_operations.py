@@ -62,7 +62,7 @@ def test_submissions_are_listed_by_status(ops, alice, project, queue, submit):
     scored = submit("SCORED").id
     view = alice.store(SubmissionViewSchema("view", parent=project, scopes=[queue]))
     with pytest.warns(DeprecationWarning, match="use SynapseClaimSubmissionsOperator"):
-        assert ops.get_submissions_with_status(view.id) == received
+        assert ops.get_submissions_with_status(view) == received
     with pytest.warns(DeprecationWarning, match="deprecated"):
         assert ops.get_submissions_with_status(view.id, "SCORED") == [scored]
     with pytest.warns(DeprecationWarning, match="deprecated"):

@@ -88,6 +88,12 @@ def test_config_file_of_worker_is_ignored(default, worker, socket_service):
     assert client.repoEndpoint == socket_service.endpoints["repoEndpoint"]
 
 
+@pytest.mark.parametrize("conn_id", [None, "", " ", 5])
+def test_the_id_of_a_connection_is_text(conn_id):
+    with pytest.raises(ValueError, match=f"Invalid synapse_conn_id={conn_id!r}: expected text"):
+        SynapseHook(conn_id)
+
+
 def test_missing_connection_names_environment_variable():
     with pytest.raises(AirflowNotFoundException, match="AIRFLOW_CONN_MY_SYNAPSE"):
         SynapseHook("my_synapse").client  # noqa: B018
