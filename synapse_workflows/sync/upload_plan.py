@@ -210,12 +210,12 @@ class _UploadPlanner:
     ) -> tuple[str | None, str | None]:
         """Return why the content differs, None for the same content; and the MD5 if known."""
         external = (current.handle or {}).get("externalURL")
-        is_stored = get_flag(one.row, "synapseStore", repr(one.path)) is not False
-        if one.entry is None or not is_stored:
+        is_stored = get_flag(one.row, "synapseStore", repr(one.path))
+        if external and one.entry and not is_stored and self._has_md5(one, current):
+            return None, None
+        if one.entry is None or is_stored is False:
             url = one.path if one.entry is None else to_url(f"{self._directory.url}/{one.path}")
-            if external == url or (one.entry and external and self._has_md5(one, current)):
-                return None, None
-            return "the URL differs", None
+            return (None if external == url else "the URL differs"), None
         if external and not str(external).startswith("sftp:"):
             return f"the content in Synapse is at the external URL {current.url}", None
         if current.md5 is None or current.size not in (None, one.entry.size):

@@ -253,3 +253,17 @@ def test_files_that_are_not_in_the_manifest_are_not_extra(syn, project, director
     (directory.root / "clean.csv").unlink()
     found = sync(syn, directory, project, rows_of({"path": "raw.csv", "parent": ""}))
     assert found == {"raw.csv": "same", "clean.csv": "extra"}
+
+
+@pytest.mark.parametrize(
+    ("flag", "action"), [(None, "same"), ("", "same"), ("False", "same"), ("True", "changed")]
+)
+def test_an_external_file_with_the_same_md5_stays_external(syn, project, directory, flag, action):
+    md5 = directory.compute_md5("raw.csv")
+    url = f"https://example.org/{uuid4()}.csv"
+    syn.store(File(url, parent=project, name="raw.csv", synapseStore=False, md5=md5))
+    rows = (
+        None if flag is None else rows_of({"path": "raw.csv", "parent": "", "synapseStore": flag})
+    )
+    plan = plan_upload(syn, directory, project, PlanOptions(), rows)
+    assert {one.path: one.action for one in plan.items}["raw.csv"] == action
