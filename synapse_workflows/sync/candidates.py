@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from synapse_workflows.client.api.store_request import require_valid_annotations
 from synapse_workflows.client.core.redaction import has_secret_name, redact, redact_url
+from synapse_workflows.client.model.annotations import to_synapse_annotations
+from synapse_workflows.client.model.entity_base import get_entity_type
 from synapse_workflows.client.model.entity_names import describe_invalid_name
 from synapse_workflows.client.model.paths import is_url
+from synapse_workflows.constants import FILE
 from synapse_workflows.sync.directory import FileEntry, Listing
-from synapse_workflows.sync.manifest import ManifestError, ManifestRow
+from synapse_workflows.sync.manifest import RESERVED, ManifestError, ManifestRow
+from synapse_workflows.sync.manifest_cells import parse_cell
 from synapse_workflows.sync.options import PlanOptions, list_parents
 
 
@@ -140,7 +145,8 @@ def _add_row(
     shown = redact_url(path) if is_url(path) else path
     folder, _, file_name = shown.rpartition("/")
     name = row.name or file_name
-    reason = listing.refused.get(path) or describe_invalid_path(name)
+    reason = listing.refused.get(path) or _describe_invalid(name)
+    reason = reason or _describe_invalid_annotations(row.cells)
     if is_url(path) and _has_credentials(path):
         reason = "the URL has credentials, which all readers of the file would get. Remove them"
     if entry is not None and reason is None:
@@ -190,14 +196,27 @@ def relative_path(path: str, root: str) -> str | None:
 
 def describe_invalid_path(path: str) -> str | None:
     """Return why Synapse cannot have a file or folder with this path; None for a valid path."""
-    for name in path.split("/"):
-        reason = describe_invalid_name(name)
-        if reason is not None:
-            return f"the name {name!r:.100} is invalid in Synapse: {reason}"
-        if name != name.strip():
-            return f"the name {name!r:.100} starts or ends with a blank, which Synapse removes"
-        if name in (".", ".."):
-            return f"the name {name!r} stands for another directory"
+    return next(filter(None, map(_describe_invalid, path.split("/"))), None)
+
+
+def _describe_invalid(name: str) -> str | None:
+    reason = describe_invalid_name(name)
+    if reason is not None:
+        return f"the name {name!r:.100} is invalid in Synapse: {reason}"
+    if name != name.strip():
+        return f"the name {name!r:.100} starts or ends with a blank, which Synapse removes"
+    if name in (".", ".."):
+        return f"the name {name!r} stands for another directory"
+    return None
+
+
+def _describe_invalid_annotations(cells: Mapping[str, str]) -> str | None:
+    annotations = {key: parse_cell(cell) for key, cell in cells.items() if key not in RESERVED}
+    try:
+        to_synapse_annotations(annotations)
+        require_valid_annotations(annotations, get_entity_type(FILE))
+    except ValueError as error:
+        return str(error)
     return None
 
 

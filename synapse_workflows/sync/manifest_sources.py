@@ -62,6 +62,8 @@ def _resolve(
     path: str,
     column: str,
 ) -> str:
+    if token == path:
+        raise ManifestError(f"Invalid {column} of {path!r} in the manifest: the file itself")
     if token in stored:
         return stored[token] or token
     if is_synapse_id(token) or is_url(token):

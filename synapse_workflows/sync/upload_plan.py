@@ -8,7 +8,11 @@ from typing import Any
 from synapse_workflows.client.api import provenance
 from synapse_workflows.client.core.parallel_requests import map_parallel
 from synapse_workflows.client.core.session import Session
-from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.client.errors import (
+    SynapseError,
+    SynapseForbiddenError,
+    SynapseNotFoundError,
+)
 from synapse_workflows.client.model.annotations import from_synapse_annotations
 from synapse_workflows.client.model.paths import to_url
 from synapse_workflows.constants import CONTAINERS, FILE
@@ -121,7 +125,10 @@ class _UploadPlanner:
         known = set(self._ids.values())
         needed = {one.parent_id for one in self._found.files.values() if one.parent_id} - known
         for parent in sorted(needed):
-            entity = self._syn.call("GET", f"/entity/{parent}").json
+            try:
+                entity = self._syn.call("GET", f"/entity/{parent}").json
+            except (SynapseForbiddenError, SynapseNotFoundError) as error:
+                raise ManifestError(f"Invalid parent {parent} in the manifest: {error}") from error
             if entity["concreteType"] not in CONTAINERS:
                 raise ManifestError(
                     f"The parent {parent} in the manifest is no project or folder, but a "

@@ -267,3 +267,33 @@ def test_an_external_file_with_the_same_md5_stays_external(syn, project, directo
     )
     plan = plan_upload(syn, directory, project, PlanOptions(), rows)
     assert {one.path: one.action for one in plan.items}["raw.csv"] == action
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"bad-key!": "1"}, "Invalid annotation name 'bad-key!'"),
+        ({"concreteType": "x"}, "it is a property of the entity"),
+        ({"long": "x" * 600}, "at most 500"),
+        ({"name": "x/y"}, "invalid characters are '/'"),
+    ],
+)
+def test_invalid_cells_are_refused_before_anything_is_changed(
+    syn, project, directory, row, message
+):
+    rows = rows_of({"path": "raw.csv", "parent": ""} | row, {"path": "clean.csv", "parent": ""})
+    plan = plan_upload(syn, directory, project, PlanOptions(), rows)
+    assert message in plan.refused["raw.csv"]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"used": "raw.csv"}, "the file itself"),
+        ({"parent": "syn999999999"}, "Invalid parent syn999999999 in the manifest"),
+    ],
+)
+def test_a_manifest_with_an_invalid_reference(syn, project, directory, row, message):
+    rows = rows_of({"path": "raw.csv", "parent": ""} | row)
+    with pytest.raises(ManifestError, match=message):
+        plan_upload(syn, directory, project, PlanOptions(), rows)
