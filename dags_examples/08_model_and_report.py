@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from airflow.sdk import AssetAlias, Param, dag, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows import File, SynapseGetOperator, SynapseHook, local_path
 
@@ -26,9 +27,8 @@ FOLDER = Param("syn10000005", description="Folder for the results", pattern=r"^s
 def read_patients(file: dict[str, Any]) -> list[tuple[str, list[float]]]:
     """Return the diagnosis and the features of each patient."""
     with Path(local_path(file)).open(newline="") as lines:
-        return [
-            (row.pop("diagnosis"), [*map(float, row.values())]) for row in csv.DictReader(lines)
-        ]
+        rows = csv.DictReader(lines)
+        return [(row.pop("diagnosis"), [*map(float, row.values())]) for row in rows]
 
 
 def store_text(name: str, text: str, parent: str) -> Any:
@@ -47,7 +47,9 @@ def synapse_08_model() -> None:
     def version(triggering_asset_events: Any, inlet_events: Any) -> str:
         """Return the version that triggered the run; the newest one if a person started it."""
         events = [event for each in triggering_asset_events.values() for event in each]
-        newest = max(events or inlet_events[CLEANED], key=lambda event: event.timestamp)
+        if not (events := events or [*inlet_events[CLEANED]]):
+            raise AirflowFailException("No cleaned file: run the DAG of 07_clean_measurements.py")
+        newest = max(events, key=lambda event: event.timestamp)
         return f"{newest.asset.uri.removeprefix('syn://')}.{newest.extra['version']}"
 
     @task
@@ -68,9 +70,7 @@ def synapse_08_model() -> None:
         for diagnosis, features in patients:
             distances = {name: dist(mean, features) for name, mean in means.items()}
             right += min(distances, key=distances.__getitem__) == diagnosis
-        text = (
-            f"# Nearest means\n\n{right} of {len(patients)} patients have the right diagnosis.\n"
-        )
+        text = f"# Nearest means\n\n{right} of {len(patients)} diagnoses are right.\n"
         return store_text("report.md", text, params["parent_id"])
 
     cleaned = SynapseGetOperator(task_id="cleaned", entity_id=version())
