@@ -31,13 +31,14 @@ def find_connection(conn_id: str, environ: Mapping[str, str] | None = None) -> A
         environ: Environment variables; None for those of this process.
 
     Returns:
-        The Airflow connection; None if the variable is not set, or another connection is wanted.
+        The Airflow connection; None if the variable is not set, another connection is wanted, or
+        Airflow's own variable defines the connection, with a value that Airflow cannot read.
 
     Raises:
         SynapseConfigError: Invalid URI. The message does not contain the URI.
     """
     uri = get_uri(environ)
-    if not uri or conn_id != _CONN_ID:
+    if not uri or conn_id != _CONN_ID or _get_airflow_value(conn_id, environ):
         return None
     try:
         connection = Connection.from_uri(uri, conn_id=conn_id)
@@ -67,8 +68,15 @@ def list_secrets(connection: Any) -> list[str]:
     return list(dict.fromkeys(filter(None, (password, quote(password, safe="")))))
 
 
+def _get_airflow_value(conn_id: str, environ: Mapping[str, str] | None = None) -> str:
+    environ = os.environ if environ is None else environ
+    return environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", "").strip()
+
+
 def explain_missing(conn_id: str) -> str:
-    """Return why the variable does not define a connection; empty if it is not set."""
+    """Return why the variables do not define a connection; empty if they are not set."""
+    if _get_airflow_value(conn_id):
+        return f" Airflow cannot read the value of this variable: {_EXPECTED}, or JSON."
     if not get_uri():
         return ""
     return f" {VARIABLE} is used only for the connection {_CONN_ID!r}, not for {conn_id!r}."

@@ -29,7 +29,7 @@ from synapse_workflows.idempotency.staging import (
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.store_provenance import IfUnchanged
-from synapse_workflows.operator_arguments import check_flags
+from synapse_workflows.operator_arguments import check_choice, check_flags
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 
@@ -54,6 +54,7 @@ class DownloadOptions:
 
     def __post_init__(self) -> None:
         check_flags(download_file=self.download_file, follow_link=self.follow_link)
+        check_choice(self.if_collision, "if_collision", CollisionPolicy)
 
     @property
     def target(self) -> Path | ObjectTarget | None:

@@ -67,6 +67,7 @@ class SynapseGetOperator(SynapseOperator):
         **kwargs: Any,
     ) -> None:
         check_flags(download_file=download_file, follow_link=follow_link)
+        check_choice(if_collision, "if_collision", CollisionPolicy)
         super().__init__(**kwargs)
         self.entity_id = entity_id
         self.version = version

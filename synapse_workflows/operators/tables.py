@@ -9,6 +9,7 @@ from synapse_workflows.hooks.entity_ids import parse_unversioned_id
 from synapse_workflows.idempotency.table_schema import NewColumns
 from synapse_workflows.idempotency.table_store import StoreMode, SynapseTableRows
 from synapse_workflows.idempotency.transaction import Deferral
+from synapse_workflows.operator_arguments import check_choice
 from synapse_workflows.operators.deferrable import DeferrableSynapseOperator
 from synapse_workflows.triggers.execution_deadline import get_execution_deadline
 
@@ -144,6 +145,7 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
         activity_description: str | None = None,
         **kwargs: Any,
     ) -> None:
+        check_choice(new_columns, "new_columns", NewColumns)
         super().__init__(**kwargs)
         self.table_id = table_id
         self.rows = rows

@@ -92,6 +92,18 @@ def test_another_missing_connection_is_another_account(set_uri):
         asyncio.run(get_user_name(SynapseHook("genie_runner")))
 
 
+def test_an_unreadable_connection_of_airflow_is_not_replaced_by_another_account(
+    set_uri, monkeypatch
+):
+    set_uri("bob")
+    monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", "syn://:secret-token")  # without "@"
+    with pytest.raises(AirflowNotFoundException, match="cannot read the value") as error:
+        _ = SynapseHook().client
+    assert "secret-token" not in str(error.value)
+    with pytest.raises(AirflowNotFoundException):
+        asyncio.run(get_user_name(SynapseHook()))
+
+
 def test_the_login_of_the_variable_must_be_the_owner(set_uri):
     set_uri("alice", login="bob")
     works, message = SynapseHook().test_connection()

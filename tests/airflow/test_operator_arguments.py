@@ -1,7 +1,10 @@
 """Arguments of operators: values of templates, wrong types, and results as arguments."""
 
+import inspect
 import math
+import re
 from itertools import count
+from typing import Literal, get_origin
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,7 @@ from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 from support.execution_api import Run
 
+import synapse_workflows
 from synapse_workflows import (
     Column,
     Schema,
@@ -25,6 +29,11 @@ from synapse_workflows import (
 )
 
 RUNS = count(1)
+OPERATORS = [
+    getattr(synapse_workflows, name)
+    for name in synapse_workflows.__all__
+    if re.fullmatch(r"Synapse\w+(Operator|Sensor)", name)
+]
 
 
 @pytest.fixture
@@ -330,3 +339,25 @@ def test_folders_and_tables_that_tasks_return_become_references(api, project, ta
 def test_a_wrong_argument_is_not_retried_with_another_policy(run_one, project):
     failed, _ = run_one(SynapseStoreOperator, path=3, parent_id=project)
     assert isinstance(failed.error, AirflowFailException)
+
+
+@pytest.mark.parametrize(
+    ("operator", "argument"),
+    [
+        pytest.param(operator, argument, id=f"{operator.__name__}-{argument}")
+        for operator in OPERATORS
+        for argument, hint in operator.__init__.__annotations__.items()
+        if get_origin(hint) is Literal and argument not in operator.template_fields
+    ],
+)
+def test_an_argument_with_a_fixed_set_of_values_is_checked_when_the_dag_is_parsed(
+    operator, argument
+):
+    required = {
+        name: "syn123"
+        for name, parameter in inspect.signature(operator.__init__).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
+    }
+    required |= {"direction": "to_synapse"} if "direction" in required else {}
+    with pytest.raises(ValueError, match=f"Invalid {argument} 'bogus': expected one of"):
+        operator(task_id="one", **required | {argument: "bogus"})
