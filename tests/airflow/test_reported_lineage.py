@@ -17,7 +17,7 @@ from airflow.providers.standard.operators.python import (
 from airflow.sdk import DAG, task
 from docker.types import Mount
 from support.execution_api import Run
-from support.readme import blocks
+from support.guides import blocks
 
 from synapse_workflows import SynapseHook, SynapseStoreOperator
 from synapse_workflows.client.core.lineage_file import LINEAGE_FILE
@@ -231,9 +231,9 @@ def test_an_invalid_line_is_a_gap(line):
     assert "secret" not in str(record)
 
 
-def test_the_lines_in_the_readme():
-    (text,) = blocks("json")
-    record = parse_lines(text.encode().splitlines())
+def test_the_lines_in_the_guide():
+    (block,) = blocks("json")
+    record = parse_lines(block.text.encode().splitlines())
     assert len(record.gaps) == 1
     assert len(record.entries()) == 3
     assert len(record.wrote) == 1
