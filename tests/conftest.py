@@ -51,13 +51,31 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect one transport of the tests that prove the same over both."""
+    """Run the longest tests first; select one transport of tests that prove the same over both.
+
+    A worker of pytest-xdist that starts a long test at the end is the last one for minutes.
+    """
+    _sort_by_duration(items)
     if config.getoption("both_transports") or any("::" in name for name in config.args):
         return
     unneeded = [item for item in items if not _has_needed_transport(item)]
     if unneeded:
         config.hook.pytest_deselected(items=unneeded)
         items[:] = [item for item in items if _has_needed_transport(item)]
+
+
+def _sort_by_duration(items: list[pytest.Item]) -> None:
+    """Sort tests: those that share Airflow's scheduler, then modules by their longest timeout."""
+    timeouts: dict[Path, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        timeouts[item.path] = max(timeouts.get(item.path, 0), mark.args[0] if mark else 0)
+    items.sort(
+        key=lambda item: (
+            "scheduler" not in getattr(item, "fixturenames", ()),
+            -timeouts[item.path],
+        )
+    )
 
 
 def _has_needed_transport(item: pytest.Item) -> bool:

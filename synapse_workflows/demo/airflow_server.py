@@ -51,10 +51,11 @@ _START_TIMEOUT: Final = 240.0
 #: Maximum number of tasks that run at once.
 _MAX_TASKS: Final = 4
 
+_PRELOADED: Final = "synapse_workflows.demo.preloaded_airflow"
 #: Component -> module and arguments.
 _COMPONENTS: Final[dict[str, list[str]]] = {
-    "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
-    "dag-processor": ["airflow", "dag-processor"],
+    "scheduler": [_PRELOADED, "scheduler", "--skip-serve-logs"],
+    "dag-processor": [_PRELOADED, "dag-processor"],
     "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
     "api-server": ["airflow", "api-server"],
 }

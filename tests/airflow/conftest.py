@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import warnings
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from textwrap import dedent
@@ -28,6 +29,7 @@ with warnings.catch_warnings():
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk._shared.secrets_masker import reset_secrets_masker
+from support.airflow_scheduler import Scheduler, run_scheduler
 from support.challenge import Challenge
 from support.execution_api import ExecutionApi, Run
 from support.rejecting_app import RejectingApp
@@ -49,6 +51,28 @@ from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.testing import over_socket
 
 _names = count(1)
+
+
+_SCHEDULER = pytest.StashKey[tuple[Scheduler, ExitStack]]()
+
+
+@pytest.fixture
+def scheduler(request, socket_service, tmp_path_factory):
+    """Airflow with a scheduler, which successive tests share."""
+    stash = request.session.stash
+    if _SCHEDULER not in stash:
+        folder, stack = tmp_path_factory.mktemp("scheduler"), ExitStack()
+        running = stack.enter_context(run_scheduler(folder, socket_service.airflow_connection))
+        stash[_SCHEDULER] = running, stack
+    return stash[_SCHEDULER][0]
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Stop Airflow unless the next test uses it."""
+    stash = item.session.stash
+    if _SCHEDULER in stash and "scheduler" not in getattr(nextitem, "fixturenames", ()):
+        stash[_SCHEDULER][1].close()
+        del stash[_SCHEDULER]
 
 
 @pytest.fixture(autouse=True)

@@ -1,17 +1,16 @@
 """Watchers of queues under Airflow's scheduler and triggerer, which is killed."""
 
 import json
+import re
 import time
 from collections import Counter
 from itertools import pairwise
 from string import Template
 
 import pytest
-from support.airflow_scheduler import run_scheduler
 from support.submission_queue import SubmissionQueue
 
 from synapse_workflows import SynapseSubmissionTrigger, synapse_submissions_asset
-from synapse_workflows.testing import over_socket
 
 DAG_FILE = """
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -19,35 +18,19 @@ from airflow.sdk import DAG
 from synapse_workflows import SynapseClaimSubmissionsOperator, synapse_submissions_asset
 
 claimed = synapse_submissions_asset("$claimed", poll_interval=1, repeat_interval=5)
-with DAG("claim", schedule=claimed, max_active_runs=1) as claim:
+with DAG("watch_claim", schedule=claimed, max_active_runs=1) as claim:
     SynapseClaimSubmissionsOperator(task_id="claim", evaluation_id="$claimed")
 
 for name in ("left", "right"):
     watched = synapse_submissions_asset("$watched", name=name, poll_interval=1)
     for number in (1, 2):
-        with DAG(f"{name}_{number}", schedule=watched) as dag:
+        with DAG(f"watch_{name}_{number}", schedule=watched) as dag:
             EmptyOperator(task_id="nothing")
         globals()[dag.dag_id] = dag
 """
+DAG_IDS = ("watch_claim", "watch_left_1", "watch_left_2", "watch_right_1", "watch_right_2")
+QUEUED = "select 1 from asset_dag_run_queue where target_dag_id like 'watch%'"
 TIMEOUT = 90
-
-
-class PollRecorder:
-    """ASGI middleware that records the times of the polls of each queue.
-
-    Args:
-        app: the service.
-    """
-
-    def __init__(self, app):
-        self.app = app
-        self.polls = {}
-
-    async def __call__(self, scope, receive, send):
-        if scope["type"] == "http" and scope["path"].endswith("/submission/status/all"):
-            queue = scope["path"].split("/")[-4]
-            self.polls.setdefault(queue, []).append(time.monotonic())
-        await self.app(scope, receive, send)
 
 
 class Watch:
@@ -87,27 +70,26 @@ class Watch:
 
 
 @pytest.fixture
-def recorded_service(tmp_path, recording):
-    recorders = []
+def queues(alice, tmp_path):
+    """Function that creates a queue."""
 
-    def wrap(app):
-        recorders.append(PollRecorder(recording(app)))
-        return recorders[0]
+    def create(name):
+        (tmp_path / name).mkdir()
+        return SubmissionQueue(alice, tmp_path / name)
 
-    with over_socket(tmp_path / "service", wrap=wrap) as service:
-        yield service, recorders[0].polls
+    return create
 
 
 @pytest.fixture
-def queues(recorded_service, tmp_path):
-    """Function that creates a queue."""
-    with recorded_service[0].client(cache_root_dir=str(tmp_path / "alice")) as syn:
+def polls_of(caplog):
+    """Function that returns the times of the polls of a queue, in seconds, from the log."""
 
-        def create(name):
-            (tmp_path / name).mkdir()
-            return SubmissionQueue(syn, tmp_path / name)
+    def list_polls(queue):
+        polled = re.compile(rf"GET \S+/{queue}/submission/status/all \d+ (\S+) ms")
+        lines = [(record.created, polled.match(record.getMessage())) for record in caplog.records]
+        return [end - float(match[1]) / 1000 for end, match in lines if match]
 
-        yield create
+    return list_polls
 
 
 def check_polls(times):
@@ -118,38 +100,33 @@ def check_polls(times):
 
 
 @pytest.mark.timeout(400)
-def test_submissions_are_announced_although_the_triggerer_is_killed(
-    tmp_path, queues, recorded_service
-):
-    service, polls = recorded_service
+def test_submissions_are_announced_although_the_triggerer_is_killed(queues, scheduler, polls_of):
     claimed, watched = queues("claimed"), queues("watched")
-    dags = tmp_path / "dags"
-    dags.mkdir()
     source = Template(DAG_FILE).substitute(claimed=claimed.id, watched=watched.id)
-    (dags / "watch.py").write_text(source)
-    with run_scheduler(tmp_path, dags, service.airflow_connection, 2) as scheduler:
-        watch = Watch(scheduler)
-        first = watched.submit(3)
-        with scheduler.run_triggerer():
-            watch.wait_for_announcements(first)
-            to_claim = claimed.submit(5)
-            watch.wait(lambda: not claimed.with_status("RECEIVED"))
-            check_polls(polls[watched.id])
+    watch = Watch(scheduler)
+    first = watched.submit(3)
+    with scheduler.run_dags(source, *DAG_IDS):
+        watch.wait_for_announcements(first)
+        to_claim = claimed.submit(5)
+        watch.wait(lambda: not claimed.with_status("RECEIVED"))
+        check_polls(polls_of(watched.id))
+        scheduler.kill_triggerer()
         (withdrawn,) = watched.submit(1)
         later = watched.submit(2)
         watched.update(withdrawn, status="INVALID")
-        start = len(polls[watched.id])
-        with scheduler.run_triggerer():
-            watch.wait(lambda: len(polls[watched.id]) > start)
-            later += watched.submit(2)
-            time.sleep(0.3)  # events may be on their way to the database
-        with scheduler.run_triggerer():
-            later += watched.submit(1)
-            watch.wait_for_announcements(later)
-            watch.wait(lambda: not scheduler.query("select 1 from asset_dag_run_queue"))
+        start = len(polls_of(watched.id))
+        scheduler.start_triggerer()
+        watch.wait(lambda: len(polls_of(watched.id)) > start)
+        later += watched.submit(2)
+        time.sleep(0.3)  # events may be on their way to the database
+        scheduler.kill_triggerer()
+        scheduler.start_triggerer()
+        later += watched.submit(1)
+        watch.wait_for_announcements(later)
+        watch.wait(lambda: not scheduler.query(QUEUED))
         check_events(watch, watched, first, withdrawn)
         check_runs(scheduler)
-        assert claimed.with_status("EVALUATION_IN_PROGRESS") == set(to_claim)
+    assert claimed.with_status("EVALUATION_IN_PROGRESS") == set(to_claim)
 
 
 def check_events(watch, watched, first, withdrawn):
@@ -169,9 +146,10 @@ def check_runs(scheduler):
     """Check that both DAGs of an asset ran, and that events triggered every run."""
     rows = scheduler.query(
         "select r.dag_id, r.run_type, count(e.event_id) from dag_run r "
-        "left join dagrun_asset_event e on e.dag_run_id = r.id group by r.id"
+        "left join dagrun_asset_event e on e.dag_run_id = r.id "
+        "where r.dag_id like 'watch%' group by r.id"
     )
-    assert {dag_id for dag_id, _, _ in rows} == {"claim", "left_1", "left_2", "right_1", "right_2"}
+    assert {dag_id for dag_id, _, _ in rows} == set(DAG_IDS)
     assert all(kind == "asset_triggered" and events for _, kind, events in rows)
 
 

@@ -5,15 +5,13 @@ CHALLENGE_BURST sets the number of submissions of the burst; the default keeps t
 
 import os
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from string import Template
 
 import pytest
-from support.airflow_scheduler import run_scheduler
 from support.challenge import Challenge
 
-BURST = int(os.environ.get("CHALLENGE_BURST", "12"))
+BURST = int(os.environ.get("CHALLENGE_BURST", "6"))
 #: Seconds for each submission on a busy machine.
 SECONDS = 12
 #: Of this many submissions, the worker of one is killed while the scorer runs.
@@ -59,10 +57,9 @@ Path(sys.argv[-1]).write_text(json.dumps({"value": int(submission)}))
 
 
 def write_dags(folder, challenge, markers):
-    """Write the files of two DAGs that run one challenge."""
+    """Write the files of two DAGs that run one challenge, without the DAG file."""
     folder.mkdir()
     markers.mkdir()
-    (folder / "challenges.py").write_text(DAG_FILE)
     scorer = Template(SCORER).substitute(markers=markers, killed=KILLED)
     (folder / "score.py").write_text(scorer)
     for name, schedule in (("left", "null"), ("right", "'* * * * *'")):
@@ -90,7 +87,7 @@ def wait_for_end(airflow, challenge, number):
     """Wait until all submissions are scored and all runs have ended; return the states."""
     deadline = time.monotonic() + 120 + SECONDS * number
     while True:
-        states = Counter(state for (state,) in airflow.query("select state from dag_run"))
+        states = airflow.count_states("challenge%")
         scored = len(challenge.with_status("SCORED"))
         if scored == number and not states["queued"] + states["running"]:
             return states
@@ -100,7 +97,7 @@ def wait_for_end(airflow, challenge, number):
 
 @pytest.mark.timeout(300 + SECONDS * BURST)
 def test_two_dags_score_a_burst_once_each_although_workers_are_killed(
-    tmp_path, alice, project, connection, socket_service
+    tmp_path, alice, project, scheduler, socket_service
 ):
     """Also two submissions that a lost task has claimed; each run takes a part of the queue.
 
@@ -117,20 +114,19 @@ def test_two_dags_score_a_burst_once_each_although_workers_are_killed(
             claim_expires_on=("TIMESTAMP_MS", "1000000000000"),
         )
     bad = challenge.submit_text("fail")
-    write_dags(tmp_path / "dags", challenge, tmp_path / "markers")
-    components = ("triggerer", "dag-processor")
-    with run_scheduler(
-        tmp_path, tmp_path / "dags", connection, 4, components=components
-    ) as airflow:
+    write_dags(scheduler.dags / "challenge", challenge, tmp_path / "markers")
+    dag_ids = ("challenge_left", "challenge_right")
+    with scheduler.run_dags(DAG_FILE, *dag_ids, folder="challenge"):
         duration = submit_burst(challenge, BURST)
-        states = wait_for_end(airflow, challenge, BURST + 2)
-        claims = airflow.results("claim")
-        kinds = airflow.query("select distinct dag_id, run_type from dag_run")
-        retries = airflow.query(
-            "select count(*) from task_instance where task_id = ? and try_number > 1 "
-            "and state = 'success'",
-            "evaluate.score",
-        )
+        states = wait_for_end(scheduler, challenge, BURST + 2)
+    claims = scheduler.results("challenge%", "claim")
+    kinds = scheduler.query(
+        "select distinct dag_id, run_type from dag_run where dag_id like 'challenge%'"
+    )
+    retries = scheduler.query(
+        "select count(*) from task_instance where dag_id like 'challenge%' "
+        "and task_id = 'evaluate.score' and try_number > 1 and state = 'success'"
+    )
     assert states["failed"] == 1
     assert set(kinds) == {
         ("challenge_left", "asset_triggered"),

@@ -4,7 +4,6 @@ import time
 from string import Template
 
 import pytest
-from support.airflow_scheduler import run_scheduler
 
 DAG_FILE = """
 import time
@@ -36,16 +35,11 @@ with DAG(
 
 
 @pytest.mark.timeout(240)
-def test_task_dag_and_deadline_are_reported(tmp_path, connection, socket_service):
+def test_task_dag_and_deadline_are_reported(tmp_path, scheduler, socket_service):
     marker = f"marker-{tmp_path.name}"
-    (tmp_path / "dags").mkdir()
-    (tmp_path / "dags" / "late.py").write_text(Template(DAG_FILE).substitute(marker=marker))
-    components = ("triggerer", "dag-processor")
-    with run_scheduler(
-        tmp_path, tmp_path / "dags", connection, 2, components=components
-    ) as airflow:
-        assert airflow.wait_for_runs(1, 120) == ["failed"]
-        ((run_id,),) = airflow.query("select run_id from dag_run")
+    with scheduler.run_dags(Template(DAG_FILE).substitute(marker=marker), "late"):
+        assert scheduler.wait_for_runs("late", 1, 120) == {"failed": 1}
+        ((run_id,),) = scheduler.query("select run_id from dag_run where dag_id = 'late'")
         deadline = time.monotonic() + 60
         while True:
             found = [each for each in socket_service.inbox("bob") if marker in each.body]

@@ -8,7 +8,6 @@ from pathlib import Path
 from string import Template
 
 import pytest
-from support.airflow_scheduler import Backfill, run_scheduler
 
 from synapse_workflows import File
 
@@ -21,10 +20,8 @@ from synapse_workflows import SynapseStoreOperator
 for number in range($dags):
     with DAG(
         f"latest_{number}",
-        schedule="@daily",
+        schedule=None,
         start_date=datetime(2026, 1, 1),
-        end_date=datetime(2026, 1, 1),
-        catchup=False,
         max_active_runs=8,
     ) as dag:
         SynapseStoreOperator(
@@ -63,15 +60,14 @@ QUIET_SECONDS = 5
 
 
 def write_asset_dags(folder, alice, project):
-    """Write the DAGs with assets and their files; return the ID of the declared entity."""
+    """Write the files of the DAGs with assets; return the ID of the entity, and the DAGs."""
     for name in ("left", "right", "shared"):
         (folder / "files" / f"{name}.txt").write_text(f"{name} in {project}")
     shared = alice.store(File(str(folder / "files" / "shared.txt"), parent=project)).id
     source = Template(ASSETS_FILE).substitute(
         files=folder / "files", project=project, shared=shared
     )
-    (folder / "dags" / "assets.py").write_text(source)
-    return shared
+    return shared, source
 
 
 def check_asset_runs(scheduler, alice, shared, references):
@@ -84,7 +80,9 @@ def check_asset_runs(scheduler, alice, shared, references):
         )
     )
     assert runs == {"declare_left": 1, "declare_right": 1, "on_alias": 1}
-    events = scheduler.query("select source_dag_id, extra from asset_event")
+    events = scheduler.query(
+        "select source_dag_id, extra from asset_event where source_dag_id like 'declare%'"
+    )
     versions = {dag_id: set() for dag_id in ("declare_left", "declare_right")}
     for dag_id, extra in events:
         versions[dag_id].add(json.loads(extra)["version"])
@@ -97,7 +95,7 @@ def check_asset_runs(scheduler, alice, shared, references):
 
 
 def write_inputs(folder, project, dags, days):
-    """Write the DAGs and the files that the runs store; return the text of each run's file."""
+    """Write the files that the runs store; return the text of each run's file, and the DAGs."""
     texts = {}
     for number in range(dags):
         for day in range(days):
@@ -106,35 +104,15 @@ def write_inputs(folder, project, dags, days):
             path.parent.mkdir(parents=True)
             path.write_text(f"{key} in {project}")
             texts[key] = path.read_text()
-    (folder / "dags").mkdir()
     source = Template(DAG_FILE).substitute(dags=dags, files=folder / "files", project=project)
-    (folder / "dags" / "latest.py").write_text(source)
-    return texts
+    return texts, source
 
 
-def backfill(folder, connection, texts, at_once=8, timeout=150, other_runs=0, check=None):
-    """Run the backfills; return the states of the runs and the references by DAG and day.
-
-    Args:
-        folder: working directory with the DAGs.
-        connection: the connection, as JSON text.
-        texts: text of each run's file.
-        at_once: maximum number of concurrent runs.
-        timeout: maximum time in seconds.
-        other_runs: number of runs of other DAGs in the folder.
-        check: function to call with the scheduler after all runs have ended.
-    """
-    days = sorted({day for _, day in texts})
-    dags = sorted({dag_id for dag_id, _ in texts})
-    backfills = [Backfill(dag_id, days[0], days[-1]) for dag_id in dags]
-    with run_scheduler(folder, folder / "dags", connection, at_once, backfills) as scheduler:
-        states = scheduler.wait_for_runs(len(texts) + other_runs, timeout)
-        results = scheduler.results("store")
-        if check is not None:
-            check(scheduler)
-    return states, {
-        (dag_id, run_id.partition("__")[2][:10]): reference
-        for (dag_id, run_id), reference in results.items()
+def by_day(results):
+    """Return the results of runs by DAG and day."""
+    return {
+        (dag_id, run_id.partition("__")[2][:10]): result
+        for (dag_id, run_id), result in results.items()
     }
 
 
@@ -159,14 +137,17 @@ def check_versions(alice, texts, references):
 
 @pytest.mark.timeout(300)
 def test_runs_at_once_store_their_own_versions_and_trigger_declared_assets_only(
-    tmp_path, alice, project, connection
+    tmp_path, alice, project, scheduler
 ):
-    texts = write_inputs(tmp_path, project, dags=1, days=6)
-    shared = write_asset_dags(tmp_path, alice, project)
-
-    def check(scheduler):
-        check_asset_runs(scheduler, alice, shared, scheduler.results("declare"))
-
-    states, references = backfill(tmp_path, connection, texts, other_runs=3, check=check)
-    assert states == ["success"] * (len(texts) + 3)
-    check_versions(alice, texts, references)
+    texts, latest = write_inputs(tmp_path, project, dags=1, days=6)
+    shared, assets = write_asset_dags(tmp_path, alice, project)
+    with (
+        scheduler.run_dags(latest, "latest_0"),
+        scheduler.run_dags(assets, "declare_left", "declare_right", "on_alias"),
+    ):
+        scheduler.create_runs("latest_0", (day for _, day in texts))
+        assert scheduler.wait_for_runs("latest%", len(texts), 150) == {"success": len(texts)}
+        for pattern, count in (("declare%", 2), ("on_alias", 1)):
+            assert scheduler.wait_for_runs(pattern, count, 60) == {"success": count}
+        check_asset_runs(scheduler, alice, shared, scheduler.results("declare%", "declare"))
+    check_versions(alice, texts, by_day(scheduler.results("latest%", "store")))

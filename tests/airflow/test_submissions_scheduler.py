@@ -3,7 +3,6 @@
 from string import Template
 
 import pytest
-from support.airflow_scheduler import Backfill, run_scheduler
 from support.submission_queue import SubmissionQueue
 
 DAG_FILE = """
@@ -14,11 +13,9 @@ from synapse_workflows.challenge.claims import Claim, finish_claim
 
 for name in ("left", "right"):
     with DAG(
-        f"challenge_{name}",
-        schedule="@daily",
+        f"claims_{name}",
+        schedule=None,
         start_date=datetime(2026, 1, 1),
-        end_date=datetime(2026, 1, 1),
-        catchup=False,
         max_active_runs=8,
     ) as dag:
         claim = SynapseClaimSubmissionsOperator(
@@ -47,25 +44,19 @@ for name in ("left", "right"):
 """
 
 
-def run_dags(folder, queue, connection, *, days, max_claims, timeout):
-    """Run both DAGs for several days; return the states of the runs and the claims of each."""
-    (folder / "dags").mkdir()
-    source = Template(DAG_FILE).substitute(queue=queue.id, max_claims=max_claims)
-    (folder / "dags" / "challenge.py").write_text(source)
-    last = f"2026-01-{days:02}"
-    backfills = [Backfill(f"challenge_{name}", "2026-01-01", last) for name in ("left", "right")]
-    with run_scheduler(folder, folder / "dags", connection, 8, backfills) as scheduler:
-        states = scheduler.wait_for_runs(2 * days, timeout)
-        return states, scheduler.results("claim")
-
-
 @pytest.mark.timeout(300)
-def test_dags_share_a_queue(tmp_path, alice, connection):
+def test_dags_share_a_queue(tmp_path, alice, scheduler):
     queue = SubmissionQueue(alice, tmp_path)
     submissions = queue.submit(24)
-    states, claims = run_dags(tmp_path, queue, connection, days=3, max_claims=4, timeout=200)
-    assert set(states) == {"success"}
-    assert {dag_id for dag_id, _ in claims} == {"challenge_left", "challenge_right"}
+    source = Template(DAG_FILE).substitute(queue=queue.id, max_claims=4)
+    dag_ids = ("claims_left", "claims_right")
+    with scheduler.run_dags(source, *dag_ids):
+        for dag_id in dag_ids:
+            scheduler.create_runs(dag_id, ("2026-01-01", "2026-01-02", "2026-01-03"))
+        states = scheduler.wait_for_runs("claims%", 6, 200)
+    claims = scheduler.results("claims%", "claim")
+    assert states == {"success": 6}
+    assert {dag_id for dag_id, _ in claims} == set(dag_ids)
     claimed = [one["submission_id"] for run in claims.values() for one in run]
     assert sorted(claimed, key=int) == submissions
     assert queue.with_status("SCORED") == set(submissions)

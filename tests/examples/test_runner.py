@@ -4,11 +4,12 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ from support.airflow_database import create_database
 from support.s3_service import require_weed
 
 from synapse_workflows.demo.paths import examples_dir
+from synapse_workflows.demo.processes import find_free_port
 
 
 def start_command(log: Path, *arguments: str, **options) -> "subprocess.Popen[bytes]":
@@ -123,7 +125,7 @@ def test_demo_of_one_dag(tmp_path):
 @pytest.mark.timeout(900)
 def test_demo_of_a_challenge(tmp_path):
     """A round of twenty submissions under the scheduler and the triggerer."""
-    create_database(tmp_path)
+    create_database(tmp_path / "challenge")
     log = tmp_path / "output.txt"
     with start_command(log, "demo", "--folder", str(tmp_path), "--dag", "challenge") as demo:
         assert demo.wait(timeout=850) == 0, log.read_text()
@@ -148,12 +150,6 @@ def test_demo_of_a_challenge(tmp_path):
     for line in (r"used +goldstandard.csv", r"executed +score.py", r"executed +validate.py"):
         assert re.search(line, tree)
     assert processes_of(tmp_path) == []
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def log_in(airflow: str) -> dict[str, str]:
@@ -200,11 +196,29 @@ def listening_addresses(folder: Path) -> set[str]:
     return found
 
 
+def continue_earlier_start(folder: Path) -> str:
+    """Create what an earlier start left: the database with a connection, and the port.
+
+    Returns:
+        URL of the web interface.
+    """
+    create_database(folder)
+    with closing(sqlite3.connect(folder / "airflow" / "airflow.db")) as database, database:
+        database.execute(
+            "insert into connection (conn_id, conn_type, host, is_encrypted, is_extra_encrypted) "
+            "values ('synapse_default', 'synapse', 'http://127.0.0.1:9', 0, 0)"
+        )
+    port = find_free_port()
+    (folder / "port").write_text(str(port))
+    return f"http://127.0.0.1:{port}"
+
+
 @pytest.mark.timeout(400)
 def test_airflow_is_ready_for_a_browser(tmp_path):
-    """It takes a free port; the examples run, and the connection is listed and can be tested."""
-    create_database(tmp_path)
+    """It takes the port of the last start; the examples run, and the connection can be tested."""
+    last = continue_earlier_start(tmp_path)
     with running_airflow(tmp_path) as (_, url):
+        assert url == last
         headers = log_in(url)
         assert examples_are_listed(url, headers)
         assert listening_addresses(tmp_path) == {"127.0.0.1"}
@@ -219,28 +233,18 @@ def test_airflow_is_ready_for_a_browser(tmp_path):
         ).json()
         assert tested["status"], tested
         assert "alice" in tested["message"]
-    host = connection["host"]
 
-    with socket.socket() as taken, running_airflow(tmp_path) as (_, again):
-        assert again == url, "the same port as before"
-        headers = log_in(again)
-        path = f"{again}/api/v2/connections/synapse_default"
-        assert requests.get(path, headers=headers, timeout=10).json()["host"] == host
+
+def test_airflow_refuses_a_port_in_use(tmp_path):
+    log = tmp_path / "output.txt"
+    with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         busy = str(taken.getsockname()[1])
-        for arguments, environment in (
-            (("--port", busy), {}),
-            ((), {"AIRFLOW__API__PORT": busy}),
-        ):
-            log = tmp_path / "refused.txt"
-            with start_command(
-                log,
-                *("airflow", "--folder", str(tmp_path / "other"), *arguments),
-                env=os.environ | environment,
-            ) as refused:
-                assert refused.wait(timeout=60) == 1
-            assert f"Port {busy} is in use" in log.read_text()
+        arguments = ("airflow", "--folder", str(tmp_path / "other"))
+        with start_command(log, *arguments, env=os.environ | {"AIRFLOW__API__PORT": busy}) as one:
+            assert one.wait(timeout=60) == 1
+    assert f"Port {busy} is in use" in log.read_text()
 
 
 def examples_are_listed(airflow: str, headers: dict[str, str]) -> bool:

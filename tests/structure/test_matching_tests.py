@@ -79,6 +79,7 @@ TESTED_BY = {
     "csv_blocks": "service/test_csv_batches.py",
     "demo/challenge_round": "examples/test_runner.py",
     "demo/lineage_story": "examples/test_runner.py",
+    "demo/preloaded_airflow": "examples/test_runner.py",
     "demo/run_dags": "examples/test_runner.py",
     "hooks/async_sessions": "airflow/test_shared_polls.py",
     "client/api/entity_paths": "airflow/test_synapse_file_system.py",

@@ -1,15 +1,14 @@
-"""Airflow with scheduler, triggerer, API server and LocalExecutor, in separate processes."""
+"""Airflow with scheduler, triggerer, DAG processor, API server and LocalExecutor, in processes."""
 
 import json
 import secrets
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,70 +16,116 @@ import psutil
 import requests
 
 from support.airflow_database import create_database
-from synapse_workflows.demo.processes import run_process
-from synapse_workflows.demo.runner import airflow_environment, run_airflow_command
+from synapse_workflows.demo.processes import find_free_port, run_process
+from synapse_workflows.demo.runner import airflow_environment
 
-
-@dataclass(frozen=True)
-class Backfill:
-    """Runs of a DAG, one for each day; both dates are inclusive."""
-
-    dag_id: str
-    first: str
-    last: str
+#: Maximum time for Airflow to find and parse a new DAG file, in seconds.
+PARSE_TIMEOUT = 120
+PRELOADED = "synapse_workflows.demo.preloaded_airflow"
+#: Maximum number of concurrent tasks.
+PARALLELISM = 8
 
 
 class Scheduler:
-    """A running scheduler and its metadata database.
+    """A running Airflow and its metadata database, shared by tests.
+
+    Each test adds DAGs under IDs of its own; the test pauses them at its end.
 
     Args:
         folder: working directory.
         environment: environment of its processes.
+        url: URL of the API server.
     """
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], url: str) -> None:
         self.folder = folder
+        self.dags = folder / "dags"
         self.environment = environment
+        self.url = url
+        self._triggerer: subprocess.Popen | None = None
 
-    @contextmanager
-    def run_triggerer(self) -> Iterator[None]:
-        """Run a triggerer during the block, then kill it with all its processes at once."""
+    def start_triggerer(self) -> None:
         with (self.folder / "triggerer.log").open("ab") as log:
-            process = subprocess.Popen(
+            self._triggerer = subprocess.Popen(
                 [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"],
                 env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            try:
-                yield
-            finally:
-                parent = psutil.Process(process.pid)
-                for one in [parent, *parent.children(recursive=True)]:
-                    with suppress(psutil.NoSuchProcess):
-                        one.kill()
-                process.wait()
+
+    def kill_triggerer(self) -> None:
+        """Kill the triggerer with all its processes at once."""
+        assert self._triggerer is not None
+        parent = psutil.Process(self._triggerer.pid)
+        for one in [parent, *parent.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        self._triggerer.wait()
+
+    @contextmanager
+    def run_dags(self, source: str, *dag_ids: str, folder: str = "") -> Iterator[None]:
+        """Add a DAG file and wait until Airflow knows its DAGs; pause them after the block.
+
+        Args:
+            source: content of the file.
+            dag_ids: IDs of its DAGs.
+            folder: existing folder of the file below `dags`.
+        """
+        file = self.dags / folder / f"{dag_ids[0]}.py"
+        file.with_suffix(".new").write_text(source)
+        file.with_suffix(".new").replace(file)
+        deadline = time.monotonic() + PARSE_TIMEOUT
+        while not set(dag_ids) <= {dag_id for (dag_id,) in self.query("select dag_id from dag")}:
+            log = (self.folder / "dag-processor.log").read_text(errors="replace")
+            assert time.monotonic() < deadline, log[-5000:]
+            time.sleep(0.2)
+        try:
+            yield
+        finally:
+            for dag_id in dag_ids:
+                self.request("PATCH", f"/dags/{dag_id}", {"is_paused": True})
+
+    def create_runs(self, dag_id: str, days: Iterable[str]) -> None:
+        """Create runs of a DAG, one for each day, with the IDs `manual__DAY`."""
+        for day in days:
+            body = {"dag_run_id": f"manual__{day}", "logical_date": f"{day}T00:00:00Z"}
+            self.request("POST", f"/dags/{dag_id}/dagRuns", body)
+
+    def request(self, method: str, path: str, body: Any) -> Any:
+        """Send a request to the API of Airflow; return the body of its response."""
+        token = requests.get(f"{self.url}/auth/token", timeout=60).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        url = f"{self.url}/api/v2{path}"
+        response = requests.request(method, url, json=body, headers=headers, timeout=60)
+        assert response.ok, response.text
+        return response.json()
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.folder / "airflow" / "airflow.db", timeout=30)) as db:
             return db.execute(sql, values).fetchall()
 
-    def wait_for_runs(self, count: int, timeout: float) -> list[str]:
-        """Wait until `count` runs have ended; return their states."""
+    def count_states(self, pattern: str) -> Counter[str]:
+        """Count the runs of DAGs in each state; the pattern of the IDs is that of SQL's `like`."""
+        rows = self.query("select state from dag_run where dag_id like ?", pattern)
+        return Counter(state for (state,) in rows)
+
+    def wait_for_runs(self, pattern: str, count: int, timeout: float) -> Counter[str]:
+        """Wait until `count` runs of DAGs have ended; return the number in each state."""
         deadline = time.monotonic() + timeout
         while True:
-            rows = self.query("select state from dag_run where state in ('success', 'failed')")
-            if len(rows) == count:
-                return [state for (state,) in rows]
-            assert time.monotonic() < deadline, f"{len(rows)} of {count} runs have ended"
+            states = self.count_states(pattern)
+            if states["success"] + states["failed"] == count:
+                return states
+            assert time.monotonic() < deadline, f"{states}, not {count} ended runs"
             time.sleep(0.5)
 
-    def results(self, task_id: str) -> dict[tuple[str, str], Any]:
-        """Return the result of a task in each run, by DAG and run ID."""
+    def results(self, pattern: str, task_id: str) -> dict[tuple[str, str], Any]:
+        """Return the result of a task of DAGs in each run, by DAG and run ID."""
         rows = self.query(
-            "select dag_id, run_id, value from xcom where task_id = ? and key = 'return_value'",
-            task_id,
+            "select dag_id, run_id, value from xcom "
+            "where dag_id like ? and task_id = ? and key = 'return_value'",
+            *(pattern, task_id),
         )
         return {(dag_id, run_id): _parse(value) for dag_id, run_id, value in rows}
 
@@ -91,32 +136,47 @@ def _parse(value: Any) -> Any:
 
 
 @contextmanager
-def run_scheduler(
-    folder: Path,
-    dags: Path,
-    connection: str,
-    at_once: int,
-    backfills: Iterable[Backfill] = (),
-    components: Iterable[str] = (),
-) -> Iterator[Scheduler]:
+def run_scheduler(folder: Path, connection: str) -> Iterator[Scheduler]:
     """Run Airflow during the block.
 
     Args:
-        folder: working directory.
-        dags: folder of the DAGs.
+        folder: working directory; its subdirectory `dags` has the DAGs.
         connection: the connection `synapse_default`, as JSON text.
-        at_once: maximum number of concurrent runs per DAG, and of concurrent tasks in total.
-        backfills: backfills that are created before the scheduler starts.
-        components: further components of Airflow to start: `triggerer`, `dag-processor`.
     """
-    port = _find_free_port()
-    environment = airflow_environment(folder, {"airflow_connection": connection}, dags) | {
-        "AIRFLOW__API__PORT": str(port),
+    url = f"http://127.0.0.1:{find_free_port()}"
+    (folder / "dags").mkdir()
+    environment = _create_environment(folder, connection, url)
+    create_database(folder)
+    with ExitStack() as stack:
+
+        def start(component: str, module: str, *arguments: str) -> None:
+            log = stack.enter_context((folder / f"{component}.log").open("wb"))
+            stack.enter_context(run_process([module, *arguments], environment, log))
+
+        start("api-server", "airflow", "api-server", "--port", url.rpartition(":")[2])
+        start("dag-processor", PRELOADED, "dag-processor")
+        scheduler = Scheduler(folder, environment, url)
+        scheduler.start_triggerer()
+        stack.callback(scheduler.kill_triggerer)
+        _wait_for_server(f"{url}/api/v2/version")
+        # its tasks require the API server
+        start("scheduler", PRELOADED, "scheduler", "--skip-serve-logs")
+        yield scheduler
+
+
+def _create_environment(folder: Path, connection: str, url: str) -> dict[str, str]:
+    service = {"airflow_connection": connection}
+    return airflow_environment(folder, service, folder / "dags") | {
+        "AIRFLOW__API__PORT": url.rpartition(":")[2],
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-        "AIRFLOW__CORE__PARALLELISM": str(at_once),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        # files are found soon, and parsed once
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "1",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": (
             f"sqlite:///{folder / 'airflow' / 'airflow.db'}?timeout=60"
         ),
@@ -125,32 +185,6 @@ def run_scheduler(
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "0.5",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "2",
     }
-    create_database(folder)
-    commands = [["dags", "reserialize"]]
-    for one in backfills:
-        dates = ["--from-date", one.first, "--to-date", one.last]
-        limit = ["--max-active-runs", str(at_once)]
-        commands.append(["backfill", "create", "--dag-id", one.dag_id, *dates, *limit])
-    for command in commands:
-        run_airflow_command(environment, folder / f"{command[0]}.log", *command)
-    with ExitStack() as stack:
-
-        def start(component: str, *options: str) -> None:
-            log = stack.enter_context((folder / f"{component}.log").open("wb"))
-            stack.enter_context(run_process(["airflow", component, *options], environment, log))
-
-        start("api-server", "--port", str(port))
-        _wait_for_server(f"http://127.0.0.1:{port}/api/v2/version")
-        start("scheduler", "--skip-serve-logs")  # its tasks require the API server
-        for component in components:
-            start(component)
-        yield Scheduler(folder, environment)
-
-
-def _find_free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _wait_for_server(url: str) -> None:
