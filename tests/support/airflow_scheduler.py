@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -147,11 +148,13 @@ def run_scheduler(folder: Path, connection: str) -> Iterator[Scheduler]:
     (folder / "dags").mkdir()
     environment = _create_environment(folder, connection, url)
     create_database(folder)
-    with ExitStack() as stack:
+    with ExitStack() as stack, ExitStack() as interrupts:
 
         def start(component: str, module: str, *arguments: str) -> None:
             log = stack.enter_context((folder / f"{component}.log").open("wb"))
-            stack.enter_context(run_process([module, *arguments], environment, log))
+            process = stack.enter_context(run_process([module, *arguments], environment, log))
+            # before the first one is waited for, so that all end at the same time
+            interrupts.callback(process.send_signal, signal.SIGINT)
 
         start("api-server", "airflow", "api-server", "--port", url.rpartition(":")[2])
         start("dag-processor", PRELOADED, "dag-processor")
