@@ -57,7 +57,8 @@ class Scheduler:
 
     def kill_triggerer(self) -> None:
         """Kill the triggerer with all its processes at once."""
-        assert self._triggerer is not None
+        if self._triggerer is None or self._triggerer.poll() is not None:
+            return
         parent = psutil.Process(self._triggerer.pid)
         for one in [parent, *parent.children(recursive=True)]:
             with suppress(psutil.NoSuchProcess):
