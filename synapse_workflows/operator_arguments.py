@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from synapse_workflows.client.core.redaction import redact
 from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model.ids import parse_version_number
 from synapse_workflows.provenance.activity import parse_activity, parse_declared
@@ -23,7 +24,15 @@ _MAX_SECONDS: Final = 100 * 365 * 24 * 3600
 
 
 class InvalidArgumentError(AirflowFailException, ValueError):
-    """An argument is invalid. A task fails at once, because a retry cannot succeed."""
+    """An argument is invalid. A task fails at once, because a retry cannot succeed.
+
+    Args:
+        message: The message, in which tokens, user info and queries of pre-signed URLs are
+            redacted: an argument may be a URL by mistake.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
 
 
 class TemplateValues:

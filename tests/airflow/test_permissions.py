@@ -277,6 +277,7 @@ def test_concurrent_runs_keep_the_grants_of_each_other(
         ({"grants": {}}, "Invalid grants: there are none"),
         ({"grants": None}, "Invalid grants"),
         ({"grants": [{"principal": "bob"}]}, "is not a dictionary with 'principal' and 'access'"),
+        ({"grants": "https://user:SECRET@host/"}, "not 'https://<redacted>@host/'"),
         ({"entity_id": "syn1.2"}, "Invalid entity_id 'syn1.2'"),
         ({"entity_id": "{{ None }}"}, "Invalid entity_id"),
     ],

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, NamedTuple
 
+from synapse_workflows.client.core.redaction import redact
+
 _SYNAPSE_ID = re.compile(r"syn\d+(\.\d+)?", re.IGNORECASE | re.ASCII)
 #: Fields that can contain the ID of an object, in order of precedence.
 _ID_KEYS = ("id", "ownerId", "tableId")
@@ -89,8 +91,8 @@ def parse_entity_id(value: Any) -> VersionedId:
         return VersionedId(f"syn{int(text)}", None)
     if not is_synapse_id(text):
         raise ValueError(
-            f"Invalid Synapse ID {text!r}: expected 'syn' followed by digits, for example "
-            "'syn123' or 'syn123.4'."
+            f"Invalid Synapse ID {_truncate(text)}: expected 'syn' followed by digits, for "
+            "example 'syn123' or 'syn123.4'."
         )
     return split_version(text)
 
@@ -111,7 +113,8 @@ def parse_numeric_id(value: Any, kind: str) -> str:
     text = id_of(value)
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(
-            f"Invalid {kind} ID {text!r}: expected digits, for example '9600001', or the {kind}."
+            f"Invalid {kind} ID {_truncate(text)}: expected digits, for example '9600001', "
+            f"or the {kind}."
         )
     return text
 
@@ -152,12 +155,13 @@ def parse_version_number(value: Any) -> int:
     text = str(value).strip()
     if isinstance(value, bool) or not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise ValueError(
-            f"Invalid version number {value!r}: expected a positive integer such as 3. "
+            f"Invalid version number {_truncate(value)}: expected a positive integer such as 3. "
             "Version labels are not accepted."
         )
     return int(text)
 
 
 def _truncate(obj: Any, limit: int = 120) -> str:
-    text = repr(obj)
+    """Return the repr of an invalid value, without secrets: it may be a URL or a token."""
+    text = redact(repr(obj))
     return text if len(text) <= limit else text[: limit - 3] + "..."

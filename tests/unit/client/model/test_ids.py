@@ -11,6 +11,7 @@ from synapse_workflows.client.model.ids import (
     id_of,
     is_synapse_id,
     parse_entity_id,
+    parse_numeric_id,
     parse_storage_location_id,
     parse_version_number,
     split_version,
@@ -74,6 +75,24 @@ def test_invalid_id_raises_error_with_expected_format(text):
         ValueError, match=r"Invalid Synapse ID .*: expected 'syn' followed by digits"
     ):
         parse_entity_id(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://bucket.s3.amazonaws.com/key?X-Amz-Signature=SECRET",
+        "https://user:SECRET@example.org/syn123",
+        "Bearer SECRET",
+        "eyJhbGciOiJIUzI1NiJ9.SECRET.x",
+    ],
+)
+@pytest.mark.parametrize(
+    "parse", [parse_entity_id, parse_version_number, lambda text: parse_numeric_id(text, "team")]
+)
+def test_error_contains_no_secret(parse, text):
+    with pytest.raises(ValueError, match="Invalid") as caught:
+        parse(text)
+    assert "SECRET" not in str(caught.value)
 
 
 @given(NUMBERS)
