@@ -118,7 +118,10 @@ def test_get_rejects_invalid_keywords_before_any_request(
     assert calls() == []
 
 
-def test_get_rejects_file_as_download_directory(in_process_client, calls, make_file):
+def test_get_rejects_what_is_no_download_directory(in_process_client, calls, make_file):
+    for location in (b"data", 5, True):
+        with pytest.raises(ValueError, match=f"Invalid downloadLocation {location!r}"):
+            in_process_client.get("syn1", downloadLocation=location)
     with pytest.raises(ValueError, match="downloadLocation should be a directory"):
         in_process_client.get("syn1", downloadLocation=str(make_file()))
     assert calls() == []

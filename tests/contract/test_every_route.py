@@ -5,6 +5,7 @@ of the service validates the bodies of all requests and responses.
 """
 
 import re
+from collections import Counter
 
 import pytest
 import requests
@@ -72,6 +73,22 @@ def test_request_has_the_documented_status(world, case):
 @pytest.mark.parametrize("case", S3_CASES, ids=str)
 def test_request_to_a_service_with_an_s3_server_has_the_documented_status(s3_world, case):
     case.check(case.send(s3_world))
+
+
+def test_no_request_counts_for_two_causes():
+    requests_of_cases = Counter(
+        (
+            case.line,
+            repr(case.body),
+            case.user,
+            case.read,
+            repr(case.headers),
+            case.data,
+            case.stack,
+        )
+        for case in (*CASES, *S3_CASES)
+    )
+    assert [request for request, count in requests_of_cases.items() if count > 1] == []
 
 
 def test_every_route_that_the_package_calls_is_served(coverage):

@@ -145,7 +145,12 @@ def parse_directory(location: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: `location` is a file, or is not a path on this machine.
     """
-    text = location if isinstance(location, str) else str(location)
+    is_path = not isinstance(location, bytes | int | float)
+    if not is_path:
+        raise ValueError(
+            f"Invalid downloadLocation {location!r}: expected the path of a directory."
+        )
+    text = str(location)
     if text.startswith("file:///"):
         text = url2pathname(urlsplit(text).path)
     if is_url(text) or looks_like_url(text):
