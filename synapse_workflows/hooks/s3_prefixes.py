@@ -1,6 +1,8 @@
 """Arguments and access of the operator and the hook that index an S3 prefix."""
 
+import ast
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -212,17 +214,26 @@ def _create_client(aws_conn_id: str, endpoint_url: str | None, connections: int)
     )
 
 
+def _parse_list(text: str) -> list[Any]:
+    """Return the patterns of a rendered list; otherwise, the text as the only pattern."""
+    with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        found = ast.literal_eval(text.strip())
+        if isinstance(found, list) and all(isinstance(one, str) for one in found):
+            return found
+    return [text]
+
+
 def parse_patterns(value: Any, argument: str) -> Sequence[str]:
     """Return glob patterns; an empty list for None.
 
     Args:
-        value: One pattern, or a list of patterns.
+        value: One pattern, or a list of patterns, also as the text that a template renders.
         argument: Name of the argument, for the error message.
 
     Raises:
         InvalidArgumentError: A pattern is empty or is not text.
     """
-    patterns = [] if value is None else [value] if isinstance(value, str) else value
+    patterns = [] if value is None else _parse_list(value) if isinstance(value, str) else value
     if not isinstance(patterns, list | tuple | set):
         raise invalid_type(value, argument, "a glob pattern or a list of them")
     for one in patterns:

@@ -1,5 +1,6 @@
 """Synchronization of folders, for the Synapse hook."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -38,7 +39,7 @@ class SyncHook(StorageHook):
         target: Any,
         mode: SyncMode = "apply",
         *,
-        plan: Mapping[str, Any] | None = None,
+        plan: Mapping[str, Any] | str | None = None,
         shards: int | None = None,
         delete_extra: bool = False,
         allow_empty: bool = False,
@@ -61,7 +62,7 @@ class SyncHook(StorageHook):
             source: Directory or object-store path, or the ID of a project or folder.
             target: ID of a project or folder, or directory or object-store path.
             mode: `plan` to compare both sides only, `apply` to transfer what differs.
-            plan: A plan, or a part of one, to apply; None to compare now.
+            plan: A plan, or a part of one, to apply, also as JSON text; None to compare now.
             shards: For `plan`, the maximum number of parts to return, as a list.
             delete_extra: Whether to delete what is only in the target.
             allow_empty: Whether it is valid that no file is selected in the source.
@@ -117,7 +118,7 @@ class SyncHook(StorageHook):
                 used, executed, activity, activity_name, activity_description
             ),
         )
-        given = None if plan is None else _parse_plan(plan)
+        given = _parse_plan(plan)
         if mode == "apply":
             if shards is not None:
                 raise InvalidArgumentError("shards requires mode='plan'; pass the parts as plan")
@@ -132,8 +133,11 @@ class SyncHook(StorageHook):
         return [to_result(one) for one in made.split(number)]
 
 
-def _parse_plan(value: Any) -> SyncPlan:
+def _parse_plan(value: Any) -> SyncPlan | None:
     try:
-        return SyncPlan.from_json(value)
+        if isinstance(value, str):  # a template is rendered as text
+            text = optional_text(value, "plan")
+            return None if text is None else SyncPlan.from_json(json.loads(text))
+        return None if value is None else SyncPlan.from_json(value)
     except ValueError as error:
         raise InvalidArgumentError(f"Invalid plan: {error}") from error

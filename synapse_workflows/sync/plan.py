@@ -72,12 +72,17 @@ class SyncItem:
         if not isinstance(values, Mapping) or not values.keys() <= names:
             raise ValueError(f"Invalid item {values!r:.200}: expected an item of a plan")
         item = cls(**values)
+        row: Any = item.row
+        texts: tuple[Any, ...] = (item.name, item.folder)
+        numbers: tuple[Any, ...] = (item.size, item.version)
         is_valid = (
             item.action in ACTIONS
             and item.kind in get_args(SyncKind)
             and (item.is_external or is_safe_path(item.path))
             and all(one is None or is_synapse_id(one) for one in (item.entity_id, item.parent_id))
-            and isinstance(item.row, Mapping)
+            and isinstance(row, Mapping)
+            and all(isinstance(one, str) for one in (*row.values(), *texts))
+            and all(isinstance(one, int | None) for one in numbers)
         )
         if not is_valid:
             raise ValueError(f"Invalid item {values!r:.200}: expected an item of a plan")

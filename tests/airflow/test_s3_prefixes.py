@@ -7,6 +7,7 @@ from synapse_workflows.hooks.s3_prefixes import (
     S3Storage,
     parse_filter,
     parse_folder,
+    parse_patterns,
     parse_positive,
 )
 
@@ -78,3 +79,16 @@ def test_the_path_of_the_folder():
     assert parse_folder(None) == ""
     with pytest.raises(AirflowFailException, match="Invalid folder"):
         parse_folder("a/é")
+
+
+@pytest.mark.parametrize(
+    ("value", "patterns"),
+    [
+        ("*.txt", ["*.txt"]),
+        ("[ab]*", ["[ab]*"]),
+        ("['*.tmp', \"a'b\"]", ["*.tmp", "a'b"]),
+        ("[]", []),
+    ],
+)
+def test_patterns_of_a_rendered_list(value, patterns):
+    assert parse_patterns(value, "include") == patterns

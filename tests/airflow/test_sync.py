@@ -1,5 +1,6 @@
 """Synchronization of a folder with a directory, as a task."""
 
+import json
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -238,9 +239,11 @@ def test_a_plan_of_other_arguments_is_refused(sync, project, source, tmp_path):
     assert plan["counts"]["new"] == 2
     error = sync("to_synapse", str(tmp_path), project, plan=plan)
     assert "Make the plan with the same arguments" in str(error)
+    assert counts(sync("to_synapse", str(source), project, plan=json.dumps(plan))) == {"new": 2}
     plan["items"][0]["path"] = "../../etc/passwd"
     assert "Invalid plan" in str(sync("to_synapse", str(source), project, plan=plan))
-    assert "Invalid plan" in str(sync("to_synapse", str(source), project, plan={"a": 1}))
+    for invalid in ({"a": 1}, "{", {**plan, "items": [{**plan["items"][1], "size": "1"}]}):
+        assert "Invalid plan" in str(sync("to_synapse", str(source), project, plan=invalid))
 
 
 @pytest.mark.parametrize(
