@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, NamedTuple
 
-from synapse_workflows.client.core.redaction import redact
-
 _SYNAPSE_ID = re.compile(r"syn\d+(\.\d+)?", re.IGNORECASE | re.ASCII)
+#: Maximum length of an invalid ID in an error.
+_MAX_SHOWN = 40
 #: Fields that can contain the ID of an object, in order of precedence.
 _ID_KEYS = ("id", "ownerId", "tableId")
 
@@ -162,6 +162,8 @@ def parse_version_number(value: Any) -> int:
 
 
 def _truncate(obj: Any, limit: int = 120) -> str:
-    """Return the repr of an invalid value, without secrets: it may be a URL or a token."""
-    text = redact(repr(obj))
+    """Return the repr of an invalid value; the start of a URL or a token, which may be secret."""
+    if isinstance(obj, str) and (len(obj) > _MAX_SHOWN or "://" in obj):
+        return f"{obj[:6]!r}... ({len(obj)} characters)"
+    text = repr(obj)
     return text if len(text) <= limit else text[: limit - 3] + "..."
