@@ -16,6 +16,7 @@ from synapse_workflows.idempotency.staging import LocalFile, as_local_file, flat
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.declared_provenance import create_declared
 from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.lineage.source_versions import SourceVersions
 from synapse_workflows.operator_arguments import InvalidArgumentError
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, UrlRef
 
@@ -117,20 +118,23 @@ def link_images(markdown: str, names: Iterable[str]) -> str:
 
 
 def collect_sources(client: LineageClient, used: Any, executed: Any) -> Record:
-    """Return the sources of the running task, and the declared ones.
+    """Return the sources of the running task, and the declared ones, in their current versions.
 
     Args:
         client: The client of the task.
         used: Additional inputs, in any form that the client's Activity accepts.
         executed: Additional code.
+
+    Raises:
+        SynapseNotFoundError: A declared source does not exist.
     """
-    client.require_sources(used=used, executed=executed)
+    versions = SourceVersions(client)
     declared = create_declared(None, used, executed, None, None)
     collector = current_collector()
     if collector is None:
-        return declared.record
+        return versions.pin(declared.record)
     collector.add(declared.record)
-    return collector.collect_sources(client, declared) or Record()
+    return versions.pin(collector.collect_sources(client, declared) or Record())
 
 
 def format_sources(record: Record, portal_url: str) -> str:

@@ -192,6 +192,8 @@ def test_page_cites_the_versions_that_were_read(api, alice, project, tmp_path):
     path = tmp_path / "raw.csv"
     path.write_text(f"{uuid4()}")
     raw = alice.store(File(str(path), parent=project))
+    path.write_text(f"{uuid4()}")
+    project_file = alice.store(File(str(path), parent=project, name="other.csv"))
     (tmp_path / "report.md").write_text(
         f"Result {uuid4()}: {{{{ ti.xcom_pull('store')['id'] }}}}\n\n"
     )
@@ -205,7 +207,7 @@ def test_page_cites_the_versions_that_were_read(api, alice, project, tmp_path):
             entity_id=project,
             title="Report",
             markdown="report.md",
-            used=["https://example.org/terms"],
+            used=["https://example.org/terms", project_file.id],
             executed=["https://example.org/code/(1)"],
         )
         stored >> write
@@ -223,6 +225,7 @@ def test_page_cites_the_versions_that_were_read(api, alice, project, tmp_path):
     assert sources == (
         "## Sources\n\n"
         "- [https://example.org/terms](https://example.org/terms)\n"
+        f"- [{project_file.id}.1]({portal}/Synapse:{project_file.id}.1)\n"
         f"- [{copy['id']}.1]({portal}/Synapse:{copy['id']}.1)"
     )
     assert "- [https://example.org/code/(1)](https://example.org/code/%281%29)" in code

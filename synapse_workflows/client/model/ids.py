@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, NamedTuple
 
+from synapse_workflows.client.model.rest_object import RestObject
+
 _SYNAPSE_ID = re.compile(r"syn\d+(\.\d+)?", re.IGNORECASE | re.ASCII)
 #: Maximum length of an invalid ID in an error.
 _MAX_SHOWN = 40
@@ -84,9 +86,14 @@ def parse_entity_id(value: Any) -> VersionedId:
         value: ``"syn123"``, ``"syn123.4"``, ``123``, ``"123"``, or an object with an ID.
 
     Raises:
-        ValueError: The value is not an entity ID.
+        ValueError: The value is not an entity ID, or the object is not an entity.
     """
     text = id_of(value)
+    if isinstance(value, RestObject):  # the entity with this number is another object
+        raise ValueError(  # noqa: TRY004 - as for other invalid IDs
+            f"Invalid entity: {type(value).__name__} {text} is not an entity. Pass an entity or a "
+            "Synapse ID such as 'syn123'."
+        )
     if text.isascii() and text.isdecimal():
         return VersionedId(f"syn{int(text)}", None)
     if not is_synapse_id(text):

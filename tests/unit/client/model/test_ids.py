@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from synapse_workflows import Evaluation, Wiki
 from synapse_workflows.client.model.entity import File, Folder, Project
 from synapse_workflows.client.model.ids import (
     id_of,
@@ -125,3 +126,11 @@ def test_error_about_a_storage_location_does_not_repeat_its_secret_key():
 def test_integers_of_numpy_are_ids():
     assert id_of(np.int64(123)) == "123"
     assert parse_entity_id(np.uint32(123)).id == "syn123"
+
+
+@pytest.mark.parametrize(
+    "value", [Evaluation(name="q", contentSource="syn1", id="960"), Wiki(owner="syn1", id="5")]
+)
+def test_other_objects_are_not_entities(value):
+    with pytest.raises(ValueError, match=rf"{type(value).__name__} {value.id} is not an entity"):
+        parse_entity_id(value)
