@@ -13,6 +13,7 @@ from synapse_workflows.client.api.login import use_credentials
 from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.retry import RetryPolicy
 from synapse_workflows.client.errors import (
+    SynapseError,
     SynapseForbiddenError,
     SynapseNotFoundError,
     SynapseUnauthorizedError,
@@ -224,6 +225,29 @@ class SynapseBaseHook(BaseHook):
         except (SynapseForbiddenError, SynapseNotFoundError):
             return None
         return f"{self.get_entity_url(evaluation.contentSource)}/challenge/"
+
+    def get_principal_url(self, principal_id: str) -> str | None:
+        """Return the URL of the page of a user or a team on the web portal of the connection.
+
+        Args:
+            principal_id: ID of the user or team.
+
+        Returns:
+            The URL; None if the principal does not exist or Synapse does not answer.
+
+        Source:
+            GET /userGroupHeaders/batch
+        """
+        portal = self.settings().endpoints["portalEndpoint"].rstrip("/")
+        params = {"ids": principal_id}
+        try:
+            found = self.client.call("GET", "/userGroupHeaders/batch", params=params).json
+        except SynapseError:
+            return None
+        headers = found["children"]
+        if not headers:
+            return None
+        return f"{portal}/{'Profile' if headers[0]['isIndividual'] else 'Team'}:{principal_id}"
 
     @cached_property
     def _client(self) -> LineageClient:

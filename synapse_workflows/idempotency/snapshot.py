@@ -255,7 +255,7 @@ class SnapshotMaker:
 
         This try requests the same label as an earlier try, whose request may still be running.
         """
-        activity_id = self.client.create_snapshot_activity(self.table_id)
+        activity_id = self.client.create_snapshot_activity(self.table_id, known=self.entity)
         label, comment = self.request.label, self.request.comment
         version = self.entity["versionNumber"]
         plan = self._state.load()

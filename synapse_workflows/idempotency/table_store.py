@@ -34,6 +34,7 @@ from synapse_workflows.idempotency.upsert_comparison import UpsertComparison, Up
 from synapse_workflows.idempotency.view_store import require_view_options, store_view_rows
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
+from synapse_workflows.lineage.row_provenance import record_row_provenance
 from synapse_workflows.operator_arguments import check_flags, invalid_type
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
@@ -187,15 +188,15 @@ def store_rows(
         source.is_hashed = options.delete_missing  # see `StoreCall.signature`
         table = _get_table(client, table_id, options, source)
         with removed_on_refusal(client, table):
-            columns = columns or require_columns(
-                client, client.call("GET", f"/entity/{table.table_id}").json
-            )
+            if target is None:
+                target = client.call("GET", f"/entity/{table.table_id}").json
+            columns = columns or require_columns(client, target)
             call = _create_call(client, table, source, columns, options)
             with StoreCalls.of(client, table.table_id).begin(call) as transaction:
                 transaction.deferral = deferral
                 if not transaction.is_done:
                     _write(RowWriter(client, transaction, source, options.chunk_rows), options)
-                return _create_result(client, transaction, options, is_new=table.is_new)
+                return _create_result(client, transaction, options, target, is_new=table.is_new)
 
 
 def _store_in_view(
@@ -243,14 +244,30 @@ def _get_table(
 
 
 def _create_result(
-    client: LineageClient, transaction: TableTransaction, options: StoreOptions, *, is_new: bool
+    client: LineageClient,
+    transaction: TableTransaction,
+    options: StoreOptions,
+    target: Mapping[str, Any],
+    *,
+    is_new: bool,
 ) -> SynapseTableRows:
-    """Record the provenance of the rows, and return the result."""
+    """Record the provenance of the rows, and return the result.
+
+    Args:
+        client: Sends the requests.
+        transaction: The transaction of the rows.
+        options: Declared provenance, and the mode.
+        target: JSON of the table from before its columns and rows changed.
+        is_new: Whether this task created the table.
+    """
+    has_new_etag = not transaction.has_committed or options.new_columns == "add"
     counts = transaction.counts
-    entity, activity_id = client.record_row_provenance(
+    entity, activity_id = record_row_provenance(
+        client,
         transaction.table_id,
         changed=is_new or bool(counts),
         replaced_etag=transaction.etag if options.mode == "replace" else None,
+        known=None if has_new_etag else target,
         **options.provenance,
     )
     return {

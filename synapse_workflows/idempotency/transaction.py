@@ -113,6 +113,8 @@ class TableTransaction:
         )
         #: Whether an earlier try has finished the call, and no work is left.
         self.is_done = False
+        #: Whether this try has started and finished a transaction.
+        self.has_committed = False
         #: How the task waits for jobs; None to wait in the worker.
         self.deferral: Deferral | None = None
         #: Called before the table is changed.
@@ -243,6 +245,7 @@ class TableTransaction:
             self._forget_if_final(error)
             raise
         self.mark_succeeded(pending, etag)
+        self.has_committed = True
 
     def mark_succeeded(self, pending: PendingTransaction, etag: str | None = None) -> None:
         """Save that a transaction was applied, and the etag of the rows directly after it."""

@@ -184,8 +184,10 @@ class ActivityWriter:
         self.activities.finish()
 
     def attach(self, activity_id: str) -> None:
-        """Use an existing Activity that an earlier process of the task created."""
-        self.activities.current = self.activities.get(f"/activity/{activity_id}")
+        """Use an existing Activity, which this or an earlier process of the task created."""
+        known = self.activities.current
+        if known is None or str(known["id"]) != activity_id:
+            self.activities.current = self.activities.get(f"/activity/{activity_id}")
 
     def link(self, stored: Wrote, sources: Record) -> str:
         """Add sources to the Activity of an entity's open version, after the entity was changed.
@@ -199,19 +201,26 @@ class ActivityWriter:
         The Activity is linked under the etag of the entity. If another client has changed the
         entity meanwhile, the sources are merged again. Each changed table gets a new etag, even
         if its sources stay the same: another task that replaces all rows has to notice that the
-        sources were linked after its replacement.
+        sources were linked after its replacement. If the entity was read before the rows were
+        replaced, its etag is the proof that no other task has linked sources since.
 
         Args:
-            stored: The stored entity.
+            stored: The stored entity. With `is_read_before`, there is one attempt.
             sources: What the task used and ran.
 
         Returns:
             The id of the Activity that the open version is linked to.
 
         Raises:
-            SynapseStaleError: Other clients keep changing the entity.
+            SynapseStaleError: Other clients keep changing the entity, or it was changed since it
+                was read before the rows changed.
         """
-        return retry_stale(lambda: self._merge(stored, sources))
+        if stored.is_read_before and stored.properties is not None:
+            return self._merge(stored, sources, stored.properties)
+        known = [stored.properties] if stored.properties is not None else []
+        return retry_stale(
+            lambda: self._merge(stored, sources, known.pop() if known else self._read(stored))
+        )
 
     def create_for_snapshot(self, current: EntityRef, sources: Record) -> str:
         """Write the Activity of a snapshot that is about to be created, without linking it.
@@ -235,9 +244,12 @@ class ActivityWriter:
         self.activities.is_unlinked = False
         return str(activity["id"])
 
-    def _merge(self, stored: Wrote, sources: Record) -> str:
+    def _read(self, stored: Wrote) -> Mapping[str, Any]:
+        entity: Mapping[str, Any] = self.client.call("GET", f"/entity/{stored.entity_id}").json
+        return entity
+
+    def _merge(self, stored: Wrote, sources: Record, entity: Mapping[str, Any]) -> str:
         path = f"/entity/{stored.entity_id}"
-        entity = self.client.call("GET", path).json
         linked = self.activities.get(f"{path}/generatedBy")
         if linked is not None:
             if not stored.changed:
@@ -250,7 +262,7 @@ class ActivityWriter:
             saved = linked
         else:
             saved = self._store(sources, body, self._find_for_open_version(linked, body))
-        self.client.call("PUT", path, params={"generatedBy": saved["id"]}, json=entity)
+        self.client.call("PUT", path, params={"generatedBy": saved["id"]}, json=dict(entity))
         self.mark_linked()
         return str(saved["id"])
 
@@ -291,8 +303,8 @@ class ActivityWriter:
 
     def _has_only_own_rows(self, stored: Wrote) -> bool:
         """Return whether the task replaced all rows of a table and no row was changed since."""
-        if stored.replaced_etag is None:
-            return False
+        if stored.replaced_etag is None or stored.is_read_before:
+            return stored.replaced_etag is not None
         fingerprint = table_state.fetch_fingerprint(
             stored.entity_id, None, polling_settings(self.client), TABLE
         )

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from airflow.sdk import conf
 
 from synapse_workflows.lineage.run_templates import UNKNOWN, render_for_run
+from synapse_workflows.lineage.template_references import find_included_files
 
 #: Suffixes of scripts whose path may be a word of a command.
 _SCRIPT_SUFFIXES: Final = frozenset(
@@ -216,10 +217,26 @@ def _find_scripts(
     }
     contents = {text for texts in values.values() for text in texts if text}
     yield from _match_templates(task, contents, sources, folders)
+    yield from (one for one in find_includes(task) if isinstance(one, Path))
     for name in _COMMAND_FIELDS:
         for text in values.get(name, ()):
             for word in _split_command(render_for_run(text, task, context)):
                 yield from (one for one in _resolve(word, folders) if is_inside(one, root))
+
+
+def find_includes(task: Any) -> list[Path | str]:
+    """Return the files that the templates of a task include, import or extend.
+
+    Args:
+        task: An operator of a DAG, whose fields are not rendered.
+
+    Returns:
+        Files, and a description of each template whose file cannot be determined.
+    """
+    texts = [text for name in task.template_fields for text in _iter_field_texts(task, name)]
+    if not any("{%" in text for text in texts):
+        return []
+    return list(dict.fromkeys(find_included_files(texts, task.dag.get_template_env())))
 
 
 def has_unknown_scripts(task: Any, context: Mapping[str, Any] | None) -> bool:

@@ -13,15 +13,16 @@ from synapse_workflows.constants import CONTAINERS
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.asset_events import emit_asset_event, withdraw_asset_events
 from synapse_workflows.lineage.code_storage import store_task_code
+from synapse_workflows.lineage.context_key import CONTEXT_KEY
 from synapse_workflows.lineage.declared_provenance import DeclaredProvenance, current_declared
 from synapse_workflows.lineage.event_records import EntityDetails, EventSource, create_record
 from synapse_workflows.lineage.execution_callbacks import call_after_execute
 from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
 from synapse_workflows.lineage.lineage_log import log_gaps, log_reads, log_store
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended
-from synapse_workflows.lineage.published_record import CONTEXT_KEY, XCOM_KEY, PublishedRecord
+from synapse_workflows.lineage.published_record import XCOM_KEY, PublishedRecord
 from synapse_workflows.lineage.store_notes import StoreNotes
-from synapse_workflows.lineage.task_activities import TaskActivities
+from synapse_workflows.lineage.task_activities import OutdatedEntityError, TaskActivities
 from synapse_workflows.lineage.task_state_store import AIRFLOW_LOCK, TaskStateStore
 from synapse_workflows.lineage.upstream import (
     UpstreamLineage,
@@ -123,7 +124,9 @@ class LineageCollector:
         with self._lock:
             self.details.add(event, client.repoEndpoint, client.portalEndpoint)
             if isinstance(event, Wrote):
-                if mode is not LineageMode.OFF and event.concrete_type not in CONTAINERS:
+                if mode is LineageMode.OFF:
+                    self.activities.add_pending(client, event)
+                elif event.concrete_type not in CONTAINERS:
                     self._record_write(event, client)
             elif mode.is_automatic:
                 self.add(create_record(event, client.repoEndpoint))
@@ -156,14 +159,17 @@ class LineageCollector:
         with self._lock:
             below = self.details.find_below(entity_id) if version is None else []
             for one in (entity_id, *below):
-                self._builder.discard_output(one, version)
-                if self.details.discard(one, version):
+                if self._forget(one, version):
                     self._update_asset_events(one, client)
 
     def discard_url(self, url: str) -> None:
         """Ignore an object outside Synapse, or a wiki page, that the task has deleted again."""
         with self._lock:
             self._builder.discard_url(url)
+
+    def _forget(self, entity_id: str, version: int | None) -> bool:
+        self._builder.discard_output(entity_id, version)
+        return self.details.discard(entity_id, version)
 
     def rename_output(self, entity_id: str, name: str, client: EventSource) -> None:
         """Update the asset events of an entity that the task has moved, if it has stored it."""
@@ -203,8 +209,6 @@ class LineageCollector:
     def create_snapshot_activity(self, current: EntityRef, client: EventSource) -> str | None:
         """Write the Activity of a snapshot before the snapshot is created.
 
-        The Activity of an existing snapshot cannot be changed.
-
         Args:
             current: The current version, which the snapshot will make immutable.
             client: The client that will create the snapshot.
@@ -213,11 +217,7 @@ class LineageCollector:
             The id of the Activity, or None if the lineage mode requires none.
         """
         with self._lock:
-            if client.lineage_mode is LineageMode.OFF:
-                return None
-            declared = current_declared()
-            self._builder.add(declared.record)
-            sources = self.collect_sources(client, declared)
+            declared, sources = self._collect(client)
             if sources is None:
                 return None
             return self.activities.create_for_snapshot(client, declared, current, sources)
@@ -232,9 +232,7 @@ class LineageCollector:
             SynapseNotFoundError: A declared source does not exist.
         """
         with self._lock:
-            declared = current_declared()
-            self._builder.add(declared.record)
-            sources = self.collect_sources(client, declared)
+            declared, sources = self._collect(client)
             if sources is None:
                 return None
             return self.activities.save(client, declared, sources)
@@ -250,9 +248,7 @@ class LineageCollector:
             entity: Properties of the version.
         """
         with self._lock:
-            declared = current_declared()
-            self._builder.add(declared.record)
-            sources = self.collect_sources(client, declared)
+            declared, sources = self._collect(client)
             if sources is not None:
                 self.activities.get_writer(client, declared)
                 self.activities.keep(client, activity, entity, sources)
@@ -265,9 +261,7 @@ class LineageCollector:
             entity: Properties of the version, which has no Activity.
         """
         activity_id = self.save_activity(client)
-        if activity_id is None:
-            return None
-        return self.activities.complete(client, entity, activity_id)
+        return activity_id and self.activities.complete(client, entity, activity_id)
 
     def get_notes(self, client: EventSource) -> StoreNotes:
         """Return the notes about what the task stores under a connection."""
@@ -353,6 +347,7 @@ class LineageCollector:
     def _record_write(self, event: Wrote, client: EventSource) -> None:
         declared = current_declared()
         stored = EntityRef(event.entity_id, event.version, client.repoEndpoint, event.is_open)
+        is_new = stored not in self.record.wrote
         self._builder.add(Record.from_stored(stored) | declared.record)
         attached = self._attached.pop(event.entity_id, None)
         if event.is_reused:
@@ -360,13 +355,17 @@ class LineageCollector:
         elif event.activity_given:
             activity_id = attached or event.activity_id
         else:
-            activity_id = self._link_activity(event, client, declared)
+            try:
+                activity_id = self._link_activity(event, client)
+            except OutdatedEntityError:
+                if is_new:
+                    self._forget(event.entity_id, event.version)
+                raise
         if activity_id is not None:
             self.activity_ids[event.entity_id] = activity_id
         else:
             self.activities.add_pending(client, event)
-        conn_id = client.synapse_conn_id
-        log_store(event, self.activities.find(conn_id, activity_id) if activity_id else None)
+        log_store(event, self.activities.find(client.synapse_conn_id, activity_id))
         use_aliases = event.changed or (self.is_retry and not event.is_reused)
         emit_asset_event(self.context, event, activity_id, client, use_aliases=use_aliases)
         self._publish_if_grown()
@@ -375,13 +374,19 @@ class LineageCollector:
         if len(self.record.wrote) >= self._published_count * _PUBLISH_GROWTH:
             self.publish()
 
-    def _link_activity(
-        self, event: Wrote, client: EventSource, declared: DeclaredProvenance
-    ) -> str | None:
-        sources = self.collect_sources(client, declared)
-        if sources is None:
-            return None
-        return self.activities.link(client, declared, event, sources)
+    def _link_activity(self, event: Wrote, client: EventSource) -> str | None:
+        declared, sources = self._collect(client)
+        if sources is not None:
+            return self.activities.link(client, declared, event, sources)
+        if event.is_read_before:
+            raise OutdatedEntityError
+        return None
+
+    def _collect(self, client: EventSource) -> tuple[DeclaredProvenance, Record | None]:
+        """Return the declared provenance, and the sources of an Activity with it."""
+        declared = current_declared()
+        self._builder.add(declared.record)
+        return declared, self.collect_sources(client, declared)
 
     def collect_sources(self, client: EventSource, declared: DeclaredProvenance) -> Record | None:
         """Return the sources of an Activity, or None if the lineage mode requires none."""

@@ -24,7 +24,6 @@ from airflow.sdk.lineage import get_hook_lineage_collector
 
 from synapse_workflows.assets import SCHEME
 from synapse_workflows.client.core.redaction import redact_endpoint, redact_url
-from synapse_workflows.lineage.container_images import ContainerImageRecorder
 from synapse_workflows.lineage.hook_lineage import add_recorder, discard_output
 from synapse_workflows.lineage.lineage_mode import is_suspended
 from synapse_workflows.lineage.s3_access import S3AccessRecorder
@@ -38,10 +37,8 @@ _WRITES: Final = frozenset({"PUT", "PATCH"})
 
 def instrument_hooks() -> None:
     """Wrap the classes of other providers, now or when their modules are imported."""
-    add_recorder(ContainerImageRecorder())
     wrapt.register_post_import_hook(_instrument_http, "airflow.providers.http.hooks.http")
     wrapt.register_post_import_hook(_instrument_aws, "airflow.providers.amazon.aws.hooks.base_aws")
-    wrapt.register_post_import_hook(_instrument_paths, "airflow.sdk.io.path")
 
 
 def _wrap(module: Any, name: str, wrapper: Callable[..., Any]) -> None:
@@ -114,43 +111,32 @@ def _get_s3_recorder() -> S3AccessRecorder:
     return recorder
 
 
-def _instrument_paths(module: Any) -> None:
-    _wrap(module, "ObjectStoragePath.open", _report_opened)
-    for name in ("read_bytes", "read_text"):
-        _wrap(module, f"ObjectStoragePath.{name}", _report_read)
-    for name in ("write_bytes", "write_text"):
-        _wrap(module, f"ObjectStoragePath.{name}", _report_written)
-    _wrap(module, "ObjectStoragePath.unlink", _discard_deleted)
+def call_path_method(
+    name: str, method: Callable[..., Any], path: Any, args: Any, kwargs: Any
+) -> Any:
+    """Call a method of `ObjectStoragePath`, and report what it reads or writes.
 
-
-def _report_read(wrapped: Any, path: Any, args: Any, kwargs: Any) -> Any:
-    result = wrapped(*args, **kwargs)
-    _report(path, str(path), is_output=False)
+    Args:
+        name: Name of the method.
+        method: The method.
+        path: The path.
+        args: Further arguments.
+        kwargs: Arguments with names.
+    """
+    result = method(path, *args, **kwargs)
+    if name == "unlink":
+        with suppress(ValueError):  # a URL that is too long for an asset
+            discard_output(Asset(uri=str(path)).uri)
+        return result
+    is_output, is_input = name.startswith("write"), name.startswith("read")
+    if name == "open":
+        mode = str(kwargs.get("mode", args[0] if args else "r"))
+        is_output = any(letter in mode for letter in "wax")
+        is_input = not is_output or "+" in mode
+        is_output = is_output or "+" in mode
+    for flag in [False] * is_input + [True] * is_output:
+        _report(path, str(path), is_output=flag)
     return result
-
-
-def _report_written(wrapped: Any, path: Any, args: Any, kwargs: Any) -> Any:
-    result = wrapped(*args, **kwargs)
-    _report(path, str(path), is_output=True)
-    return result
-
-
-def _discard_deleted(wrapped: Any, path: Any, args: Any, kwargs: Any) -> Any:
-    result = wrapped(*args, **kwargs)
-    with suppress(ValueError):  # a URL that is too long for an asset
-        discard_output(Asset(uri=str(path)).uri)
-    return result
-
-
-def _report_opened(wrapped: Any, path: Any, args: Any, kwargs: Any) -> Any:
-    file = wrapped(*args, **kwargs)
-    mode = str(kwargs.get("mode", args[0] if args else "r"))
-    is_output = any(letter in mode for letter in "wax")
-    if not is_output or "+" in mode:
-        _report(path, str(path), is_output=False)
-    if is_output or "+" in mode:
-        _report(path, str(path), is_output=True)
-    return file
 
 
 def _report(context: Any, url: str, *, is_output: bool) -> None:

@@ -18,6 +18,7 @@ from airflow.sdk.lineage import (
     get_hook_lineage_collector,
 )
 
+from synapse_workflows.lineage.container_images import ContainerImageRecorder
 from synapse_workflows.lineage.reported_lineage import REPORTED
 from synapse_workflows.lineage.sql_lineage import SQL_KEY, collect_sql
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
@@ -46,7 +47,7 @@ _ignored: Counter[_Key] = Counter()
 #: URLs of assets that stand for objects with another URL.
 _inexact: set[str] = set()
 #: Recorders of libraries that do not report to Airflow's collector.
-_recorders: list[AccessRecorder] = [REPORTED]
+_recorders: list[AccessRecorder] = [REPORTED, ContainerImageRecorder()]
 
 
 def collect_hook_lineage() -> Record:
@@ -62,9 +63,9 @@ def collect_hook_lineage() -> Record:
     )
 
 
-def has_hook_lineage() -> bool:
-    """Return whether hooks of the running task have reported anything."""
-    return get_hook_lineage_collector().has_collected or any(one.to_record() for one in _recorders)
+def has_recorded() -> bool:
+    """Return whether a recorder has recorded anything of the running task."""
+    return any(one.to_record() for one in _recorders)
 
 
 def add_recorder(recorder: AccessRecorder) -> None:
@@ -107,14 +108,12 @@ def replace_asset(uri: str, exact: str) -> None:
         _inexact.add(asset)
 
 
-def start_hook_lineage() -> None:
+def forget_recorded() -> None:
     """Forget what earlier tasks of the process have read and written."""
     _inexact.clear()
     _ignored.clear()
     for recorder in _recorders:
         recorder.clear()
-    if get_hook_lineage_collector().has_collected:
-        get_hook_lineage_collector.cache_clear()
 
 
 def _count_reports() -> Counter[_Key]:

@@ -15,7 +15,7 @@ from synapse_workflows.client.api.store_properties import VersionOptions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
 from synapse_workflows.client.api.store_request import parse_store_request
 from synapse_workflows.client.api.table_rows import ROW_TYPES
-from synapse_workflows.client.core.events import Event, Wrote
+from synapse_workflows.client.core.events import Event
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import Entity, File
@@ -30,10 +30,10 @@ from synapse_workflows.lineage.declared_provenance import (
     attach_declared,
     build_separate,
     create_declared,
-    replace_activity,
 )
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended, without_lineage
 from synapse_workflows.lineage.lineage_settings import LineageSettings
+from synapse_workflows.lineage.row_provenance import store_declared_activity
 from synapse_workflows.lineage.source_versions import require_sources
 from synapse_workflows.lineage.store_provenance import (
     IfUnchanged,
@@ -181,6 +181,8 @@ class LineageClient(StsClient):
         with attach_declared(context):
             if isinstance(obj, ROW_TYPES) or (new is not None and not new.get("id")):
                 self.require_sources(activity=activity, used=used, executed=executed)
+            if isinstance(obj, ROW_TYPES) and new is not None:
+                new = store_declared_activity(self, obj, new)
             if isinstance(obj, (*ROW_TYPES, Column)):
                 return store_api.store(self, obj, activity=new, **options)
             return self._store_entity(obj, new, is_separate=is_separate, **options)
@@ -246,53 +248,6 @@ class LineageClient(StsClient):
         record = parse_activity(activity or {}, Origin.DECLARED) | parse_declared(used, executed)
         require_sources(self, (*record.inputs(), *record.executed()))
 
-    def record_row_provenance(
-        self,
-        table_id: str,
-        *,
-        changed: bool,
-        replaced_etag: str | None,
-        activity: Mapping[str, Any] | None = None,
-        used: Any = None,
-        executed: Any = None,
-        activityName: str | None = None,  # noqa: N803 - defined by Synapse
-        activityDescription: str | None = None,  # noqa: N803
-    ) -> tuple[Mapping[str, Any], str | None]:
-        """Write the Activity of a table whose rows were stored.
-
-        Args:
-            table_id: `syn123`.
-            changed: Whether rows were changed.
-            replaced_etag: Etag of the rows directly after all earlier rows were replaced; None if
-                they were kept, or the etag is unknown.
-            activity: Declared Activity, as for `store`.
-            used: Additional sources.
-            executed: Additional code.
-            activityName: Name of the Activity.
-            activityDescription: Description of the Activity.
-
-        Returns:
-            The JSON of the table, and the id of its Activity, if any. The JSON is read after the
-            change, because another client may have created a snapshot meanwhile.
-        """
-        declared = (activity, used, executed, activityName, activityDescription)
-        is_separate = self.needs_separate_activity(activity, used, executed)
-        new = build_separate(*declared) if is_separate else None
-        saved = None if new is None else replace_activity(self, table_id, new)
-        entity = self.call("GET", f"/entity/{table_id}").json
-        wrote = Wrote.from_entity(
-            entity,
-            changed=changed,
-            activity_given=saved is not None,
-            replaced_etag=replaced_etag,
-        )
-        with attach_declared(DeclaredProvenance() if is_separate else create_declared(*declared)):
-            self.emit(wrote)
-        collector = current_collector()
-        if saved is not None or collector is None:
-            return entity, saved["id"] if saved else None
-        return entity, collector.activity_ids.get(entity["id"])
-
     def needs_separate_activity(
         self, activity: Mapping[str, Any] | None, used: Any, executed: Any
     ) -> bool:
@@ -320,13 +275,17 @@ class LineageClient(StsClient):
         return snapshots.create_snapshot_version(self, table, comment, label, activity, wait)
 
     def create_snapshot_activity(
-        self, table: Any, declared: Mapping[str, Any] | str | None = None
+        self,
+        table: Any,
+        declared: Mapping[str, Any] | str | None = None,
+        known: Mapping[str, Any] | None = None,
     ) -> Mapping[str, Any] | str | None:
         """Write the Activity of a snapshot before the snapshot is created.
 
         Args:
             table: A table or its id.
             declared: Declared Activity, to be merged into the Activity of the task.
+            known: JSON of the table; None to read it.
 
         Returns:
             The id of the Activity; outside a task, or if lineage is off, `declared`.
@@ -334,7 +293,7 @@ class LineageClient(StsClient):
         collector = current_collector()
         if collector is None or self.lineage_mode is LineageMode.OFF or isinstance(declared, str):
             return declared
-        entity = self.call("GET", f"/entity/{parse_entity_id(table).id}").json
+        entity = known or self.call("GET", f"/entity/{parse_entity_id(table).id}").json
         current = EntityRef(entity["id"], entity["versionNumber"], self.repoEndpoint)
         with attach_declared(create_declared(declared, None, None, None, None)):
             activity_id = collector.create_snapshot_activity(current, self)

@@ -1,12 +1,10 @@
-"""Reports of operators whose hooks have reported nothing in the process of the task."""
+"""Reports of operators whose hooks have reported nothing in the process of the task.
+
+Every task imports this module, so it imports the hooks' lineage only where it is needed.
+"""
 
 import logging
 from typing import Any, Final
-
-from airflow.sdk.lineage import get_hook_lineage_collector
-
-from synapse_workflows.lineage.hook_instrumentation import READ_METHODS, redact_request
-from synapse_workflows.lineage.sql_lineage import SQL_KEY
 
 _log: Final = logging.getLogger(__name__)
 
@@ -31,6 +29,10 @@ def report_operator(task: Any) -> None:
 
 
 def _report_sql(task: Any) -> None:
+    from airflow.sdk.lineage import get_hook_lineage_collector
+
+    from synapse_workflows.lineage.sql_lineage import SQL_KEY
+
     collector = get_hook_lineage_collector()
     sql = getattr(task, "sql", None)
     if sql and not any(extra.key == SQL_KEY for extra in collector.collected_assets.extra):
@@ -39,6 +41,10 @@ def _report_sql(task: Any) -> None:
 
 
 def _report_request(task: Any) -> None:
+    from airflow.sdk.lineage import get_hook_lineage_collector
+
+    from synapse_workflows.lineage.hook_instrumentation import READ_METHODS, redact_request
+
     collector: Any = get_hook_lineage_collector()
     url = redact_request(task.method, task.hook.url_from_endpoint(task.endpoint))
     add = collector.add_input_asset if task.method in READ_METHODS else collector.add_output_asset

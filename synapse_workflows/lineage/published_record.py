@@ -11,8 +11,6 @@ from typing import Any, Final, Self
 from synapse_workflows.client.core.redaction import redact_name
 from synapse_workflows.provenance.record import EntityRef, Record
 
-#: Key of the collector of a task in the context of the task.
-CONTEXT_KEY: Final = "synapse_lineage"
 #: Key of the XCom with the record of a task.
 XCOM_KEY: Final = "synapse_lineage"
 #: Key of the map index in a published record.

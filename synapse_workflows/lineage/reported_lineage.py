@@ -1,6 +1,7 @@
 """Lineage that other programs report to the running task in a file.
 
-See `client.core.lineage_file` for the format.
+See `client.core.lineage_file` for the format. Every task imports this module, so it imports only
+what is needed without reports.
 """
 
 import json
@@ -9,23 +10,18 @@ import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from synapse_workflows.client.core.lineage_file import LINEAGE_FILE
-from synapse_workflows.client.core.redaction import redact_url
-from synapse_workflows.client.model.ids import is_synapse_id
-from synapse_workflows.constants import CONTAINERS
-from synapse_workflows.provenance.record import EntityRef, Origin, Record, Ref, UrlRef
+from synapse_workflows.client.core.lineage_variable import LINEAGE_FILE
+
+if TYPE_CHECKING:
+    from synapse_workflows.provenance.record import EntityRef, Record
 
 #: Maximum size of a file that is read, in bytes.
 _MAX_SIZE: Final = 16 * 1024 * 1024
-#: Maximum number of lines that are described one by one as gaps.
-_MAX_GAPS: Final = 5
 #: Key of the lines in the result of a task.
 RESULT_KEY: Final = "synapse_lineage"
-_ROLES: Final = ("used", "executed", "stored")
 
 
 class ReportedLineage:
@@ -43,6 +39,11 @@ class ReportedLineage:
         self._results: list[bytes] = []
         self._skipped: list[tuple[int, int]] = []
         self._known: tuple[tuple[int, ...], Record] | None = None
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether programs have reported anything so far."""
+        return bool(self._results) or self._get_sizes() != tuple(self._files.values())
 
     def start(self, task: Any) -> None:
         """Set the variable for all programs that a task starts, and read their reports.
@@ -91,18 +92,23 @@ class ReportedLineage:
             self._skipped.append((start, end))
             self._known = None
 
-    def to_record(self) -> Record:
+    def to_record(self) -> "Record":
         """Return what was reported so far. Invalid lines become gaps."""
-        sizes = tuple(map(_get_size, self._files))
-        if sizes == tuple(self._files.values()) and not self._results:
+        from synapse_workflows.lineage.report_lines import parse_lines
+        from synapse_workflows.provenance.record import Record
+
+        if not self.has_reports:
             return Record()
+        sizes = self._get_sizes()
         if self._known is None or self._known[0] != sizes:
             lines = [line for file in self._files for line in self._iter_lines(file)]
             self._known = sizes, parse_lines(lines + self._results)
         return self._known[1]
 
-    def list_without_activity(self) -> tuple[EntityRef, ...]:
+    def list_without_activity(self) -> "tuple[EntityRef, ...]":
         """Return the entity versions that programs stored without an Activity."""
+        from synapse_workflows.lineage.report_lines import parse_line
+
         if not self.to_record().stored_entities:
             return ()
         refs: dict[EntityRef, None] = {}
@@ -113,8 +119,11 @@ class ReportedLineage:
             with suppress(ValueError, TypeError, RecursionError):
                 data = json.loads(line)
                 if "stored" in data and not data.get("activity"):
-                    refs |= dict.fromkeys(_parse_line(line).stored_entities)
+                    refs |= dict.fromkeys(parse_line(line).stored_entities)
         return tuple(refs)
+
+    def _get_sizes(self) -> tuple[int, ...]:
+        return tuple(map(_get_size, self._files))
 
     def _iter_lines(self, file: Path) -> Iterator[bytes]:
         is_own = file == self._path
@@ -129,65 +138,6 @@ class ReportedLineage:
                 if line.strip() and not is_skipped:
                     yield line
                 position += len(line) + 1
-
-
-def parse_lines(lines: list[bytes]) -> Record:
-    """Return the record that lines of a lineage file describe. Invalid lines become gaps."""
-    records, gaps = [], []
-    for number, line in enumerate(lines, 1):
-        try:
-            records.append(_parse_line(line))
-        except (ValueError, TypeError, RecursionError) as error:
-            gaps.append(f"line {number} of the lineage file of the task is invalid: {error}")
-    if len(gaps) > _MAX_GAPS:
-        more = f"{len(gaps) - _MAX_GAPS} further lines of the lineage file are invalid"
-        gaps = [*gaps[:_MAX_GAPS], more]
-    return Record.merge(records) | Record(gaps=tuple(gaps))
-
-
-def _parse_line(line: bytes) -> Record:
-    try:
-        data = json.loads(line)
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise ValueError("expected an object in JSON") from None
-    if not isinstance(data, Mapping):
-        raise ValueError("expected an object in JSON")  # noqa: TRY004 - a gap, no error of types
-    gap = data.get("gap")
-    record = Record(gaps=(str(gap),)) if gap else Record()
-    roles = [role for role in _ROLES if role in data]
-    if not roles and not gap:
-        raise ValueError("expected one of the keys 'used', 'executed', 'stored' and 'gap'")
-    for role in roles:
-        targets = data[role] if isinstance(data[role], list) else [data[role]]
-        for target in targets:
-            record |= _create_record(role, _parse_target(target, data), data)
-    return record
-
-
-def _create_record(role: str, ref: Ref, data: Mapping[str, Any]) -> Record:
-    if role == "executed":
-        return Record.from_refs(Origin.CODE, ran=[ref])
-    if data.get("type") in CONTAINERS:
-        return Record()
-    if role == "used":
-        return Record.from_refs(Origin.LOOKUP if data.get("lookup") else Origin.READ, used=[ref])
-    return Record.from_stored(ref)
-
-
-def _parse_target(target: Any, data: Mapping[str, Any]) -> Ref:
-    if not isinstance(target, str):
-        raise ValueError("expected a Synapse ID or a URL as text")  # noqa: TRY004 - as above
-    if "://" in target:
-        name = data.get("name")
-        return UrlRef(target, str(name) if name else None)
-    if not is_synapse_id(target):
-        raise ValueError("expected a Synapse ID such as 'syn123.4', or a URL")
-    site = data.get("site")
-    ref = EntityRef.parse(target, redact_url(site) if isinstance(site, str) else None)
-    if data.get("open"):
-        etag, time = data.get("etag"), data.get("read_at")
-        return ref.as_open(etag, datetime.fromisoformat(time) if time else datetime.now(UTC))
-    return ref
 
 
 def _get_size(path: Path) -> int:

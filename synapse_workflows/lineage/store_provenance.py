@@ -9,6 +9,7 @@ from synapse_workflows.client.api.store_provenance import StoreProvenance
 from synapse_workflows.client.errors import SynapseNotFoundError
 from synapse_workflows.constants import CONTAINERS, FILE
 from synapse_workflows.lineage.collector import LineageCollector
+from synapse_workflows.lineage.task_activities import get_place
 
 #: What to do if another run or a person has already stored the same content: `keep` the existing
 #: version and its Activity, or create a `new_version` with the Activity of this task.
@@ -130,7 +131,7 @@ class TaskProvenance(StoreProvenance):
         if concrete_type == FILE and not new_version:
             return None  # another run may have created the version
         if not self.has_task_activity:
-            super().save(properties, existing, new_version=new_version)
+            self._save_declared(properties, existing, new_version=new_version)
         elif new_version and concrete_type not in CONTAINERS:
             writer = self.collector.activities.get_writer(self.syn)
             writer.begin(self)
@@ -140,6 +141,24 @@ class TaskProvenance(StoreProvenance):
         if new_version and concrete_type == FILE:
             self._note(properties, existing)
         return self.activity_id
+
+    def _save_declared(
+        self,
+        properties: Mapping[str, Any],
+        existing: Mapping[str, Any] | None,
+        *,
+        new_version: bool,
+    ) -> None:
+        entity = properties if existing is None else existing["entity"]
+        if self.activity is not None:
+            self.collector.activities.store_declared(
+                self.syn,
+                get_place(entity["parentId"], entity["name"]),
+                self.activity,
+                lambda: super(TaskProvenance, self).save(
+                    properties, existing, new_version=new_version
+                ),
+            )
 
     def mark_linked(self) -> None:
         """Record that a version has the Activity."""

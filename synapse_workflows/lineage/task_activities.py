@@ -11,7 +11,7 @@ import requests
 
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.redaction import redact_text
-from synapse_workflows.client.errors import SynapseError
+from synapse_workflows.client.errors import SynapseError, SynapseStaleError
 from synapse_workflows.constants import TABLE, VIEWS
 from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.activity_writer import ActivityWriter
@@ -36,8 +36,14 @@ _NEVER_ADDED: Final = (
     "It is a snapshot, to which Synapse cannot add an Activity. To get one, delete the snapshot "
     "and run this task again; lineage_required=True creates no snapshot without it."
 )
+#: Start of the keys of Activities that are not merged into those of the task.
+_DECLARED: Final = "declared:"
 #: Time after a failure without a further attempt, in seconds. Each attempt has retries.
 _PAUSE: Final = 60.0
+
+
+class OutdatedEntityError(Exception):
+    """What is known of a table was read before its rows changed, and is not its state any more."""
 
 
 class ActivityClient(Protocol):
@@ -88,7 +94,9 @@ class TaskActivities:
     def save(self, client: Any, declared: DeclaredProvenance, sources: Record) -> str | None:
         """Write the Activity of a version that is about to be created; see `ActivityWriter`."""
         writer = self.get_writer(client, declared)
-        return self._attempt(client, None, writer, sources, lambda: writer.save(sources))
+        return self._attempt(
+            client, None, lambda: writer.build_body(sources), lambda: writer.save(sources)
+        )
 
     def keep(
         self, client: Any, activity: dict[str, Any], entity: Mapping[str, Any], sources: Record
@@ -96,8 +104,28 @@ class TaskActivities:
         """Update the Activity of a version of an earlier try; see `ActivityWriter`."""
         writer = self.get_writer(client)
         self._attempt(
-            client, None, writer, sources, lambda: writer.keep(activity, entity, sources)
+            client,
+            None,
+            lambda: writer.build_body(sources),
+            lambda: writer.keep(activity, entity, sources),
         )
+
+    def store_declared(
+        self, client: Any, key: str, activity: Mapping[str, Any], store: Callable[[], T]
+    ) -> T | None:
+        """Store a declared Activity that is not merged into the Activity of the task.
+
+        Args:
+            client: Client of the connection.
+            key: What is stored with the Activity: the ID of a table, or see `get_place`.
+            activity: The Activity, without secrets. If it has an ID, it must exist.
+            store: Stores the Activity.
+        """
+        if activity.get("id"):
+            return store()
+        known = ("name", "description", "used")
+        body = {name: activity.get(name) or ([] if name == "used" else "") for name in known}
+        return self._attempt(client, f"{_DECLARED}{key}", lambda: body, store)
 
     def complete(self, client: Any, entity: Mapping[str, Any], activity_id: str) -> str | None:
         """Link the saved Activity to a version that was stored without it; return its ID.
@@ -114,12 +142,23 @@ class TaskActivities:
     def link(
         self, client: Any, declared: DeclaredProvenance, stored: Wrote, sources: Record
     ) -> str | None:
-        """Add sources to the Activity of an open version; see `ActivityWriter`."""
+        """Add sources to the Activity of an open version; see `ActivityWriter`.
+
+        Raises:
+            OutdatedEntityError: The entity was read before its rows changed, and the Activity
+                could not be linked to it. Read the entity and call this method again.
+        """
         table_id = stored.entity_id
         writer = self.get_writer(client, declared, table_id)
-        return self._attempt(
-            client, table_id, writer, sources, lambda: writer.link(stored, sources)
+        linked = self._attempt(
+            client,
+            table_id,
+            lambda: writer.build_body(sources),
+            lambda: _link_unless_outdated(writer, stored, sources),
         )
+        if linked is None and stored.is_read_before:
+            raise OutdatedEntityError
+        return linked
 
     def create_for_snapshot(
         self, client: Any, declared: DeclaredProvenance, current: EntityRef, sources: Record
@@ -129,8 +168,7 @@ class TaskActivities:
         return self._attempt(
             client,
             current.id,
-            writer,
-            sources,
+            lambda: writer.build_body(sources),
             lambda: writer.create_for_snapshot(current, sources),
         )
 
@@ -177,8 +215,10 @@ class TaskActivities:
             writer.description = replace(self.description, parameters=parameters)
         return writer
 
-    def find(self, conn_id: str, activity_id: str) -> Mapping[str, Any]:
-        """Return an Activity if this task wrote it, else only its id."""
+    def find(self, conn_id: str, activity_id: str | None) -> Mapping[str, Any] | None:
+        """Return an Activity if this task wrote it, else only its id; None without an Activity."""
+        if activity_id is None:
+            return None
         for (writer_conn_id, _), writer in self._writers.items():
             saved = writer.saved
             if writer_conn_id == conn_id and saved and str(saved["id"]) == str(activity_id):
@@ -190,6 +230,9 @@ class TaskActivities:
         is_snapshot = stored.concrete_type in {TABLE, *VIEWS} and not stored.is_open
         has_own_activity = is_snapshot or not stored.activity_given
         key = (client.synapse_conn_id, stored.entity_id if has_own_activity else None)
+        for place in (stored.entity_id, get_place(stored.parent_id, stored.name)):
+            declared = (client.synapse_conn_id, f"{_DECLARED}{place}")
+            key = declared if declared in self._failures else key
         if key not in self._failures or stored.version is None:
             return
         failed = self._failures[key][1]
@@ -234,30 +277,43 @@ class TaskActivities:
     def _attempt(
         self,
         client: ActivityClient,
-        table_id: str | None,
-        writer: ActivityWriter,
-        sources: Record,
+        subject: str | None,
+        build_body: Callable[[], dict[str, Any]],
         store: Callable[[], T],
     ) -> T | None:
         """Store an Activity. If that fails and lineage is not required, log it and return None."""
-        key = (client.synapse_conn_id, table_id)
+        key = (client.synapse_conn_id, subject)
         if key in self._failures and time.monotonic() - self._failures[key][0] < _PAUSE:
             return None
         try:
             result = store()
-        except UnknownSourceError:
+        except (UnknownSourceError, OutdatedEntityError):
             raise
         except (SynapseError, requests.RequestException) as error:
             if client.lineage_required:
                 raise
             reason = redact_text(f"{type(error).__name__}: {error}")
             _log.warning("The Activity could not be stored: %s", reason, exc_info=True)
-            body = _without_unpinned(writer.build_body(sources))
+            body = _without_unpinned(build_body())
             pending = PendingActivity((), body, reason, key[0], client.repoEndpoint)
             self._failures[key] = (time.monotonic(), pending)
             return None
         self._failures.pop(key, None)
         return result
+
+
+def get_place(parent_id: str | None, name: str | None) -> str:
+    """Return a key of an entity that may not exist yet."""
+    return f"{parent_id}/{name}"
+
+
+def _link_unless_outdated(writer: ActivityWriter, stored: Wrote, sources: Record) -> str:
+    try:
+        return writer.link(stored, sources)
+    except SynapseStaleError as error:
+        if stored.is_read_before:
+            raise OutdatedEntityError from error
+        raise
 
 
 def _without_unpinned(body: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from synapse_workflows.lineage.code_files import (
+    find_includes,
     find_root,
     get_field,
     has_unknown_scripts,
@@ -43,6 +44,8 @@ def identify_code(
         if rendered is None and has_unknown_scripts(task, context):
             reason = "the template of its name is rendered in the task only"
             record = record.with_gap(f"{start}: a script of task {task.task_id}: {reason}")
+        for gap in (one for one in find_includes(task) if isinstance(one, str)):
+            record = record.with_gap(f"{start}: {gap}")
     except (OSError, RuntimeError, ValueError) as error:  # for example a loop of symbolic links
         files, omitted = [Path(task.dag.fileloc)], 0
         record = record.with_gap(f"{start}: imported modules and scripts are not known: {error}")

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.listeners import hookimpl
 from airflow.sdk.lineage import get_hook_lineage_collector
 
 from synapse_workflows.assets import SCHEME
-from synapse_workflows.lineage.published_record import CONTEXT_KEY
+from synapse_workflows.lineage.context_key import CONTEXT_KEY
 from synapse_workflows.provenance.record import EntityRef, Origin, Record, UrlRef
 
 if TYPE_CHECKING:
@@ -76,32 +75,13 @@ def _get_known_lineage(collector: "LineageCollector") -> Record:
     return record
 
 
-@hookimpl(tryfirst=True)
-def on_task_instance_success(previous_state: Any, task_instance: Any) -> None:  # noqa: ARG001
-    """Report the entities of a task to Airflow's hook lineage collector."""
-    _report_entities(task_instance)
-
-
-@hookimpl(tryfirst=True)
-def on_task_instance_failed(
-    previous_state: Any,  # noqa: ARG001 - defined by Airflow
-    task_instance: Any,
-    error: Any,  # noqa: ARG001
-) -> None:
-    """Report the entities of a task to Airflow's hook lineage collector."""
-    _report_entities(task_instance)
-
-
-def _report_entities(task_instance: Any) -> None:
-    """Report what a task has read and written in Synapse, before OpenLineage reads it.
+def report_entities(collector: "LineageCollector") -> None:
+    """Report what a task has read and written in Synapse to Airflow's hook lineage collector.
 
     This happens at the end of the task: Airflow collects at most 100 inputs and outputs, and what
     other hooks report must not be left out because of entities.
     """
-    if not hasattr(task_instance, "get_template_context"):
-        return  # the state was set in the web UI
-    collector = find_collector_of(task_instance)
-    if collector is None or hasattr(task_instance.task, REPORTS_OPENLINEAGE):
+    if hasattr(collector.ti.task, REPORTS_OPENLINEAGE):
         return
     datasets = TaskDatasets.of(collector)
     airflow = get_hook_lineage_collector()

@@ -1,4 +1,7 @@
-"""Listener of Airflow that gathers the lineage of every task, also without a Synapse client."""
+"""Listener of Airflow that gathers the lineage of every task, also without a Synapse client.
+
+Every task imports this module, so it imports only what a task without lineage needs.
+"""
 
 import logging
 from collections.abc import Callable
@@ -14,20 +17,14 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 
-from synapse_workflows.client.core.redaction import redact_text
+from synapse_workflows.lineage.context_key import CONTEXT_KEY
 from synapse_workflows.lineage.execution_callbacks import (
     call_after_execute,
     call_before_resume,
     call_with_outcome,
 )
-from synapse_workflows.lineage.hook_lineage import (
-    collect_hook_lineage,
-    has_hook_lineage,
-    start_hook_lineage,
-)
-from synapse_workflows.lineage.lineage_mode import LineageMode
+from synapse_workflows.lineage.hook_reports import has_hook_lineage, start_hook_lineage
 from synapse_workflows.lineage.operator_reports import report_operator
-from synapse_workflows.lineage.published_record import CONTEXT_KEY
 from synapse_workflows.lineage.reported_lineage import REPORTED
 
 if TYPE_CHECKING:
@@ -72,6 +69,32 @@ def before_stopping(component: Any) -> None:  # noqa: ARG001
     REPORTED.clear()
 
 
+@hookimpl(tryfirst=True)
+def on_task_instance_success(previous_state: Any, task_instance: Any) -> None:  # noqa: ARG001
+    """Report the entities of a task to Airflow, before OpenLineage reads them there."""
+    _report_entities(task_instance)
+
+
+@hookimpl(tryfirst=True)
+def on_task_instance_failed(
+    previous_state: Any,  # noqa: ARG001 - defined by Airflow
+    task_instance: Any,
+    error: Any,  # noqa: ARG001
+) -> None:
+    """Report the entities of a task to Airflow, before OpenLineage reads them there."""
+    _report_entities(task_instance)
+
+
+def _report_entities(task_instance: Any) -> None:
+    if not hasattr(task_instance, "get_template_context"):
+        return  # the state was set in the web UI
+    collector = task_instance.get_template_context().get(CONTEXT_KEY)
+    if collector is not None:
+        from synapse_workflows.lineage.task_datasets import report_entities
+
+        report_entities(collector)
+
+
 def _keep_task_alive(function: Callable[[], None]) -> Callable[[], None]:
     """Log errors of a function: lineage does not fail a task that did its work."""
 
@@ -80,6 +103,8 @@ def _keep_task_alive(function: Callable[[], None]) -> Callable[[], None]:
         try:
             function()
         except Exception as error:  # noqa: BLE001
+            from synapse_workflows.client.core.redaction import redact_text
+
             _log.warning("The lineage of the task is incomplete: %s", redact_text(str(error)))
             _log.debug("Details", exc_info=True)
 
@@ -123,7 +148,7 @@ def _publish_failed_task() -> None:
 @_keep_task_alive
 def _write_reported_activities() -> None:
     """Write the Activities of what programs of the task have stored."""
-    if not REPORTED.to_record().stored_entities:
+    if not REPORTED.has_reports or not REPORTED.to_record().stored_entities:
         return
     from synapse_workflows.lineage.reported_stores import write_activities
 
@@ -180,11 +205,17 @@ def _get_collector() -> "LineageCollector | None":
     """
     found = _find_collector()
     if found is None:
-        if not has_hook_lineage() or not LineageMode.resolve(None).is_automatic:
+        context: Any = get_current_context()
+        if not has_hook_lineage(context["ti"].task):
             return None
         from synapse_workflows.lineage.collector import current_collector
+        from synapse_workflows.lineage.lineage_mode import LineageMode
 
+        if not LineageMode.resolve(None).is_automatic:
+            return None
         found = current_collector()
     if found is not None and not found.has_manual_lineage:
+        from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
+
         found.add_observer(collect_hook_lineage)
     return found

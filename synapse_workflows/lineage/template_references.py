@@ -1,12 +1,14 @@
-"""XComs that Jinja templates pull, read from the syntax tree of the template."""
+"""XComs that Jinja templates pull, and files that they include, read from their syntax trees."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, TemplateError, meta, nodes
 
 _METHOD: Final = "xcom_pull"
+_NO_FILE: Final = " is not in a file"
 #: Positional parameters of `xcom_pull`.
 _PARAMETERS: Final = ("task_ids", "dag_id", "key", "include_prior_dates")
 
@@ -38,31 +40,59 @@ def find_xcom_pulls(text: str, environment: Environment, dag_id: str) -> Iterato
     Yields:
         Pulls, and a description of each call whose task cannot be determined.
     """
-    pending: list[str] = [text]
+    for tree in _iter_trees([text], environment):
+        if isinstance(tree, nodes.Template):
+            yield from _find_in_tree(tree, dag_id)
+        elif isinstance(tree, str) and not tree.endswith(_NO_FILE):
+            yield tree
+
+
+def find_included_files(texts: Iterable[str], environment: Environment) -> Iterator[Path | str]:
+    """Yield the files that templates include, import or extend, also indirectly.
+
+    Args:
+        texts: The templates. Nothing is rendered.
+        environment: Jinja environment of the DAG, which loads the files.
+
+    Yields:
+        Files, and a description of each template whose file cannot be determined.
+    """
+    for found in _iter_trees([text for text in texts if "{%" in text], environment):
+        if not isinstance(found, nodes.Template):
+            yield found
+
+
+def _iter_trees(
+    texts: Iterable[str], environment: Environment
+) -> Iterator[nodes.Template | Path | str]:
+    """Yield the trees of templates, of those that they include, the files of these, and gaps."""
+    pending = list(texts)
     visited: set[str | None] = set()
     while pending:
         try:
             tree = environment.parse(pending.pop())
         except TemplateError:
             continue  # rendering raises the same error
-        yield from _find_in_tree(tree, dag_id)
+        yield tree
         for name in meta.find_referenced_templates(tree):
             if name not in visited:
                 visited.add(name)
-                source = _load(environment, name)
+                source, file = _load(environment, name)
                 if source is None:
                     yield f"template {name or 'with a computed name'} could not be read"
-                else:
-                    pending.append(source)
+                    continue
+                pending.append(source)
+                yield Path(file) if file else f"template {name}{_NO_FILE}"
 
 
-def _load(environment: Environment, name: str | None) -> str | None:
+def _load(environment: Environment, name: str | None) -> tuple[str | None, str | None]:
+    """Return the text and the file of a template; None if they are not known."""
     if name is None or environment.loader is None:
-        return None
+        return None, None
     try:
-        return environment.loader.get_source(environment, name)[0]
+        return environment.loader.get_source(environment, name)[:2]
     except TemplateError:
-        return None
+        return None, None
 
 
 def _find_in_tree(tree: nodes.Template, dag_id: str) -> Iterator[XComPull | str]:

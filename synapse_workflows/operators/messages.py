@@ -63,5 +63,6 @@ class SynapseMessageOperator(SynapseOperator):
         """Send the message."""
         message = OutgoingMessage.parse(self.to, self.subject, self.body, self.content_type)
         sent = send_from_operator(self.hook.client, message, TaskState.from_context(context))
+        self.entity_url = self.hook.get_principal_url(sent["recipients"][0])
         self.push_items(context, sent)
         return sent

@@ -86,6 +86,25 @@ def test_script_of_a_template_is_code(folder):
     assert list_names(folder, task) == ["flow.py", "scripts/run.sh"]
 
 
+def test_files_that_templates_include_are_code(folder):
+    write(folder, flow_py='NAME = "scripts/run.sh"', scripts___head_sh="# {% include 'b.sh' %}")
+    write(folder, macros_sh="{% macro run() %}run{% endmacro %}", b_sh="x")
+    script = "{% include 'scripts/head.sh' %}{% from 'macros.sh' import run %}{{ run() }}"
+    write(folder, scripts___run_sh=script)
+    task = create_operator(folder, BashOperator, bash_command="scripts/run.sh")
+    expected = ["flow.py", "scripts/run.sh", "macros.sh", "scripts/head.sh", "b.sh"]
+    assert sorted(list_names(folder, task)) == sorted(expected)
+    assert not identify_code(task).gaps
+
+
+@pytest.mark.parametrize("name", ["'missing.sh'", "params.name"])
+def test_unknown_included_template_is_a_gap(folder, name):
+    write(folder, flow_py="")
+    task = create_operator(folder, BashOperator, bash_command=f"{{% include {name} %}}")
+    (gap,) = identify_code(task).gaps
+    assert gap.endswith("could not be read")
+
+
 @pytest.mark.parametrize(
     "command",
     [

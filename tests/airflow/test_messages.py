@@ -86,6 +86,7 @@ def test_operator_sends_a_message_and_returns_it(send, inbox, socket_service, su
     ids = [socket_service.owner_id(name) for name in ("bob", "carol")]
     assert (value["recipients"], value["subject"]) == (ids, subject)
     assert run.value("send", "id") == value["id"]
+    assert run.value("send", "synapse_entity_link").endswith(f"/Profile:{ids[0]}")
     for user in ("bob", "carol"):
         (message,) = inbox(user)
         assert (message.id, message.sender, message.body) == (value["id"], "alice", "<p>Hi</p>")

@@ -1,26 +1,43 @@
 """The plugin, which Airflow loads in each process that runs tasks."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from airflow.sdk import serde
+from airflow.sdk.lineage import HookLineageReader
 from airflow.sdk.module_loading import qualname
 
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import list_entity_classes
 from synapse_workflows.client.model.tables import RowSetTable
-from synapse_workflows.plugin import RETURNED_CLASSES
+from synapse_workflows.plugin import RETURNED_CLASSES, SynapsePlugin
 
-#: Modules that a task without Synapse does not need. Other plugins may import other libraries.
-HEAVY = (
-    "sqlglot",
-    "synapse_workflows.client.core.session",
-    "synapse_workflows.client.model.entity",
-    "synapse_workflows.hooks.synapse",
-    "synapse_workflows.lineage.collector",
-)
+#: The modules of this package that a task without Synapse imports. Each module costs every task
+#: time: import further ones in the functions that need them.
+IMPORTED = [
+    "synapse_workflows",
+    "synapse_workflows.client",
+    "synapse_workflows.client.core",
+    "synapse_workflows.client.core.lineage_variable",
+    "synapse_workflows.client.core.text_maskers",
+    "synapse_workflows.lineage",
+    "synapse_workflows.lineage.context_key",
+    "synapse_workflows.lineage.execution_callbacks",
+    "synapse_workflows.lineage.hook_reports",
+    "synapse_workflows.lineage.import_finder",
+    "synapse_workflows.lineage.operator_reports",
+    "synapse_workflows.lineage.reported_lineage",
+    "synapse_workflows.lineage.task_listener",
+    "synapse_workflows.links",
+    "synapse_workflows.plugin",
+    "synapse_workflows.ui",
+    "synapse_workflows.ui.views",
+]
+#: Other modules that these would import only for a task with lineage.
+NEEDLESS = ("airflow.sdk.lineage", "requests", "sqlglot", "tenacity", "wrapt")
 
 
 def test_tasks_may_return_entities_and_tables():
@@ -35,20 +52,22 @@ def test_tasks_may_return_entities_and_tables():
 
 
 PLAIN_TASK = """
-import sys
+import json, sys
+import airflow.sdk, airflow.sdk.execution_time.task_runner
+before = set(sys.modules)
+import synapse_workflows.plugin
+imported = set(sys.modules) - before
 from airflow.sdk import DAG, task
 from support.execution_api import ExecutionApi, Run
-before = set(sys.modules)
 with DAG("plain", schedule=None) as dag:
     task(lambda: 1).override(task_id="work")()
 assert Run(ExecutionApi({}), dag).task("work").state == "success"
-assert "synapse_workflows.lineage.task_listener" in sys.modules
-print("heavy:", *(set(sys.modules) - before) & set(HEAVY))
+names = {name for name in sys.modules if name.partition(".")[0] == "synapse_workflows"}
+print(json.dumps([sorted(names - {"synapse_workflows.provider_info"}), sorted(imported)]))
 """
 
 
-def test_a_task_without_synapse_imports_nothing_heavy(tmp_path):
-    code = f"HEAVY = {HEAVY!r}\n{PLAIN_TASK}"
+def test_a_task_without_synapse_imports_only_thin_modules(tmp_path):
     tests = str(Path(__file__).parents[1])
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")]),
@@ -56,7 +75,17 @@ def test_a_task_without_synapse_imports_nothing_heavy(tmp_path):
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     }
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=False, env=environment, text=True
+        [sys.executable, "-c", PLAIN_TASK],
+        capture_output=True,
+        check=False,
+        env=environment,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].strip() == "heavy:"
+    names, imported = json.loads(done.stdout.splitlines()[-1])
+    assert names == IMPORTED
+    assert not set(imported) & set(NEEDLESS)
+
+
+def test_the_plugin_reads_hook_lineage():
+    assert SynapsePlugin().hook_lineage_readers == [HookLineageReader]

@@ -20,9 +20,10 @@ from support.execution_api import Run
 from support.guides import blocks
 
 from synapse_workflows import SynapseHook, SynapseStoreOperator
-from synapse_workflows.client.core.lineage_file import LINEAGE_FILE
+from synapse_workflows.client.core.lineage_variable import LINEAGE_FILE
 from synapse_workflows.lineage.lineage_mode import without_lineage
-from synapse_workflows.lineage.reported_lineage import ReportedLineage, parse_lines
+from synapse_workflows.lineage.report_lines import parse_lines
+from synapse_workflows.lineage.reported_lineage import ReportedLineage
 
 REPORT = 'echo \'{"used": "https://example.org/data.csv"}\' >> $SYNAPSE_LINEAGE_FILE'
 URL = "https://example.org/data.csv"

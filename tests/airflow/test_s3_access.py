@@ -6,7 +6,8 @@ import pytest
 from airflow.sdk.lineage import get_hook_lineage_collector
 from botocore.hooks import HierarchicalEmitter
 
-from synapse_workflows.lineage.hook_lineage import collect_hook_lineage, start_hook_lineage
+from synapse_workflows.lineage.hook_lineage import collect_hook_lineage
+from synapse_workflows.lineage.hook_reports import start_hook_lineage
 from synapse_workflows.lineage.s3_access import S3AccessRecorder
 
 ETAG = "0123456789abcdef" * 2

@@ -1,15 +1,17 @@
 """Activities that Synapse does not accept: the task succeeds, and the Activity is added later."""
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 from support.execution_api import ExecutionApi, Run
 
 from synapse_workflows import (
     Project,
     SynapseGetOperator,
+    SynapseHook,
     SynapseStoreOperator,
     SynapseTableSnapshotOperator,
     SynapseTableStoreOperator,
+    Table,
 )
 from synapse_workflows.provenance.pending_activity import PENDING_KEY, PendingActivity
 from synapse_workflows.provenance.repair import repair_activities
@@ -179,6 +181,66 @@ def test_repair_adds_sources_to_the_activity_of_an_open_table(
     (repair,) = repair_activities(alice, read_pending(run))
     assert (repair.state, repair.activity_id) == ("present", repaired["id"])
     assert alice.getProvenance(table) == repaired
+
+
+def test_rejected_declared_activity_of_a_file_is_repaired(
+    store, reject, rejecting, alice, sources_of, caplog
+):
+    run, _ = store(lineage_mode="off", used=["https://example.org/a"])
+    reject()
+    assert run.task("store").state == "success"
+    stored = run.value("store")["id"]
+    assert f"{stored}.1 was stored without its Activity" in caplog.text
+    (pending,) = read_pending(run)
+    rejecting[1].clear()
+    (repair,) = repair_activities(alice, [pending])
+    assert (repair.state, sources_of(stored)[0]) == ("repaired", ["https://example.org/a"])
+
+
+@pytest.mark.parametrize("pattern", ["POST /repo/v1/activity", "PUT /repo/v1/.*/generatedBy"])
+def test_rejected_declared_activity_of_rows_is_repaired(
+    api, reject, rejecting, table, alice, rows_of, sources_of, pattern
+):
+    with DAG("rows", schedule=None) as dag:
+        SynapseTableStoreOperator(
+            task_id="store",
+            table_id=table,
+            rows=[["a", 1]],
+            columns=["a name", "n"],
+            lineage_mode="off",
+            used=["https://example.org/a"],
+        )
+    reject(pattern)
+    run = Run(api, dag).all()
+    rejecting[1].clear()
+    assert rows_of(table) == [["a", 1]]
+    (repair,) = repair_activities(alice, read_pending(run))
+    assert (repair.state, sources_of(table)[0]) == ("repaired", ["https://example.org/a"])
+
+
+def test_rejected_declared_activity_of_rows_of_code_is_repaired(
+    api, reject, rejecting, table, alice, rows_of, sources_of
+):
+    with DAG("rows", schedule=None) as dag:
+
+        @task
+        def store():
+            syn = SynapseHook(lineage_mode="off").client
+            syn.store(Table(table, [["a", 1]]), used="https://example.org/a")
+
+        store()
+    reject()
+    run = Run(api, dag).all()
+    rejecting[1].clear()
+    assert rows_of(table) == [["a", 1]]
+    (repair,) = repair_activities(alice, read_pending(run))
+    assert (repair.state, sources_of(table)[0]) == ("repaired", ["https://example.org/a"])
+
+
+def test_required_declared_activity_fails_the_task(store, reject):
+    run, _ = store(lineage_mode="off", used=["https://example.org/a"], lineage_required=True)
+    reject()
+    assert run.task("store").state == "failed"
 
 
 def test_snapshot_without_its_activity_is_named_and_pending(

@@ -14,12 +14,14 @@ class RejectingApp:
     def __init__(self, app):
         self.app = app
         self.pattern = None
+        self.requests = []
 
     def clear(self):
         self.pattern = None
 
     async def __call__(self, scope, receive, send):
         request = f"{scope.get('method')} {scope.get('path')}"
+        self.requests.append(request)
         if self.pattern is None or re.fullmatch(self.pattern, request) is None:
             await self.app(scope, receive, send)
             return

@@ -321,7 +321,10 @@ def _finish_write(syn: Session, rows: Rows, activity_id: str | None, *, changed:
     if not syn.has_listeners:
         return
     entity = syn.call("GET", f"/entity/{table_id}").json
-    syn.emit(Wrote.from_entity(entity, changed=changed, activity_given=activity_id is not None))
+    is_given = activity_id is not None
+    syn.emit(
+        Wrote.from_entity(entity, changed=changed, activity_given=is_given, properties=entity)
+    )
 
 
 def _row_ids(rows: Rows) -> Iterator[tuple[int, int | None]]:

@@ -1,7 +1,7 @@
 """Events that a session emits to its listeners."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from synapse_workflows.constants import TABLE, VIEWS
@@ -64,6 +64,9 @@ class Wrote:
         activity_given: Whether the caller passed provenance.
         replaced_etag: Etag of the rows of a table, directly after they replaced all earlier rows;
             None if earlier rows were kept, or the etag is unknown.
+        properties: Properties of the entity with its current etag, as Synapse returned them; None
+            if they are not known.
+        is_read_before: Whether `properties` were read before the rows of a table changed.
         activity_id: ID of the Activity of the version, if the caller passed provenance and the
             version was created with this Activity.
         is_open: Whether the version is the open version of a table or view; False for a snapshot.
@@ -80,6 +83,8 @@ class Wrote:
     changed: bool = True
     activity_given: bool = False
     replaced_etag: str | None = None
+    properties: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    is_read_before: bool = False
     activity_id: str | None = None
     is_open: bool = False
     is_reused: bool = False

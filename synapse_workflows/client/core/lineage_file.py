@@ -27,13 +27,11 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from synapse_workflows.client.core.events import Event, Ran, Read
+from synapse_workflows.client.core.lineage_variable import LINEAGE_FILE
 from synapse_workflows.client.core.redaction import redact_name, redact_url
-
-#: Environment variable with the path of the file.
-LINEAGE_FILE: Final = "SYNAPSE_LINEAGE_FILE"
 
 
 def get_lineage_file() -> Path | None:

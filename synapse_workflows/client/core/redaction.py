@@ -1,8 +1,10 @@
 """Secrets: text with a redacted repr, and removal from log text, error messages and URLs."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final, TypeVar
+
+from synapse_workflows.client.core.text_maskers import MASKERS
 
 T = TypeVar("T")
 
@@ -89,10 +91,6 @@ _SECRET_ASSIGNMENTS: Final = tuple(
 )
 
 
-#: Functions that mask secrets which are known to the process.
-_maskers: list[Callable[[str], str]] = []
-
-
 class Secret(str):
     """Text that is secret: its repr, which tracebacks and debuggers show, is redacted."""
 
@@ -137,18 +135,8 @@ def has_secret_name(name: str) -> bool:
     return _PARAMETER_NAME.fullmatch(name) is not None
 
 
-def register_masker(masker: Callable[[str], str]) -> None:
-    """Apply a function to all names, texts and URLs that are recorded from now on.
-
-    Args:
-        masker: Function that replaces secrets in a text, for example the passwords of connections.
-    """
-    if masker not in _maskers:
-        _maskers.append(masker)
-
-
 def _mask(text: str) -> str:
-    for masker in _maskers:
+    for masker in MASKERS:
         text = masker(text)
     return text
 

@@ -21,11 +21,8 @@ from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.events import Event, Listener
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
 from synapse_workflows.client.core.http_request import SESSION_AUTH, Endpoints, HttpRequest
-from synapse_workflows.client.core.lineage_file import (
-    LINEAGE_FILE,
-    get_lineage_file,
-    report_event,
-)
+from synapse_workflows.client.core.lineage_file import get_lineage_file, report_event
+from synapse_workflows.client.core.lineage_variable import LINEAGE_FILE
 from synapse_workflows.client.core.redaction import redact, redact_url
 from synapse_workflows.client.core.retry import Outcome, RetryPolicy, RetryState
 from synapse_workflows.constants import PRODUCTION_ENDPOINTS

@@ -4,7 +4,7 @@ import string
 
 from hypothesis import given, strategies as st
 
-from synapse_workflows.client.core.redaction import register_masker
+from synapse_workflows.client.core.text_maskers import register_masker
 from synapse_workflows.provenance.activity import (
     build_activity,
     move_uncommon_urls,
