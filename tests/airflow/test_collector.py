@@ -236,6 +236,32 @@ def test_link_has_activity_and_folder_has_none(api, project, put, alice, sources
     assert [wrote["id"] for wrote in run.record("arrange")["wrote"]] == [link]
 
 
+def test_look_ups_without_a_version_are_not_recorded(api, project, put, alice):
+    raw = put().split(".")[0]
+    with DAG("look_ups", schedule=None) as dag:
+
+        @task
+        def look():
+            syn = SynapseHook().client
+            syn.get_annotations(raw)
+            syn.getPermissions(raw)
+            list(syn.getChildren(project))
+            list(syn.walk(project))
+            syn.restGET(f"/entity/{raw}")
+            syn.findEntityId("raw.csv", project)
+            syn.getUserProfile()
+
+        @task
+        def read_properties():
+            SynapseHook().client.get(raw, downloadFile=False)
+
+        [look(), read_properties()]
+    run = Run(api, dag).all()
+    assert not (run.record("look") or {}).get("used")
+    (used,) = run.record("read_properties")["used"]
+    assert (used["id"], used["version"], used["seen"]) == (raw, 1, "lookup")
+
+
 def test_record_is_not_published_after_each_of_many_stores(api, project, tmp_path):
     with DAG("many_stores", schedule=None) as dag:
 

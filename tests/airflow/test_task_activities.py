@@ -5,6 +5,7 @@ from airflow.sdk import DAG, task
 from support.execution_api import ExecutionApi, Run
 
 from synapse_workflows import (
+    File,
     Project,
     SynapseGetOperator,
     SynapseHook,
@@ -15,6 +16,7 @@ from synapse_workflows import (
 )
 from synapse_workflows.provenance.pending_activity import PENDING_KEY, PendingActivity
 from synapse_workflows.provenance.repair import repair_activities
+from synapse_workflows.testing import FAST_RETRY
 
 
 @pytest.fixture
@@ -235,6 +237,32 @@ def test_rejected_declared_activity_of_rows_of_code_is_repaired(
     assert rows_of(table) == [["a", 1]]
     (repair,) = repair_activities(alice, read_pending(run))
     assert (repair.state, sources_of(table)[0]) == ("repaired", ["https://example.org/a"])
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_server_error_while_recording_is_repaired(
+    api, project, reject, rejecting, put, alice, sources_of, tmp_path, status
+):
+    raw = put()
+    path = tmp_path / "out.txt"
+    path.write_text("out")
+    with DAG("errors", schedule=None) as dag:
+
+        @task
+        def store():
+            syn = SynapseHook(retry=FAST_RETRY).client
+            syn.get(raw)
+            return syn.store(File(str(path), parent=project)).id
+
+        store()
+    reject()
+    rejecting[1].status = status
+    run = Run(api, dag).all()
+    rejecting[1].clear()
+    (pending,) = read_pending(run, "store")
+    assert str(status) in pending.reason
+    assert [one.state for one in repair_activities(alice, [pending])] == ["repaired"]
+    assert sources_of(run.value("store"))[0] == [raw]
 
 
 def test_required_declared_activity_fails_the_task(store, reject):
