@@ -44,7 +44,7 @@ from synapse_workflows.provenance.tree import render_tree
 
 #: Maximum time of the round, in seconds.
 _TIMEOUT: Final = 900.0
-_POLL_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 2.0
 _OPEN_STATUSES: Final = ("RECEIVED", "EVALUATION_IN_PROGRESS")
 _PARTICIPANT: Final = "carol"
 

@@ -1,6 +1,7 @@
 """Tests of data directories from which files are missing."""
 
 import shutil
+from copy import copy
 
 import pytest
 from support.entity_api import REPO, Author
@@ -44,9 +45,17 @@ class Content:
         return self.data_dir / "tables" / f"{self.table.removeprefix('syn')}.db"
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """Content from which each test has a copy."""
+    return Content(tmp_path_factory.mktemp("original") / "data")
+
+
 @pytest.fixture
-def content(tmp_path):
-    return Content(tmp_path / "data")
+def content(original, tmp_path):
+    copied = copy(original)
+    copied.data_dir = shutil.copytree(original.data_dir, tmp_path / "data")
+    return copied
 
 
 @pytest.mark.parametrize("replacement", [None, b""], ids=["missing", "empty"])
