@@ -301,7 +301,7 @@ def list_expected_errors(node: ast.AST) -> set[str]:
     return {one.id for place in places for one in ast.walk(place) if isinstance(one, ast.Name)}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def uses():
     paths = [one for one in sorted(HERE.glob("test_*.py")) if one.name != Path(__file__).name]
     return Uses(one.read_text(encoding="utf-8") for one in paths)
