@@ -245,8 +245,7 @@ class ActivityWriter:
         return str(activity["id"])
 
     def _read(self, stored: Wrote) -> Mapping[str, Any]:
-        entity: Mapping[str, Any] = self.client.call("GET", f"/entity/{stored.entity_id}").json
-        return entity
+        return self.client.call("GET", f"/entity/{stored.entity_id}").object
 
     def _merge(self, stored: Wrote, sources: Record, entity: Mapping[str, Any]) -> str:
         path = f"/entity/{stored.entity_id}"
