@@ -259,7 +259,7 @@ def test_look_ups_without_a_version_are_not_recorded(api, project, put, alice):
     run = Run(api, dag).all()
     assert not (run.record("look") or {}).get("used")
     (used,) = run.record("read_properties")["used"]
-    assert (used["id"], used["version"], used["seen"]) == (raw, 1, "lookup")
+    assert (used["id"], used["version"], used["origin"]) == (raw, 1, "lookup")
 
 
 def test_record_is_not_published_after_each_of_many_stores(api, project, tmp_path):
