@@ -57,6 +57,9 @@ def apply_plan(
     else:
         transfer = Downloader(syn, directory, plan).run(runner)
     results = list(transfer)
+    if plan.direction != "to_synapse":
+        files = plan.select("new", "changed", "same", kind="file")
+        directory.remove_leftovers({one.path.rpartition("/")[0] for one in files})
     if options.delete_extra and not any(one.error for one in results):
         results += _delete_extra(syn, directory, plan)
     return results

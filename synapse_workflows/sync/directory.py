@@ -1,6 +1,6 @@
 """Directory of a synchronization: on this machine, or in an object storage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +83,9 @@ class Directory(Protocol):
 
     def write(self, path: str, download: Download) -> None:
         """Write a file, which appears when its content is complete."""
+
+    def remove_leftovers(self, folders: Iterable[str]) -> None:
+        """Delete what killed downloads left in folders whose files are complete."""
 
     def delete(self, path: str) -> None:
         """Delete a file; ignore a file that does not exist."""

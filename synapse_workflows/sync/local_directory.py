@@ -4,7 +4,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.core.file_names import PARTIAL_MARK, is_safe_path
 from synapse_workflows.client.errors import SynapseDownloadError
 from synapse_workflows.client.model.entity_names import is_valid_name
+from synapse_workflows.client.transfer.partial_file import remove_stale_locks
 from synapse_workflows.client.transfer.progress import format_size
 from synapse_workflows.sync.directory import Download, FileEntry, Listing, Symlinks
 from synapse_workflows.sync.manifest import is_manifest
@@ -115,6 +116,11 @@ class LocalDirectory:
                 is_permanent=True,
             )
         download(target.parent, target.name)
+
+    def remove_leftovers(self, folders: Iterable[str]) -> None:
+        """Delete the lock files that killed downloads left in folders."""
+        for folder in folders:
+            remove_stale_locks(self._resolve(folder) if folder else self.root)
 
     def delete(self, path: str) -> None:
         """Delete a file, or a symbolic link."""

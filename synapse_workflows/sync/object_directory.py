@@ -3,7 +3,7 @@
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -97,6 +97,9 @@ class ObjectDirectory:
         with tempfile.TemporaryDirectory(prefix="synapse-") as folder:
             copy = download(Path(folder), "content")
             write_file(self._fs, self._resolve(path), copy, f"{self.url.rstrip('/')}/{path}")
+
+    def remove_leftovers(self, folders: Iterable[str]) -> None:
+        """Do nothing: downloads to an object storage leave nothing there."""
 
     def delete(self, path: str) -> None:
         """Delete an object; ignore an object that does not exist."""

@@ -51,6 +51,19 @@ class ExpectedContent:
     part_size: int
 
 
+def remove_stale_locks(folder: Path) -> None:
+    """Delete the lock files that killed processes left beside files that are complete.
+
+    Args:
+        folder: Target directory of downloads; it may not exist.
+    """
+    for path in folder.glob(f"*{PARTIAL_MARK}*.lock"):
+        lock = FileLock(path)
+        with suppress(Timeout, OSError), lock.acquire(timeout=0):
+            if not path.with_suffix("").exists():
+                path.unlink()
+
+
 class PartialFile:
     """Partial file of one download. Several threads may write its parts at the same time.
 

@@ -12,6 +12,7 @@ from synapse_workflows.client.transfer.partial_file import (
     ExpectedContent,
     PartialFile,
     iter_free_names,
+    remove_stale_locks,
 )
 
 CONTENT = ExpectedContent(size=20, md5="0" * 32, part_size=10)
@@ -204,3 +205,20 @@ def test_full_disk_raises_and_deletes_the_partial_file(target):
         full_disk_file(target)
     assert caught.value.__cause__.errno == errno.ENOSPC
     assert names_in(target.parent) == []
+
+
+def test_only_locks_of_finished_downloads_are_removed(target):
+    finished, resumable, running = (
+        PartialFile(target.with_name(name), "7") for name in ("a", "b [1]", "c")
+    )
+    for partial in (finished, resumable):
+        partial.path.with_name(f"{partial.path.name}.lock").touch()
+    resumable.path.touch()
+    with running.locked():
+        remove_stale_locks(target.parent)
+        assert names_in(target.parent) == [
+            "b [1].synapse_download_7",
+            "b [1].synapse_download_7.lock",
+            "c.synapse_download_7.lock",
+        ]
+    remove_stale_locks(target.parent / "missing")
