@@ -1,10 +1,12 @@
 """Metadata databases of Airflow: migrated once for each version of Airflow, then copied."""
 
+import secrets
 import shutil
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from cryptography.fernet import Fernet
 from filelock import FileLock
 
 from synapse_workflows.demo.runner import airflow_environment, migrate_database
@@ -21,6 +23,12 @@ def create_database(folder: Path) -> None:
     home = folder / "airflow"
     home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_get_database(), home / "airflow.db")
+    # without it, each component of Airflow that starts creates keys of its own
+    (home / "airflow.cfg").write_text(
+        f"[core]\nfernet_key = {Fernet.generate_key().decode()}\n"
+        f"[api]\nsecret_key = {secrets.token_hex(32)}\n"
+        f"[api_auth]\njwt_secret = {secrets.token_hex(32)}\n"
+    )
     (home / "migrated").touch()
 
 
