@@ -1,4 +1,4 @@
-"""Keep a folder of Synapse in step with a directory: plan, upload in parallel, sum up.
+"""Synchronize a folder of Synapse with a directory: plan, upload in parallel, summarize.
 
 Set: the connection `synapse_default`, and the parameters of the run: a directory or the URL of one
 (`s3://my_conn@bucket/prefix`), and the project or folder. The defaults are the data of these

@@ -1,4 +1,4 @@
-"""Let participants read the results of their own submissions, and of no others.
+"""Let participants read only the results of their own submissions.
 
 Set: the connection `synapse_default`, and the parameters of the run: the evaluation queue, and the
 folder in which `SynapseScoreSubmissionOperator` or `create_challenge_dag` stores the results. Only

@@ -143,7 +143,7 @@ class Uploader:
         return found
 
     def _check_target(self, item: SyncItem, current: FileVersion | None, md5: str | None) -> None:
-        """Check that nobody has stored other content since the plan was made."""
+        """Check that the stored content has not changed since the plan was made."""
         planned = item.version if item.entity_id else None
         found = None if current is None else current.version
         if found is None or found == planned or item.is_external:
