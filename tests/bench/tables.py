@@ -20,6 +20,8 @@ from typing import Any
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 MB = 1_000_000
 #: Maximum peak memory of client and service, in megabytes.
 LIMIT = 400
