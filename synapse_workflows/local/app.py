@@ -27,6 +27,7 @@ from synapse_workflows.local.routers import (
     messages,
     permissions,
     portal,
+    portal_users,
     portal_wikis,
     presigned_urls,
     project_settings,
@@ -84,6 +85,7 @@ ROUTERS = (
     wikis,
     presigned_urls,
     portal_wikis,
+    portal_users,
     portal,
 )
 

@@ -174,6 +174,8 @@ TESTED_BY = {
     "local/domain/portal/evaluation_page": "service/test_portal.py",
     "local/domain/portal/sessions": "service/test_portal.py",
     "local/domain/portal/table_page": "service/test_portal.py",
+    "local/domain/portal/team_page": "service/test_portal_users.py",
+    "local/domain/portal/user_page": "service/test_portal_users.py",
     "local/domain/bulk_download": "service/test_cell_files.py",
     "local/domain/dates": "service/test_cell_values.py",
     "local/domain/entity_files": "service/test_file_handles.py",

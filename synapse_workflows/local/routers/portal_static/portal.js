@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const open = () => {
-    const page = /^#!((?:Synapse|Wiki|Evaluation):[\w./-]+)$/.exec(location.hash);
+    const page = /^#!((?:Synapse|Wiki|Evaluation|Profile|Team):[\w./-]+)$/.exec(location.hash);
     if (page) location.replace(`/${page[1]}`);
   };
   addEventListener("hashchange", open);
