@@ -73,8 +73,9 @@ airflow: $(VENV)/installed  ## Run Airflow with the example DAGs and a local Syn
 test: $(VENV)/installed-dev $(PEER)/installed  ## Run all tests
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-test-lowest: $(LOWEST)/installed  ## Run unit, SQL and import tests with the lowest declared dependency versions
-	$(LOWEST)/bin/python -m pytest --numprocesses $(WORKERS) tests/unit tests/structure/test_imports.py tests/service/test_sql_*.py
+test-lowest: $(LOWEST)/installed  ## Run unit, SQL, import and some Airflow tests with the lowest declared dependency versions
+	$(LOWEST)/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal tests/unit tests/structure/test_imports.py \
+	  tests/service/test_sql_*.py $(addprefix tests/airflow/test_, file_operators.py provider_info.py table_sensors.py)
 
 test-versions: build  ## Install the wheel and run tests with each installed Python version (VERSIONS)
 	.ci/test_versions dist/*.whl $(VERSIONS)

@@ -1,9 +1,10 @@
 """Asynchronous sessions of Airflow connections, for triggers."""
 
+import json
 import logging
 from typing import Any, Final
 
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import amask_secret
 
@@ -58,9 +59,20 @@ async def read_settings(synapse_conn_id: str) -> ClientSettings:
         for secret in connection_uri.list_secrets(found):
             await amask_secret(secret)
         _log.info("Using %s", connection_uri.ORIGIN)
-        extra = await found.aextra_dejson()
+        extra = await _read_extra(found)
         return ClientSettings.from_connection(found, extra, origin=connection_uri.ORIGIN)
-    return ClientSettings.from_connection(connection, await connection.aextra_dejson())
+    return ClientSettings.from_connection(connection, await _read_extra(connection))
+
+
+async def _read_extra(connection: Connection) -> dict[str, Any]:
+    """Return the extra fields, masked: Airflow < 3.3.2 has no `Connection.aextra_dejson`."""
+    try:
+        extra: dict[str, Any] = json.loads(connection.extra or "{}")
+    except json.JSONDecodeError:  # as `Connection.extra_dejson` does
+        _log.warning("The field extra of connection %s is not JSON", connection.conn_id)
+        return {}
+    await amask_secret(extra)
+    return extra
 
 
 async def create_session(settings: ClientSettings, **options: Any) -> AsyncSession:
