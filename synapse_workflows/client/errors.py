@@ -195,11 +195,21 @@ class SynapseTimeoutError(SynapseError, TimeoutError):
     """No response arrived within the timeout."""
 
 
+def _parse_status(status: int | str, response: requests.Response | None) -> int:
+    """Return a status, that of a response, or that at the start of a message; 0 if unknown."""
+    if isinstance(status, int):
+        return status
+    number = status.partition(" ")[0]
+    return (
+        response.status_code if response is not None else int(number) if number.isdecimal() else 0
+    )
+
+
 class SynapseHTTPError(SynapseError, requests.HTTPError):
     """Synapse responded with a status other than 2xx.
 
     Args:
-        status: HTTP status, 300 to 599.
+        status: HTTP status, 300 to 599; or the whole message, as in synapseclient.
         reason: The reason given by the server, or the standard phrase of the status.
         call: The request, for example ``GET /entity/syn1``, without the query of a pre-signed URL.
         response: The response object of `requests`, if `requests` sent the request. The response
@@ -211,18 +221,18 @@ class SynapseHTTPError(SynapseError, requests.HTTPError):
 
     def __init__(
         self,
-        status: int,
-        reason: str,
-        call: str,
+        status: int | str,
+        reason: str = "",
+        call: str = "",
         response: requests.Response | None = None,
         *,
         error_code: str | None = None,
         retry_after: float | None = None,
         advice: str | None = None,
     ) -> None:
-        message = f"{status} {call}: {reason}"
+        message = status if isinstance(status, str) else f"{status} {call}: {reason}"
         super().__init__(f"{message}\n{advice}" if advice else message, response=response)
-        self.status = status
+        self.status = _parse_status(status, response)
         self.reason = reason
         self.call = call
         self.error_code = error_code

@@ -66,6 +66,9 @@ def test_invalid_column_is_rejected_before_any_request(in_process_client, calls)
     for column in ({"columnType": "STRING"}, {"name": "a", "columnType": "TEXT"}):
         with pytest.raises(ValueError, match=r"must have a name|Invalid type"):
             in_process_client.createColumns([column])
+    for columns in (None, "STRING", Column(name="a", columnType="STRING"), ["a"]):
+        with pytest.raises(TypeError, match="createColumns takes a list of columns"):
+            in_process_client.createColumns(columns)
     assert calls() == []
     with pytest.raises(SynapseBadRequestError):
         in_process_client.createColumn("ROW_ID", "STRING")

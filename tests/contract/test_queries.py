@@ -201,6 +201,19 @@ def test_invalid_query_raises(syn, bob, numbers):
         bob.tableQuery(f"select * from {numbers}")
 
 
+def test_invalid_argument_is_named(syn, numbers):
+    for query in (None, 5, ["select * from syn1"]):
+        with pytest.raises(TypeError, match="Invalid query"):
+            syn.tableQuery(query)
+    sql = f"select * from {numbers}"
+    with pytest.raises(TypeError, match=r"tableQuery takes no foo with resultsAs='csv': .*header"):
+        syn.tableQuery(sql, foo=1)
+    with pytest.raises(TypeError, match=r"takes no header with resultsAs='rowset': .*limit"):
+        syn.tableQuery(sql, resultsAs="rowset", header=False)
+    with pytest.raises(ValueError, match="Invalid quoteCharacter None"):
+        syn.tableQuery(sql, quoteCharacter=None)
+
+
 def test_query_of_table_without_columns_is_empty(syn, project):
     schema = syn.store(Schema("nothing", parent=project))
     assert list(syn.tableQuery(f"select * from {schema.id}", resultsAs="rowset")) == []

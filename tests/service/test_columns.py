@@ -4,6 +4,8 @@ import pytest
 from support.entity_api import REPO, unique_name
 from support.file_api import assert_error, ok
 
+COLUMNS = "org.sagebionetworks.repo.model.ListWrapper"
+
 
 def create(ann, name, kind="STRING", **more):
     return ann.post(f"{REPO}/column", {"name": name, "columnType": kind, **more})
@@ -92,7 +94,7 @@ def test_facets_and_sub_columns_are_kept(ann):
 def test_batch_returns_columns_in_request_order(ann):
     names = [unique_name("z"), unique_name("a"), unique_name("m")]
     body = {
-        "concreteType": "org.sagebionetworks.repo.model.ListWrapper",
+        "concreteType": COLUMNS,
         "list": [{"name": name, "columnType": "DOUBLE"} for name in names],
     }
     created = ok(ann.post(f"{REPO}/column/batch", body))["list"]
@@ -103,8 +105,16 @@ def test_batch_returns_columns_in_request_order(ann):
 def test_batch_with_an_invalid_column_creates_none(ann):
     prefix = unique_name("batch")
     bodies = [{"name": prefix, "columnType": kind} for kind in ("DATE", "X")]
-    assert_error(ann.post(f"{REPO}/column/batch", {"list": bodies}), 400)
+    assert_error(ann.post(f"{REPO}/column/batch", {"concreteType": COLUMNS, "list": bodies}), 400)
     assert ok(ann.get(f"{REPO}/column?prefix={prefix}"))["results"] == []
+
+
+def test_batch_needs_a_concrete_type(ann):
+    for body in ({}, {"concreteType": "org.sagebionetworks.repo.model.Team"}):
+        error = assert_error(ann.post(f"{REPO}/column/batch", {**body, "list": []}), 400)
+        assert "concreteType" in error["reason"]
+        assert COLUMNS in error["reason"]
+        assert "None" not in error["reason"]
 
 
 def test_columns_are_listed_by_prefix_in_pages(ann):

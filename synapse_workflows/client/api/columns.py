@@ -69,17 +69,31 @@ def createColumns(syn: Session, columns: Iterable[Mapping[str, Any]]) -> list[Co
 
     Raises:
         ValueError: A column has no name, or an unknown type.
+        TypeError: `columns` is not an iterable of columns.
         SynapseBadRequestError: Synapse rejected a column.
 
     Source:
         POST /column/batch
         https://rest-docs.synapse.org/rest/POST/column/batch.html
     """
-    listed = [dict(column) for column in columns]
+    listed = _parse_columns(columns)
     validate_columns(listed)
     body = {"concreteType": _LIST, "list": listed}
     reply = syn.call("POST", "/column/batch", json=body, repeatable=True)
     return [Column(**one) for one in reply.json["list"]]
+
+
+def _parse_columns(columns: object) -> list[dict[str, Any]]:
+    """Return the properties of columns, after a check of the types."""
+    is_list = isinstance(columns, Iterable) and not isinstance(columns, str | Mapping)
+    listed = list(columns) if isinstance(columns, Iterable) else []
+    wrong = [one for one in listed if not isinstance(one, Mapping)] if is_list else [columns]
+    if wrong:
+        raise TypeError(
+            "createColumns takes a list of columns, for example "
+            f"[Column(name='age', columnType='INTEGER')], not {wrong[0]!r:.100}."
+        )
+    return [dict(one) for one in listed]
 
 
 def getColumn(syn: Session, id: Any) -> Column:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args, overload
 
@@ -157,8 +157,10 @@ def tableQuery(
     result: CsvFileTable | TableQueryResult
     if result_format == "csv":
         _reject_paging(kwargs)
+        _check_options(kwargs, _query_csv.__kwdefaults__, result_format)
         result = _query_csv(syn, query, **kwargs)
     else:
+        _check_options(kwargs, _query_rowset.__kwdefaults__, result_format)
         result = _query_rowset(syn, table, query, **kwargs)
     query_events.announce_read(syn, table, result, open_version)
     return result
@@ -215,7 +217,12 @@ def parse_table_id(query: str) -> VersionedId:
 
     Raises:
         ValueError: The SQL does not contain the ID of a table.
+        TypeError: `query` is not text.
     """
+    if not isinstance(query, str):
+        raise TypeError(
+            f"Invalid query {query!r:.100}: expected SQL with the ID of a table after 'from'."
+        )
     found = next((match[1] for match in _FROM.finditer(query) if match[1]), None)
     if found is None:
         raise ValueError(
@@ -231,6 +238,19 @@ def _reject_paging(options: Mapping[str, Any]) -> None:
         raise TypeError(
             f"tableQuery takes no {' and '.join(given)} for a CSV file: use limit and offset "
             "with resultsAs='rowset', or in the SQL: ... LIMIT 10 OFFSET 20."
+        )
+
+
+def _check_options(
+    options: Mapping[str, Any], supported: Collection[str] | None, result_format: str
+) -> None:
+    """Raise a TypeError for options that a result format does not have."""
+    names = supported or ()
+    unknown = [name for name in options if name not in names]
+    if unknown:
+        raise TypeError(
+            f"tableQuery takes no {' and '.join(unknown)} with resultsAs={result_format!r}: "
+            f"expected one of {', '.join(names)}."
         )
 
 

@@ -77,13 +77,14 @@ class CsvDialect:
     line_end: str = "\n"
 
     def __post_init__(self) -> None:
-        characters = {
+        characters: dict[str, Any] = {
             "separator": self.separator,
             "quoteCharacter": self.quote,
             "escapeCharacter": self.escape,
         }
         for name, character in characters.items():
-            if len(character) != 1 or character in _LINE_BREAKS:
+            is_text = isinstance(character, str)
+            if not is_text or len(character) != 1 or character in _LINE_BREAKS:
                 raise ValueError(
                     f"Invalid {name} {character!r}: {name} must be one character, and not a line "
                     "ending."

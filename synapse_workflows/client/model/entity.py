@@ -16,7 +16,7 @@ from synapse_workflows.client.model.entity_base import (
     get_entity_type,
     list_entity_classes,
 )
-from synapse_workflows.client.model.ids import split_version
+from synapse_workflows.client.model.ids import parse_version_number, split_version
 from synapse_workflows.client.model.paths import get_file_name, to_url
 from synapse_workflows.client.model.schemas import MaterializedView, Schema
 from synapse_workflows.client.model.views import EntityViewSchema, SubmissionViewSchema
@@ -277,4 +277,6 @@ def _create_reference(target: Any, version: int | str | None) -> dict[str, Any]:
     parsed = split_version(target)
     number = version if version is not None else parsed.version
     reference: dict[str, Any] = {"targetId": parsed.id}
-    return reference if number is None else {**reference, "targetVersionNumber": int(number)}
+    if number is not None:
+        reference["targetVersionNumber"] = parse_version_number(number)
+    return reference

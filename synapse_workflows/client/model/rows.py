@@ -56,6 +56,7 @@ class PartialRow(DictObject):
 
     Raises:
         ValueError: A column name is unknown, or a value is not supported.
+        TypeError: `values` is not a mapping.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class PartialRow(DictObject):
         etag: str | None = None,
         nameToColumnId: Mapping[str, str] | None = None,
     ) -> None:
+        _check_mapping("values", values, "{'age': 5}")
         ids = None if nameToColumnId is None else dict(nameToColumnId)
         write = cell_codec.create_writer({})
         given = {_get_column_id(name, ids): value for name, value in values.items()}
@@ -230,13 +232,16 @@ class PartialRowset(DictObject):
         Raises:
             ValueError: A column or a row is not in the result, or a value does not match its
                 column.
+            TypeError: `mapping` or the values of a row are not a mapping.
         """
+        _check_mapping("mapping", mapping, "{1: {'age': 5}}")
         columns = {one["name"]: one for one in originalQueryResult.headers if one.get("id")}
         etags = originalQueryResult.row_etags()
         rows = []
         for row_id, values in mapping.items():
             if etags and int(row_id) not in etags:
                 raise ValueError(f"Row {row_id} is not in the query result.")
+            _check_mapping(f"values of row {row_id}", values, "{'age': 5}")
             cells = {}
             for name, value in values.items():
                 if name not in columns:
@@ -353,6 +358,14 @@ def _parse_row(row: Mapping[str, Any], readers: Sequence[Callable[[str | None], 
     fields = {key: value for key, value in row.items() if key != "values"}
     cells = row.get("values") or ()
     return Row([read(cell) for cell, read in zip(cells, readers, strict=True)], **fields)
+
+
+def _check_mapping(name: str, value: object, example: str) -> None:
+    """Raise a TypeError if an argument is not a mapping."""
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f"The {name} must be a mapping, for example {example}, not {value!r:.100}."
+        )
 
 
 def _get_column_id(name: Any, ids: Mapping[str, str] | None) -> str:

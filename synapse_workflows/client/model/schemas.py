@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from synapse_workflows import constants
 from synapse_workflows.client.model.columns import Column, SelectColumn
 from synapse_workflows.client.model.entity_base import BASE_ENTITY_TYPE, Entity, EntityType
-from synapse_workflows.client.model.ids import id_of
+from synapse_workflows.client.model.ids import id_of, parse_numeric_id
 from synapse_workflows.constants import MAX_COLUMNS
 
 _VERSION_KEYS = (
@@ -60,12 +60,18 @@ class SchemaBase(Entity):
 
         Args:
             column: A `Column`, or the ID of a stored column.
+
+        Raises:
+            ValueError: `column` is neither a column nor an ID, for example the name of a column.
         """
         if isinstance(column, Mapping) and not column.get("id"):
             new_column = column if isinstance(column, Column) else Column(**column)
             self.columns_to_store = [*(self.columns_to_store or ()), new_column]
             return
-        self.properties["columnIds"] = [*self.properties["columnIds"], id_of(column)]
+        self.properties["columnIds"] = [
+            *self.properties["columnIds"],
+            parse_numeric_id(column, "column"),
+        ]
         self.add_known_columns([column])
 
     def addColumns(self, columns: Iterable[Any]) -> None:

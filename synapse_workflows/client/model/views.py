@@ -38,14 +38,14 @@ _LEGACY_VIEW_TYPES: Final = MappingProxyType(
 )
 
 
-def get_view_type_mask(types: Iterable[EntityViewType]) -> int:
+def get_view_type_mask(types: EntityViewType | Iterable[EntityViewType]) -> int:
     """Combine entity types into the mask of a view.
 
     Raises:
         ValueError: A value is not an `EntityViewType`, or there are no values.
     """
     mask = 0
-    for one in types:
+    for one in types if isinstance(types, Iterable) else [types]:
         if not isinstance(one, EntityViewType):
             raise ValueError(  # noqa: TRY004 - as in synapseclient
                 f"Invalid entity type {one!r:.100}: expected EntityViewType members: "
@@ -184,7 +184,7 @@ class EntityViewSchema(ScopedView):
         scopes: Projects and folders in the scope, or their IDs. A view of the type `PROJECT`
             contains the projects in its scope.
         type: Deprecated: ``file``, ``project`` or ``file_and_table``; use `includeEntityTypes`.
-        includeEntityTypes: `EntityViewType` members; the default is `FILE`.
+        includeEntityTypes: One `EntityViewType`, or several; the default is `FILE`.
         addDefaultViewColumns: Whether to add the default columns of entity views.
         addAnnotationColumns: Whether to add columns for the annotations in scope.
         ignoredAnnotationColumnNames: Keys of annotations that get no column.
@@ -208,7 +208,7 @@ class EntityViewSchema(ScopedView):
         parent: Any = None,
         scopes: Any = None,
         type: LegacyViewType | None = None,
-        includeEntityTypes: Iterable[EntityViewType] | None = None,
+        includeEntityTypes: EntityViewType | Iterable[EntityViewType] | None = None,
         addDefaultViewColumns: bool = True,
         addAnnotationColumns: bool = True,
         ignoredAnnotationColumnNames: Iterable[str] = (),
@@ -233,7 +233,7 @@ class EntityViewSchema(ScopedView):
         self._set_view_type(type, includeEntityTypes)
 
     def _set_view_type(
-        self, legacy_type: str | None, types: Iterable[EntityViewType] | None
+        self, legacy_type: str | None, types: EntityViewType | Iterable[EntityViewType] | None
     ) -> None:
         """Set the entity types; without arguments, keep those in the properties."""
         if types is not None:
@@ -251,11 +251,13 @@ class EntityViewSchema(ScopedView):
         elif self.properties.get("viewTypeMask") is None:
             self.set_entity_types([EntityViewType.FILE])
 
-    def set_entity_types(self, includeEntityTypes: Iterable[EntityViewType]) -> None:
+    def set_entity_types(
+        self, includeEntityTypes: EntityViewType | Iterable[EntityViewType]
+    ) -> None:
         """Replace the entity types of the view.
 
         Args:
-            includeEntityTypes: `EntityViewType` members.
+            includeEntityTypes: One `EntityViewType`, or several.
 
         Raises:
             ValueError: A value is not an `EntityViewType`, or there are no values.

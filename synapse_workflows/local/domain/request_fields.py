@@ -230,6 +230,8 @@ def parse_choice(choices: Collection[str], value: object, name: str) -> str:
     """
     if isinstance(value, str) and value in choices:
         return value
+    if value is None:
+        raise BadRequest(f"{name} is required: one of {', '.join(choices)}.")
     raise BadRequest(f"{name}: '{value}' is none of {', '.join(choices)}.")
 
 
@@ -242,6 +244,8 @@ def parse_enum(enum: type[EnumT], value: object, name: str) -> EnumT:
     choices = [each.value for each in enum]
     if isinstance(value, str) and value in choices:
         return enum(value)
+    if value is None:
+        raise BadRequest(f"{name} is required: one of {', '.join(choices)}.")
     raise BadRequest(f"{name}: No enum constant '{value}'; expected one of {', '.join(choices)}.")
 
 

@@ -4,17 +4,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from synapse_workflows.constants import MODEL
 from synapse_workflows.local.domain import paging, request_fields
 from synapse_workflows.local.domain.ids import parse_entity_version, parse_id
 from synapse_workflows.local.domain.tables import columns, schemas
 from synapse_workflows.local.domain.views import column_suggestions, registry
 from synapse_workflows.local.routers.async_jobs import add_job_routes
 from synapse_workflows.local.routers.dependencies import JsonRequest
-from synapse_workflows.local.routers.responses import ApiResponse, created_response
+from synapse_workflows.local.routers.responses import ApiResponse, created_response, list_response
 
 router = APIRouter(prefix="/repo/v1")
 
 _MAX_LIMIT = 100
+#: Types of a list of columns: of the list, or of its elements.
+_LIST_TYPES = (f"{MODEL}.ListWrapper", columns.CONCRETE_TYPE)
 
 
 @router.post("/column")
@@ -34,9 +37,11 @@ def create_columns(request: JsonRequest) -> Response:
     Source: POST /column/batch
     """
     with request.write_transaction("view", "modify") as tx:
-        bodies = request_fields.get_list(request.json_object(), "list") or []
+        body = request.json_object()
+        request_fields.parse_choice(_LIST_TYPES, body.get("concreteType"), "concreteType")
+        bodies = request_fields.get_list(body, "list") or []
         created = columns.create(tx.session, tx.caller, bodies)
-        return created_response({"concreteType": columns.CONCRETE_TYPE, "list": created})
+        return list_response("table.ColumnModel", created, 201)
 
 
 @router.get("/column")
@@ -66,7 +71,7 @@ def list_default_columns(
         found = registry.create_default_columns(
             tx.session, registry.get_view_type(view_type), mask
         )
-    return ApiResponse({"concreteType": columns.CONCRETE_TYPE, "list": found})
+    return list_response("table.ColumnModel", found)
 
 
 add_job_routes(router, "/column/view/scope", column_suggestions.SUGGEST_COLUMNS, "view")

@@ -26,6 +26,7 @@ from synapse_workflows.local.routers.responses import (
     ApiResponse,
     created_response,
     empty_response,
+    list_response,
     redirect_to,
 )
 
@@ -69,7 +70,7 @@ def list_upload_destinations(request: JsonRequest, entity_id: str) -> ApiRespons
     with request.read_transaction("view") as tx:
         container = ids.parse_entity_id(entity_id)
         found = destinations.list_destinations(tx.service, tx.session, tx.caller, container)
-        return ApiResponse({"list": found})
+        return list_response("file.UploadDestination", found)
 
 
 @router.get("/entity/{entity_id}/uploadDestinationLocations")
@@ -79,9 +80,8 @@ def list_upload_destination_locations(request: JsonRequest, entity_id: str) -> A
     Source: GET /file/v1/entity/{id}/uploadDestinationLocations
     """
     with request.read_transaction("view") as tx:
-        return ApiResponse(
-            {"list": destinations.list_locations(tx.session, ids.parse_entity_id(entity_id))}
-        )
+        found = destinations.list_locations(tx.session, ids.parse_entity_id(entity_id))
+        return list_response("file.UploadDestinationLocation", found)
 
 
 @router.post("/file/multipart")

@@ -1,10 +1,12 @@
 """Responses of the routes: JSON without null properties, errors, redirects."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from synapse_workflows.constants import MODEL
 from synapse_workflows.local.domain.request_fields import drop_nulls
 from synapse_workflows.local.errors import ServiceError
 
@@ -15,6 +17,18 @@ class ApiResponse(JSONResponse):
     def render(self, content: Any) -> bytes:
         """Return the body as compact JSON in UTF-8."""
         return json.dumps(drop_nulls(content), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def list_response(element_type: str, items: Sequence[Any], status: int = 200) -> ApiResponse:
+    """Return a list of objects.
+
+    Args:
+        element_type: Type of the objects, without `MODEL`, for example ``table.ColumnModel``.
+        items: The objects.
+        status: HTTP status.
+    """
+    body = {"concreteType": f"{MODEL}.{element_type}", "list": items}
+    return ApiResponse(body, status_code=status)
 
 
 def created_response(body: Any) -> ApiResponse:

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from synapse_workflows.local.domain.storage import buckets, storage_locations
 from synapse_workflows.local.routers.dependencies import JsonRequest
 from synapse_workflows.local.routers.parameters import PathNumber
-from synapse_workflows.local.routers.responses import ApiResponse, created_response
+from synapse_workflows.local.routers.responses import ApiResponse, created_response, list_response
 
 router = APIRouter(prefix="/repo/v1")
 
@@ -32,7 +32,8 @@ def list_storage_locations(request: JsonRequest) -> Response:
     Source: GET /storageLocation
     """
     with request.read_transaction("view") as tx:
-        return ApiResponse({"list": storage_locations.list_own(tx.session, tx.caller)})
+        found = storage_locations.list_own(tx.session, tx.caller)
+        return list_response("project.StorageLocationSetting", found)
 
 
 @router.get("/storageLocation/{location_id}")

@@ -9,6 +9,7 @@ from synapse_workflows.local.routers.parameters import PageParameters, TeamId, U
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
     created_response,
+    list_response,
     no_content_response,
 )
 
@@ -94,7 +95,7 @@ def list_teams_by_id(request: JsonRequest) -> Response:
     Source: POST /teamList
     """
     with request.read_transaction("view") as tx:
-        return ApiResponse({"list": teams.list_by_ids(tx.session, request.json_object())})
+        return list_response("Team", teams.list_by_ids(tx.session, request.json_object()))
 
 
 @router.get("/user/{user_id}/team")

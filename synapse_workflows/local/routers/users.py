@@ -6,7 +6,7 @@ from synapse_workflows.local.domain import paging, request_fields, user_headers,
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.routers.dependencies import JsonRequest
 from synapse_workflows.local.routers.parameters import PageParameters
-from synapse_workflows.local.routers.responses import ApiResponse
+from synapse_workflows.local.routers.responses import ApiResponse, list_response
 
 router = APIRouter(prefix="/repo/v1")
 
@@ -39,9 +39,8 @@ def list_profiles(request: JsonRequest) -> Response:
     Source: POST /userProfile
     """
     with request.read_transaction("view") as tx:
-        return ApiResponse(
-            {"list": users.list_profiles(tx.session, tx.caller, request.json_object())}
-        )
+        found = users.list_profiles(tx.session, tx.caller, request.json_object())
+        return list_response("UserProfile", found)
 
 
 @router.put("/userProfile")

@@ -137,7 +137,9 @@ def test_parent_must_be_stored_container():
 def test_link_target_can_have_version():
     assert Link("syn2", parent="syn1").linksTo == {"targetId": "syn2"}
     pinned = {"targetId": "syn2", "targetVersionNumber": 3}
-    assert Link("syn2", 3, "syn1").linksTo == pinned
+    assert Link("syn2", 3, "syn1").linksTo == Link("syn2", "3", "syn1").linksTo == pinned
+    with pytest.raises(ValueError, match="Invalid version number 'x'"):
+        Link("syn2", "x", "syn1")
     assert Link("syn2.3", parent="syn1").linksTo == pinned
     assert Link(Project("p", id="syn2"), parent="syn1").linksTo == {"targetId": "syn2"}
     with pytest.raises(SynapseMalformedEntityError, match="Must provide a target id"):

@@ -73,3 +73,10 @@ def test_partial_row_accepts_column_ids_and_names():
     assert PartialRow({"7": 1}) == {"values": [{"key": "7", "value": "1"}]}
     one = PartialRow({"7": 1}, 3)
     assert PartialRowset("syn5", one).rows == PartialRowset("syn5", [one]).rows == [one]
+
+
+def test_partial_rows_require_mappings():
+    with pytest.raises(TypeError, match=r"The values must be a mapping.*\['a'\]"):
+        PartialRow(["a"], 1)
+    with pytest.raises(TypeError, match=r"The mapping must be a mapping.*None"):
+        PartialRowset.from_mapping(None, None)

@@ -118,3 +118,9 @@ def test_copied_schema_keeps_known_columns():
     schema = Schema("t", [STORED, NEW], parent="syn1")
     again = Entity.create({**schema.properties, "id": "syn5"}, {}, schema.local_state())
     assert again.columns() == schema.columns()
+
+
+@pytest.mark.parametrize("column", ["age", "syn12", ""])
+def test_added_column_must_be_a_column_or_an_id(column):
+    with pytest.raises(ValueError, match=f"Invalid column ID '{column}'"):
+        Schema("t", parent="syn1").addColumn(column)

@@ -127,3 +127,10 @@ def test_views_do_not_share_state():
         one.add_scope("5")
         one.ignoredAnnotationColumnNames.add("x")
         assert (two.scopeIds, two.ignoredAnnotationColumnNames) == ([], set())
+
+
+def test_one_entity_type_needs_no_list():
+    view = entity_view(includeEntityTypes=EntityViewType.FOLDER)
+    assert view.viewTypeMask == 8
+    with pytest.raises(ValueError, match="Invalid entity type None"):
+        view.set_entity_types(None)
