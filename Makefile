@@ -25,7 +25,7 @@ AIRFLOW_OPTIONS = $(if $(filter-out file undefined,$(origin PORT)),--port $(PORT
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-peer demo test test-lowest test-versions quick check format docs bench serve airflow build clean
+.PHONY: help install install-dev install-peer demo test test-distributed test-lowest test-versions quick check format docs bench serve airflow build clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */make \1|/' | column -t -s '|'
@@ -41,6 +41,10 @@ $(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(PIP) install --constraint constraints.txt --group dev
+	@touch $@
+
+$(VENV)/installed-celery: $(VENV)/installed-dev
+	$(PIP) install --constraint constraints.txt --editable '.[celery]'
 	@touch $@
 
 $(PEER)/installed: tests/peer/constraints.txt
@@ -72,6 +76,9 @@ airflow: $(VENV)/installed  ## Run Airflow with the example DAGs and a local Syn
 
 test: $(VENV)/installed-dev $(PEER)/installed  ## Run all tests
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+test-distributed: $(VENV)/installed-celery  ## Run tests of Celery workers on several machines; needs root, PostgreSQL, Redis (KILLS)
+	$(BIN)/python -m pytest tests/distributed
 
 test-lowest: $(LOWEST)/installed  ## Run unit, SQL, import and some Airflow tests with the lowest declared dependency versions
 	$(LOWEST)/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal tests/unit tests/structure/test_imports.py \

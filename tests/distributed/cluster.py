@@ -1,0 +1,428 @@
+"""Airflow with CeleryExecutor, PostgreSQL and Redis; two workers on machines of their own.
+
+Each worker has its own mount namespace: all paths are the same on both machines, but the files are
+not. HOME, TMPDIR, AIRFLOW_HOME, the cache of Synapse, the DAG folder, /tmp and /dev/shm belong to
+one machine. All servers listen on free ports of the loopback interface.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from cryptography.fernet import Fernet
+from distributed.processes import Processes, run_processes
+from distributed.servers import DATABASE_USER, init_database, is_listening, redis_arguments
+
+from synapse_workflows.demo.processes import LOOPBACK, find_free_port
+from synapse_workflows.testing import SynapseService
+
+#: Names of the workers, which are also the names of their queues.
+WORKERS = ("a", "b")
+#: Maximum time for the cluster to start, in seconds.
+START_TIMEOUT = 120
+#: Maximum time for Airflow to find and parse a new DAG file, in seconds.
+PARSE_TIMEOUT = 60
+TESTS = Path(__file__).parents[1]
+ENDED = ("success", "failed")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of a cluster.
+
+    Args:
+        concurrency: maximum number of tasks that each worker runs at once.
+        triggerers: number of triggerers.
+        heartbeat_timeout: time without a heartbeat after which Airflow regards a task as dead, in
+            seconds.
+        seeds: data sets of the local Synapse.
+        environment: further environment variables of all processes.
+    """
+
+    concurrency: int = 6
+    triggerers: int = 1
+    heartbeat_timeout: int = 10
+    seeds: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Cluster:
+    """A running cluster.
+
+    Args:
+        folder: working directory. Below `disks`, each worker has a directory with its files.
+        processes: its processes.
+        ports: ports of the servers, by name.
+        options: its options.
+        synapse: the local Synapse.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        processes: Processes,
+        ports: Mapping[str, int],
+        options: Options,
+        synapse: SynapseService,
+    ) -> None:
+        self.folder, self.processes, self.options = folder, processes, options
+        self.ports, self.synapse = ports, synapse
+        self.url = f"http://{LOOPBACK}:{ports['api-server']}"
+        self._token = ""
+
+    def disk(self, worker: str) -> Path:
+        """Return the directory with the files of a worker."""
+        return self.folder / "disks" / worker
+
+    def start_worker(self, name: str) -> None:
+        """Start a worker of the default queue and of the queue with its own name."""
+        self.processes.start(
+            f"worker-{name}",
+            "airflow",
+            *("celery", "worker", "--skip-serve-logs", "--without-mingle", "--without-gossip"),
+            *("--celery-hostname", name, "--queues", f"default,{name}"),
+            *("--concurrency", str(self.options.concurrency)),
+            disk=self.disk(name),
+        )
+
+    def kill_worker(self, name: str) -> None:
+        """Kill a worker with all its processes at once."""
+        self.processes.kill(f"worker-{name}")
+
+    def start_triggerer(self, number: int = 0) -> None:
+        self.processes.start(f"triggerer-{number}", "airflow", "triggerer", "--skip-serve-logs")
+
+    def kill_triggerer(self, number: int = 0) -> None:
+        """Kill a triggerer with all its processes at once."""
+        self.processes.kill(f"triggerer-{number}")
+
+    def add_file(self, name: str, content: str | bytes) -> None:
+        """Add a file to the DAG folder of each machine.
+
+        Args:
+            name: path of the file in the DAG folder.
+            content: its content.
+        """
+        data = content.encode() if isinstance(content, str) else content
+        for folder in (*map(self.disk, WORKERS), self.folder):  # the DAG processor's last
+            path = folder / "dags" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.new")
+            temporary.write_bytes(data)
+            temporary.replace(path)
+
+    def wait_for_dags(self, *dag_ids: str, timeout: float = PARSE_TIMEOUT) -> None:
+        """Wait until Airflow knows DAGs."""
+        self.wait_until(
+            lambda: set(dag_ids) <= {one for (one,) in self.query("select dag_id from dag")},
+            timeout,
+            lambda: f"{dag_ids} are not all known: {self._describe_import_errors()}",
+        )
+
+    def run(
+        self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None
+    ) -> str:
+        """Create a run of a DAG.
+
+        Args:
+            dag_id: ID of the DAG.
+            conf: parameters of the run.
+            run_id: ID of the run; a new one by default.
+
+        Returns:
+            The ID of the run.
+        """
+        run_id = run_id or f"manual__{secrets.token_hex(4)}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
+        self.request("POST", f"/dags/{dag_id}/dagRuns", body)
+        return run_id
+
+    def wait_for_runs(
+        self, runs: Sequence[tuple[str, str]], timeout: float, *, state: str | None = "success"
+    ) -> dict[tuple[str, str], str]:
+        """Wait until runs have ended.
+
+        Args:
+            runs: DAG and run IDs.
+            timeout: maximum time in seconds.
+            state: state that all runs must have at the end; None for any.
+
+        Returns:
+            The states of the runs.
+        """
+        found: dict[tuple[str, str], str] = {}
+
+        def have_ended() -> bool:
+            found.update(self._states(runs))
+            return all(found[run] in ENDED for run in runs)
+
+        self.wait_until(have_ended, timeout, lambda: self._describe_runs(found))
+        wrong = {run: one for run, one in found.items() if state and one != state}
+        assert not wrong, self._describe_runs(wrong)
+        return found
+
+    def wait_until(
+        self, is_true: Callable[[], bool], timeout: float, describe: Callable[[], str] = str
+    ) -> None:
+        """Wait until a condition is true.
+
+        Args:
+            is_true: the condition.
+            timeout: maximum time in seconds.
+            describe: describes what was not true.
+
+        Raises:
+            AssertionError: The condition did not become true, or a process of the cluster ended.
+        """
+        deadline = time.monotonic() + timeout
+        while not is_true():
+            self.processes.check()
+            assert time.monotonic() < deadline, describe()
+            time.sleep(0.2)
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[tuple[str, int], dict[str, Any]]:
+        """Return the task instances of a run, by task ID and map index.
+
+        Each has `state`, `try_number`, `queue`, `id` and `pid`, the ID of its process in the PID
+        namespace of the cluster.
+        """
+        rows = self.query(
+            "select task_id, map_index, state, try_number, queue, pid, id "
+            "from task_instance where dag_id = %s and run_id = %s",
+            *(dag_id, run_id),
+        )
+        names = ("state", "try_number", "queue", "pid", "id")
+        return {(row[0], row[1]): dict(zip(names, row[2:], strict=True)) for row in rows}
+
+    def xcom(
+        self,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        key: str = "return_value",
+        *,
+        map_index: int = -1,
+    ) -> Any:
+        """Return an XCom as JSON; None if there is none."""
+        rows = self.query(
+            "select value from xcom where dag_id = %s and run_id = %s and task_id = %s "
+            "and key = %s and map_index = %s",
+            *(dag_id, run_id, task_id, key, map_index),
+        )
+        value = rows[0][0] if rows else None
+        return json.loads(value) if isinstance(value, str) else value
+
+    def task_logs(self, dag_id: str, run_id: str) -> str:
+        """Return the logs of a run's tasks on both workers, with their paths."""
+        pattern = f"airflow/logs/dag_id={dag_id}/run_id={run_id}/**/*.log"
+        paths = sorted(path for one in WORKERS for path in self.disk(one).glob(pattern))
+        return "\n".join(f"{path}:\n{path.read_text(errors='replace')}" for path in paths)
+
+    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Query the metadata database of Airflow."""
+        import psycopg2
+
+        port = self.ports["postgres"]
+        connection = psycopg2.connect(
+            host=LOOPBACK, port=port, user=DATABASE_USER, dbname="airflow"
+        )
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            return cursor.fetchall()
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """Send a request to the API of Airflow; return the body of its response."""
+        if not self._token:
+            response = requests.get(f"{self.url}/auth/token", timeout=60)
+            self._token = response.json()["access_token"]
+        headers = {"Authorization": f"Bearer {self._token}"}
+        url = f"{self.url}/api/v2{path}"
+        response = requests.request(method, url, json=body, headers=headers, timeout=60)
+        assert response.ok, f"{method} {path}: {response.text}"
+        return response.json() if response.content else None
+
+    def _states(self, runs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        rows = self.query(
+            "select dag_id, run_id, state from dag_run where dag_id = any(%s)",
+            [dag_id for dag_id, _ in runs],
+        )
+        states = {(dag_id, run_id): state for dag_id, run_id, state in rows}
+        return {run: states[run] for run in runs}
+
+    def _describe_import_errors(self) -> str:
+        return str(self.query("select filename, stacktrace from import_error"))[-5000:]
+
+    def _describe_runs(self, states: Mapping[tuple[str, str], str]) -> str:
+        """Describe runs that did not succeed."""
+        parts = []
+        for (dag_id, run_id), state in states.items():
+            if state != "success":
+                tasks = {key: one["state"] for key, one in self.tasks(dag_id, run_id).items()}
+                parts.append(f"{dag_id} {run_id} is {state}: {tasks}")
+        for dag_id, run_id in [run for run, state in states.items() if state != "success"][:2]:
+            parts.append(self.task_logs(dag_id, run_id)[-6000:])
+        return "\n".join(parts)
+
+
+@contextmanager
+def run_cluster(options: Options | None = None) -> Iterator[Cluster]:
+    """Run a cluster during the block, in a temporary directory."""
+    options = options or Options()
+    folder = Path(tempfile.mkdtemp(prefix="synapse-cluster-"))
+    try:
+        folder.chmod(0o711)  # PostgreSQL runs as another user
+        names = ("api-server", "postgres", "redis", "logs", "trigger-logs")
+        ports = {name: find_free_port() for name in names}
+        environment = create_environment(folder, ports, options)
+        for machine in (folder, *(folder / "disks" / name for name in WORKERS)):
+            for name in ("home", "tmp", "airflow", "dags"):
+                (machine / name).mkdir(parents=True)
+        with run_processes(folder, environment) as processes:
+            synapse = _start_servers(processes, folder, ports, options)
+            cluster = Cluster(folder, processes, ports, options, synapse)
+            _start_airflow(cluster)
+            yield cluster
+    finally:
+        if not os.environ.get("KEEP_CLUSTER"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_servers(
+    processes: Processes, folder: Path, ports: Mapping[str, int], options: Options
+) -> SynapseService:
+    """Start PostgreSQL, Redis and the local Synapse; migrate the database of Airflow."""
+    postgres = init_database(folder / "postgres", ports["postgres"])
+    processes.start("postgres", "exec", *postgres, user=DATABASE_USER)
+    processes.start("redis", "exec", *redis_arguments(folder, ports["redis"]))
+    service_file = folder / "synapse" / "service.json"
+    seeds = [word for seed in options.seeds for word in ("--seed", seed)]
+    processes.start(
+        "synapse",
+        "synapse",
+        *("serve", "--data", str(service_file.parent), "--port", "0", "--s3", "off", *seeds),
+    )
+    deadline = time.monotonic() + START_TIMEOUT
+    while not (
+        service_file.exists() and is_listening(ports["postgres"]) and is_listening(ports["redis"])
+    ):
+        processes.check()
+        assert time.monotonic() < deadline, "the servers did not start"
+        time.sleep(0.05)
+    return SynapseService(json.loads(service_file.read_text()), folder)
+
+
+def _start_airflow(cluster: Cluster) -> None:
+    """Start the components of Airflow, and wait until they are healthy."""
+    processes = cluster.processes
+    processes.start("migrate", "airflow", "db", "migrate")
+    processes.wait("migrate", START_TIMEOUT)
+    processes.start("api-server", "airflow", "api-server")
+    processes.start("dag-processor", "airflow", "dag-processor")
+    for number in range(cluster.options.triggerers):
+        cluster.start_triggerer(number)
+    processes.start("scheduler", "airflow", "scheduler", "--skip-serve-logs")
+    for name in WORKERS:
+        cluster.start_worker(name)
+    cluster.wait_until(lambda: _is_healthy(cluster), START_TIMEOUT)
+    connection = json.loads(cluster.synapse.airflow_connection)
+    extra = json.dumps(connection.pop("extra"))
+    body = {"connection_id": "synapse_default", **connection, "extra": extra}
+    cluster.request("POST", "/connections", body)
+
+
+def _is_healthy(cluster: Cluster) -> bool:
+    try:
+        # the first request builds all versions of the API of the tasks, which takes seconds
+        requests.get(f"{cluster.url}/execution/health", timeout=START_TIMEOUT)
+        states = requests.get(f"{cluster.url}/api/v2/monitor/health", timeout=5).json()
+    except (requests.RequestException, ValueError):
+        return False
+    names = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+    return all(states.get(name, {}).get("status") == "healthy" for name in names) and all(
+        "ready." in cluster.processes.tail(f"worker-{name}") for name in WORKERS
+    )
+
+
+def create_environment(folder: Path, ports: Mapping[str, int], options: Options) -> dict[str, str]:
+    """Return the environment variables of all processes of a cluster."""
+    url = f"http://{LOOPBACK}:{ports['api-server']}"
+    database = f"postgresql+psycopg2://{DATABASE_USER}@{LOOPBACK}:{ports['postgres']}/airflow"
+    settings = {
+        "api": {
+            "base_url": url,
+            "host": LOOPBACK,
+            "port": ports["api-server"],
+            "secret_key": secrets.token_hex(32),
+            "workers": 1,
+        },
+        "api_auth": {"jwt_secret": secrets.token_hex(32)},
+        "celery": {
+            "broker_url": f"redis://{LOOPBACK}:{ports['redis']}/0",
+            "result_backend": f"db+{database}",
+            "sync_parallelism": 1,
+            "worker_prefetch_multiplier": 1,
+        },
+        "core": {
+            "dags_are_paused_at_creation": False,
+            "dags_folder": folder / "dags",
+            "default_task_retry_delay": 0,
+            "execution_api_server_url": f"{url}/execution/",
+            "executor": "CeleryExecutor",
+            "fernet_key": Fernet.generate_key().decode(),
+            "load_examples": False,
+            "max_active_runs_per_dag": 1000,
+            "max_active_tasks_per_dag": 1000,
+            "parallelism": 1000,
+            "simple_auth_manager_all_admins": True,
+        },
+        "dag_processor": {
+            "dag_bundle_storage_path": folder / "bundles",
+            "min_file_process_interval": 3600,  # files are parsed once
+            "parsing_processes": 1,
+            "refresh_interval": 1,
+        },
+        "database": {"sql_alchemy_conn": database},
+        "logging": {
+            "trigger_log_server_port": ports["trigger-logs"],
+            "worker_log_server_port": ports["logs"],
+        },
+        "operators": {"default_queue": "default"},
+        "scheduler": {
+            "max_tis_per_query": 64,
+            "scheduler_heartbeat_sec": 1,
+            "scheduler_idle_sleep_time": 0.2,
+            "task_instance_heartbeat_sec": 1,
+            "task_instance_heartbeat_timeout": options.heartbeat_timeout,
+            "task_instance_heartbeat_timeout_detection_interval": 1,
+            "use_job_schedule": False,  # tests create the runs
+        },
+        "triggerer": {"job_heartbeat_sec": 0.5, "triggerer_health_check_threshold": 3},
+        "workers": {"min_heartbeat_interval": 1},
+    }
+    variables = {
+        f"AIRFLOW__{section}__{name}".upper(): str(value)
+        for section, values in settings.items()
+        for name, value in values.items()
+    }
+    inherited = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
+    paths = {
+        "AIRFLOW_HOME": folder / "airflow",
+        "HOME": folder / "home",
+        "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}",
+        "TMPDIR": folder / "tmp",
+    }
+    others = {
+        "GIT_CEILING_DIRECTORIES": str(TESTS.parent),
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+    }
+    variables |= {name: str(path) for name, path in paths.items()}
+    return inherited | variables | others | dict(options.environment)
