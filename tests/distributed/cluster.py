@@ -13,12 +13,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import requests
-from cryptography.fernet import Fernet
+from distributed.environment import Options, create_environment
 from distributed.processes import Processes, run_processes
 from distributed.servers import DATABASE_USER, init_database, is_listening, redis_arguments
 
@@ -31,28 +30,7 @@ WORKERS = ("a", "b")
 START_TIMEOUT = 120
 #: Maximum time for Airflow to find and parse a new DAG file, in seconds.
 PARSE_TIMEOUT = 60
-TESTS = Path(__file__).parents[1]
 ENDED = ("success", "failed")
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of a cluster.
-
-    Args:
-        concurrency: maximum number of tasks that each worker runs at once.
-        triggerers: number of triggerers.
-        heartbeat_timeout: time without a heartbeat after which Airflow regards a task as dead, in
-            seconds.
-        seeds: data sets of the local Synapse.
-        environment: further environment variables of all processes.
-    """
-
-    concurrency: int = 6
-    triggerers: int = 1
-    heartbeat_timeout: int = 10
-    seeds: Sequence[str] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Cluster:
@@ -350,79 +328,3 @@ def _is_healthy(cluster: Cluster) -> bool:
     return all(states.get(name, {}).get("status") == "healthy" for name in names) and all(
         "ready." in cluster.processes.tail(f"worker-{name}") for name in WORKERS
     )
-
-
-def create_environment(folder: Path, ports: Mapping[str, int], options: Options) -> dict[str, str]:
-    """Return the environment variables of all processes of a cluster."""
-    url = f"http://{LOOPBACK}:{ports['api-server']}"
-    database = f"postgresql+psycopg2://{DATABASE_USER}@{LOOPBACK}:{ports['postgres']}/airflow"
-    settings = {
-        "api": {
-            "base_url": url,
-            "host": LOOPBACK,
-            "port": ports["api-server"],
-            "secret_key": secrets.token_hex(32),
-            "workers": 1,
-        },
-        "api_auth": {"jwt_secret": secrets.token_hex(32)},
-        "celery": {
-            "broker_url": f"redis://{LOOPBACK}:{ports['redis']}/0",
-            "result_backend": f"db+{database}",
-            "sync_parallelism": 1,
-            "worker_prefetch_multiplier": 1,
-        },
-        "core": {
-            "dags_are_paused_at_creation": False,
-            "dags_folder": folder / "dags",
-            "default_task_retry_delay": 0,
-            "execution_api_server_url": f"{url}/execution/",
-            "executor": "CeleryExecutor",
-            "fernet_key": Fernet.generate_key().decode(),
-            "load_examples": False,
-            "max_active_runs_per_dag": 1000,
-            "max_active_tasks_per_dag": 1000,
-            "parallelism": 1000,
-            "simple_auth_manager_all_admins": True,
-        },
-        "dag_processor": {
-            "dag_bundle_storage_path": folder / "bundles",
-            "min_file_process_interval": 3600,  # files are parsed once
-            "parsing_processes": 1,
-            "refresh_interval": 1,
-        },
-        "database": {"sql_alchemy_conn": database},
-        "logging": {
-            "trigger_log_server_port": ports["trigger-logs"],
-            "worker_log_server_port": ports["logs"],
-        },
-        "operators": {"default_queue": "default"},
-        "scheduler": {
-            "max_tis_per_query": 64,
-            "scheduler_heartbeat_sec": 1,
-            "scheduler_idle_sleep_time": 0.2,
-            "task_instance_heartbeat_sec": 1,
-            "task_instance_heartbeat_timeout": options.heartbeat_timeout,
-            "task_instance_heartbeat_timeout_detection_interval": 1,
-            "use_job_schedule": False,  # tests create the runs
-        },
-        "triggerer": {"job_heartbeat_sec": 0.5, "triggerer_health_check_threshold": 3},
-        "workers": {"min_heartbeat_interval": 1},
-    }
-    variables = {
-        f"AIRFLOW__{section}__{name}".upper(): str(value)
-        for section, values in settings.items()
-        for name, value in values.items()
-    }
-    inherited = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
-    paths = {
-        "AIRFLOW_HOME": folder / "airflow",
-        "HOME": folder / "home",
-        "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}",
-        "TMPDIR": folder / "tmp",
-    }
-    others = {
-        "GIT_CEILING_DIRECTORIES": str(TESTS.parent),
-        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
-    }
-    variables |= {name: str(path) for name, path in paths.items()}
-    return inherited | variables | others | dict(options.environment)
