@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from airflow.sdk import conf
 
-from synapse_workflows.client.core import session, urls
+from synapse_workflows.client.core import urls
+from synapse_workflows.client.core.default_cache import find_default_cache
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import SynapseConfigError
 from synapse_workflows.constants import (
@@ -140,7 +141,7 @@ class ClientSettings:
         """Cache directory of this Synapse stack, below `cache_dir`: IDs are unique per stack."""
         _, host, port = urls.origin(self.endpoints["repoEndpoint"])
         name = re.sub(r"[^a-z0-9.-]+", "-", f"{host}-{port}".lower())
-        return os.fspath(Path(self.cache_dir or session.DEFAULT_CACHE, name))
+        return os.fspath(Path(self.cache_dir or find_default_cache(), name))
 
 
 def get_repository_endpoint(connection: Any) -> str:

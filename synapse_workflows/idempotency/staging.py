@@ -16,6 +16,7 @@ from airflow.sdk import ObjectStoragePath
 from synapse_workflows.assets import SCHEME
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import SynapseFileNotFoundError
+from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.constants import MiB
 from synapse_workflows.idempotency.object_storage import get_file_system
 from synapse_workflows.operator_arguments import invalid_type, is_reference, parse_reference_text
@@ -103,7 +104,7 @@ def as_local_file(
             with _download(text) as file:
                 yield file
         else:
-            yield LocalFile(_require_file(Path(text).expanduser()))
+            yield LocalFile(_require_file(expand_home(text)))
     else:
         raise invalid_type(value, argument, _FORMS)
 

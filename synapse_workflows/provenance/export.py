@@ -15,6 +15,7 @@ from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model.entity import File
 from synapse_workflows.client.model.ids import parse_entity_id
+from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.provenance.atomic_output import write_archive, write_output
 from synapse_workflows.provenance.crate_files import MAX_TOTAL_SIZE, download_files
 from synapse_workflows.provenance.export_format import (
@@ -139,7 +140,7 @@ def export_provenance(
     given = ExportOptions(depth, include_files, max_total_size, license)
     _check_destination(path, parent, name, overwrite=overwrite)
     known, options = parse_export_options(format, path, given)
-    target = None if path is None else Path(fspath(path)).expanduser().absolute()
+    target = None if path is None else expand_home(path).absolute()
     parent_id = None if parent is None else parse_entity_id(parent).id
     provenance = read_provenance(syn, entity, version, depth=depth)
     announce_export(syn, provenance)

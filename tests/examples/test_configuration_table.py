@@ -12,8 +12,9 @@ from support.guides import REPO
 
 import synapse_workflows
 from synapse_workflows import Synapse, SynapseHook
-from synapse_workflows.client.core import session, storage_config
+from synapse_workflows.client.core import storage_config
 from synapse_workflows.client.core.config import DEFAULT_PATH, Config, parse_config
+from synapse_workflows.client.core.default_cache import DEFAULT_CACHE
 from synapse_workflows.constants import PRODUCTION_ENDPOINTS
 from synapse_workflows.demo import airflow_server
 from synapse_workflows.hooks.connection import ClientSettings
@@ -139,7 +140,7 @@ def test_the_options_of_airflow_and_their_defaults_are_those_of_the_code():
     assert set(named(r"`\[synapse\] (\w+)`", title)) == set(options)
     for name, option in options.items():
         default = find_row(title, f"[synapse] {name}`")["default"]
-        expected = option["default"] or {"cache_dir": session.DEFAULT_CACHE}.get(name, "none")
+        expected = option["default"] or {"cache_dir": DEFAULT_CACHE}.get(name, "none")
         assert expected in default
 
 

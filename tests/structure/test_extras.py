@@ -143,7 +143,10 @@ def test_exports_name_the_provenance_extra(module, name):
 def test_the_extras_are_those_of_pyproject():
     declared = PROJECT["optional-dependencies"]
     (everything,) = declared.pop("all")
-    for extra in ("s3-server", "celery"):  # `all` does not install servers and drivers of databases
+    for extra in (
+        "s3-server",
+        "celery",
+    ):  # `all` does not install servers and drivers of databases
         del declared[extra]
     assert everything == f"{PROJECT['name']}[{','.join(declared)}]"
     for extra, requirements in declared.items():

@@ -15,6 +15,7 @@ from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseMd5MismatchError
 from synapse_workflows.client.model.ids import parse_entity_id, parse_storage_location_id
+from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.client.transfer import file_handles, storage_upload, upload_destination
 from synapse_workflows.client.transfer.file_handles import FileDescription
 from synapse_workflows.client.transfer.upload_source import UploadSource
@@ -192,7 +193,7 @@ def _to_url(location: str) -> str:
         raise ValueError(f"Invalid path {location!r}: it is blank. Pass a path or a URL.")
     parts = urlsplit(location)
     if not parts.scheme:
-        return f"file://{cache_map.path_key(Path(location).expanduser())}"
+        return f"file://{cache_map.path_key(expand_home(location))}"
     if not parts.netloc and not parts.path.strip("/"):
         raise ValueError(
             f'externalURL "{redact_url(location)}" is not a valid URL. Pass a path, or a URL such '

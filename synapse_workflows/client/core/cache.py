@@ -19,6 +19,7 @@ from typing import Any
 from synapse_workflows.client.core import cache_eviction, cache_lock, cache_map
 from synapse_workflows.client.core.cache_map import CacheMap, path_key
 from synapse_workflows.client.core.cache_pins import PinnedFiles
+from synapse_workflows.client.model.paths import expand_home
 
 FileHandleId = str | int | Mapping[str, Any]
 
@@ -49,7 +50,7 @@ class Cache:
         *,
         external_copies: bool = True,
     ) -> None:
-        root = os.path.expandvars(Path(cache_root_dir).expanduser())
+        root = os.path.expandvars(expand_home(cache_root_dir))
         self.cache_root_dir = os.path.abspath(root)  # noqa: PTH100 - links stay links
         self.limit = limit
         self.external_copies = external_copies

@@ -64,7 +64,7 @@ def read_file(path: str | Path) -> RawConfigParser:
     problem = None
     try:
         parser.read_string(Path(full_path).read_text(encoding="utf-8-sig"), source=full_path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # HOME may be /dev/null
         pass
     except (OSError, UnicodeError) as error:
         problem = f"It cannot be read ({_reason(error)})."

@@ -6,10 +6,10 @@ stored in plain text either, unless the user has selected a keyring that does so
 """
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from synapse_workflows.client.core.redaction import Secret
+from synapse_workflows.client.model.paths import expand_home
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -82,7 +82,7 @@ def delete_secrets(username: str) -> None:
 def most_recent_user() -> str | None:
     """Return the user name that was stored last; None if no user name is stored."""
     try:
-        session = json.loads(Path(SESSION_FILE).expanduser().read_text(encoding="utf-8"))
+        session = json.loads(expand_home(SESSION_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     username = session.get(_MOST_RECENT) if isinstance(session, dict) else None
@@ -90,13 +90,13 @@ def most_recent_user() -> str | None:
 
 
 def _record_user(username: str) -> None:
-    path = Path(SESSION_FILE).expanduser()
     try:
+        path = expand_home(SESSION_FILE)
         path.write_text(json.dumps({_MOST_RECENT: username}), encoding="utf-8")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise KeyringUnavailableError(
-            f"{path} cannot be written ({error.strerror}). It is stored, but only "
-            f"login({username!r}) finds it"
+            f"{SESSION_FILE} cannot be written ({getattr(error, 'strerror', error)}). It is "
+            f"stored, but only login({username!r}) finds it"
         ) from None
 
 

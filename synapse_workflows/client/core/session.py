@@ -18,6 +18,7 @@ from synapse_workflows.client.core import (
 )
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.credentials import Credentials
+from synapse_workflows.client.core.default_cache import find_default_cache
 from synapse_workflows.client.core.events import Event, Listener
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
 from synapse_workflows.client.core.http_request import SESSION_AUTH, Endpoints, HttpRequest
@@ -34,7 +35,6 @@ T = TypeVar("T")
 #: Seconds to connect, and seconds between two reads of a response.
 TIMEOUT: Final = (10.0, 60.0)
 MAX_THREADS: Final = 128
-DEFAULT_CACHE: Final = "~/.synapseCache"
 
 
 class Session:
@@ -48,7 +48,7 @@ class Session:
         credentials: Credentials of the user; None for anonymous requests.
         requests_session: Session of requests used for all calls; created if None.
         config_path: Path of the configuration file. The file is read when a setting is needed.
-        cache_root: Directory of the local file cache; ``~/.synapseCache`` if None.
+        cache_root: Directory of the local file cache; that of `find_default_cache` if None.
         cache_limit: Maximum size of the cache in bytes; None for no limit.
         max_threads: Threads for transfers, 1 to 128.
         use_boto_sts: Whether to use temporary AWS credentials for transfers if the storage
@@ -95,7 +95,7 @@ class Session:
         self.configPath = config.expand_path(config_path)
         #: File with the credentials of buckets and SFTP servers; None for `configPath`.
         self.storage_config_path: str | None = None
-        self.cache = Cache(cache_root or DEFAULT_CACHE, cache_limit)
+        self.cache = Cache(cache_root or find_default_cache(), cache_limit)
         self.max_threads = max_threads
         self.multi_threaded = True
         self.use_boto_sts_transfers = use_boto_sts

@@ -4,12 +4,12 @@ import gzip
 import io
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from synapse_workflows.client.model import csv_io
 from synapse_workflows.client.model.csv_dialect import CsvDialect
 from synapse_workflows.client.model.csv_io import CsvFile
+from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.constants import MiB
 
 #: Size of the blocks that are parsed in parallel; a longer row cannot be parsed.
@@ -104,7 +104,7 @@ def read_columns(file: CsvFile, width: int, *, block_size: int = _BLOCK_SIZE) ->
 @contextmanager
 def _open_with_last_row(file: CsvFile, last_row: str) -> Generator[io.RawIOBase]:
     """Open a file, decompressed and followed by one more row."""
-    path = Path(file.path).expanduser()
+    path = expand_home(file.path)
     opener = gzip.open if csv_io.is_compressed(path) else open
     with opener(path, "rb") as content:
         yield _AppendedFile(cast("BinaryIO", content), last_row.encode())

@@ -12,6 +12,7 @@ from shutil import copyfileobj
 from typing import BinaryIO, Final, TextIO, cast
 
 from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
+from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.constants import MiB
 
 #: Characters read at a time when a file is validated.
@@ -49,7 +50,7 @@ def open_csv(path: str | os.PathLike[str], skip: int = 0) -> Generator[TextIO]:
         ValueError: Text read inside the block is not UTF-8; the message contains the line number.
         OSError: The file cannot be read.
     """
-    expanded = Path(path).expanduser()
+    expanded = expand_home(path)
     with (
         expanded.open("rb") as raw,
         TextIOWrapper(_decompressed(raw), encoding="utf-8-sig", newline="") as file,

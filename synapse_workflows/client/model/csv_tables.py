@@ -15,6 +15,7 @@ from synapse_workflows.client.model.argument_types import CsvOptions
 from synapse_workflows.client.model.column_mapping import RowSerializer
 from synapse_workflows.client.model.columns import Column, SelectColumn
 from synapse_workflows.client.model.csv_dialect import CsvBlock, CsvDialect, CsvRow
+from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.client.model.row_batches import read_rows
 from synapse_workflows.client.model.row_spool import PendingRows, RowSpool
 from synapse_workflows.client.model.rows import (
@@ -66,7 +67,7 @@ class CsvFileTable(AbstractTable):
         select_columns = column_mapping.to_select_columns(headers)
         super().__init__(schema, select_columns, etag)
         self.filepath = os.fspath(filepath)
-        self.permanent_path = str(Path(self.filepath).expanduser().absolute())
+        self.permanent_path = str(expand_home(self.filepath).absolute())
         self.dialect = CsvDialect(separator, quoteCharacter, escapeCharacter, lineEnd)
         self.quoteCharacter, self.escapeCharacter = quoteCharacter, escapeCharacter
         self.lineEnd, self.separator = lineEnd, separator
@@ -255,7 +256,7 @@ class CsvFileTable(AbstractTable):
         cells ROW_ID and ROW_VERSION. A compressed file of the caller is decompressed to a new
         file. Other tables are returned unchanged.
         """
-        if not self._is_generated and csv_io.is_compressed(Path(self.filepath).expanduser()):
+        if not self._is_generated and csv_io.is_compressed(expand_home(self.filepath)):
             return self._decompress()
         if not self._is_generated or len(self.columns()) != 1 or not self._has_empty_lines():
             return self

@@ -31,8 +31,34 @@ def to_url(location: str) -> str:
 
 
 def expand_path(path: str | os.PathLike[str]) -> str:
-    """Expand ``~`` and environment variables in a path."""
-    return os.path.expandvars(os.path.expanduser(os.fspath(path)))  # noqa: PTH111 - text in and out
+    """Expand ``~`` and environment variables in a path.
+
+    Raises:
+        ValueError: The path starts with ``~``, and this user has no home directory.
+    """
+    text = os.path.expanduser(os.fspath(path))  # noqa: PTH111 - text in and out
+    if text == "~" or text.startswith("~/"):
+        raise _no_home_error(text)
+    return os.path.expandvars(text)
+
+
+def expand_home(path: str | os.PathLike[str]) -> Path:
+    """Expand ``~`` or ``~user`` in a path.
+
+    Raises:
+        ValueError: The user has no home directory.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise _no_home_error(os.fspath(path)) from None
+
+
+def _no_home_error(path: str) -> ValueError:
+    return ValueError(
+        f"Cannot expand {path!r}: the user has no home directory. Set the environment variable "
+        "HOME, or use an absolute path."
+    )
 
 
 def is_local_file(path: str | os.PathLike[str]) -> bool:

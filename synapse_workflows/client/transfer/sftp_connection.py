@@ -13,7 +13,6 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -214,7 +213,7 @@ def _find_login(syn: Session, url: SftpUrl) -> SftpLogin:
 def _load_known_hosts(client: "paramiko.SSHClient", login: SftpLogin) -> None:
     for name in _KNOWN_HOSTS:
         with suppress(FileNotFoundError):
-            client.load_system_host_keys(str(Path(name).expanduser()))
+            client.load_system_host_keys(config.expand_path(name))
     if login.known_hosts:
         path = config.expand_path(login.known_hosts)
         try:

@@ -4,7 +4,6 @@ import os
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from synapse_workflows import constants
 from synapse_workflows.client.core import cache_map
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import RetryCategory, SynapseError
+from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.client.transfer import (
     file_handles,
     object_store,
@@ -103,7 +103,7 @@ def _upload_to_synapse(
         storage_location_id=destination.storage_location_id,
         content_type=content_type,
     )
-    syn.cache.add(uploaded.file_handle_id, Path(path).expanduser(), uploaded.md5)
+    syn.cache.add(uploaded.file_handle_id, expand_home(path), uploaded.md5)
     return {"id": uploaded.file_handle_id, "contentMd5": uploaded.md5}
 
 

@@ -14,6 +14,7 @@ from synapse_workflows.client.core import cache_map
 from synapse_workflows.client.core.socket_body import SocketBody
 from synapse_workflows.client.errors import SynapseUploadFailedException
 from synapse_workflows.client.model.entity_names import require_valid_name
+from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.client.transfer.executor import CancelToken
 from synapse_workflows.client.transfer.part_plan import Part
 from synapse_workflows.constants import KiB, MiB
@@ -57,7 +58,7 @@ class UploadSource:
             ValueError: The file is empty, or is not a regular file, for example a pipe.
             SynapseMalformedEntityError: The name of the file is invalid in Synapse.
         """
-        absolute = Path(path).expanduser().absolute()
+        absolute = expand_home(path).absolute()
         if absolute.is_dir():
             raise IsADirectoryError(
                 f"Cannot upload {absolute}: it is a directory. Only files can be uploaded."
