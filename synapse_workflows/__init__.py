@@ -172,6 +172,8 @@ if TYPE_CHECKING:
         SynapseTableChangeSensor as SynapseTableChangeSensor,
         SynapseTableRowsSensor as SynapseTableRowsSensor,
     )
+    from synapse_workflows.staging.cleanup import clean_staging as clean_staging
+    from synapse_workflows.staging.staged_files import staged as staged
     from synapse_workflows.triggers.entities import SynapseFilesTrigger as SynapseFilesTrigger
     from synapse_workflows.triggers.submissions import (
         SynapseSubmissionTrigger as SynapseSubmissionTrigger,
@@ -267,11 +269,13 @@ _MODULES = {
     "WikiAttachment": "synapse_workflows.client.model.wikis",
     "as_table_columns": "synapse_workflows.client.model.column_inference",
     "build_table": "synapse_workflows.client.model.table_factory",
+    "clean_staging": "synapse_workflows.staging.cleanup",
     "create_challenge_dag": "synapse_workflows.challenge_dag",
     "from_submission_status_annotations": "synapse_workflows.client.model.status_annotations",
     "local_path": "synapse_workflows.hooks.file_references",
     "login": "synapse_workflows.client.synapse",
     "set_privacy": "synapse_workflows.client.model.status_annotations",
+    "staged": "synapse_workflows.staging.staged_files",
     "synapse_asset": "synapse_workflows.assets",
     "synapse_files_asset": "synapse_workflows.asset_watchers",
     "synapse_submissions_asset": "synapse_workflows.asset_watchers",

@@ -1,4 +1,4 @@
-"""Command line: demo, airflow, serve, seed, inbox, provenance."""
+"""Command line: demo, airflow, serve, seed, inbox, provenance, staging."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from synapse_workflows import __version__, cli_provenance
+from synapse_workflows import __version__, cli_provenance, cli_staging
 from synapse_workflows.cli_errors import fail
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.add_typer(
     name="provenance",
     short_help="Show, check, compare, repair and export the provenance of entities.",
 )
+app.add_typer(cli_staging.app, name="staging", short_help="Remove staged files.")
 
 
 def _print_version(value: bool) -> None:

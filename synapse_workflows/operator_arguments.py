@@ -19,6 +19,8 @@ from synapse_workflows.provenance.record import Origin
 
 _TEMPLATE_MARKS: Final = ("{{", "{%")
 _NONE: Final = "None"
+#: Keys of a reference that `staged` returns. A row of a table may have some of them.
+_STAGED_KEYS: Final = frozenset({"staged", "name", "size", "md5", "dag_id", "run_id", "task_id"})
 #: 100 years: longer times have no valid end.
 _MAX_SECONDS: Final = 100 * 365 * 24 * 3600
 
@@ -87,6 +89,16 @@ def parse_reference_text(value: Any) -> Any:
 def is_reference(value: Any) -> bool:
     """Return whether a value is a reference: an operator's JSON with an ID and a version."""
     return isinstance(value, Mapping) and {"id", "version"} <= value.keys()
+
+
+def is_staged(value: Any) -> bool:
+    """Return whether a value is the reference of a staged file, the result of `staged`."""
+    return isinstance(value, Mapping) and value.keys() >= _STAGED_KEYS
+
+
+def is_file_reference(value: Any) -> bool:
+    """Return whether a value is a reference that `local_path` may accept."""
+    return is_reference(value) or is_staged(value)
 
 
 def parse_version(value: Any, argument: str) -> int | None:
@@ -314,4 +326,4 @@ def _replace_special_floats(value: Any) -> Any:
 def _has_references(value: Any) -> bool:
     if isinstance(value, list):
         return bool(value) and all(map(_has_references, value))
-    return is_reference(value)
+    return is_file_reference(value)

@@ -125,6 +125,19 @@ _CONFIG = {
                 "example": "100 GB",
                 "default": "20 GB",
             },
+            "staging": {
+                "description": (
+                    "Where `staged` copies the files that one task makes and another task takes: "
+                    "the URL of an object storage, 's3://connection@bucket/prefix', or the path "
+                    "of a folder that all workers share. If empty, a folder of each machine, in "
+                    "the home of Airflow."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "sensitive": True,
+                "example": "s3://aws_default@bucket/staging",
+                "default": "",
+            },
             "lineage_mode": {
                 "description": (
                     "Default lineage mode of hooks and operators. Provenance of stored entities: "

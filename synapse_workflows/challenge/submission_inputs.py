@@ -14,7 +14,7 @@ from synapse_workflows.client.errors import SynapseForbiddenError, SynapseNotFou
 from synapse_workflows.client.model.entity import File
 from synapse_workflows.client.model.submissions import Submission
 from synapse_workflows.hooks.file_references import SynapseFile, local_path
-from synapse_workflows.idempotency.staging import as_local_file, flatten, is_list
+from synapse_workflows.idempotency.local_files import as_local_file, flatten, is_list
 from synapse_workflows.lineage.source_versions import add_known_version
 
 if TYPE_CHECKING:

@@ -21,15 +21,13 @@ from urllib.parse import urlsplit
 from airflow.sdk import conf
 
 from synapse_workflows.client.core import urls
+from synapse_workflows.client.core.cache_limit import parse_size
 from synapse_workflows.client.core.default_cache import find_default_cache
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import SynapseConfigError
 from synapse_workflows.constants import (
     PRODUCTION_ENDPOINTS,
     STAGING_ENDPOINTS,
-    GiB,
-    KiB,
-    MiB,
 )
 from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.lineage.lineage_settings import LineageSettings
@@ -48,14 +46,6 @@ _ENDPOINT_FIELDS: Final = {
     "authEndpoint": ("auth_endpoint", "/auth/v1"),
     "fileHandleEndpoint": ("file_endpoint", "/file/v1"),
     "portalEndpoint": ("portal_endpoint", "/"),
-}
-_UNITS: Final = {
-    "": 1,
-    "b": 1,
-    **dict.fromkeys(("k", "kb", "kib"), KiB),
-    **dict.fromkeys(("m", "mb", "mib"), MiB),
-    **dict.fromkeys(("g", "gb", "gib"), GiB),
-    **dict.fromkeys(("t", "tb", "tib"), 1024 * GiB),
 }
 
 
@@ -199,27 +189,6 @@ def resolve_endpoints(repo: str, extra: Mapping[str, Any]) -> dict[str, str]:
     others = {name: configured[name] or defaults[name] for name in _ENDPOINT_FIELDS}
     endpoints = {"repoEndpoint": repo, **others}
     return {name: urls.validate_endpoint(name, str(url)) for name, url in endpoints.items()}
-
-
-def parse_size(text: Any) -> int | None:
-    """Parse a size such as `20 GB`, `512MiB` or a number of bytes.
-
-    Returns:
-        The size in bytes; None for `none` or `unlimited`.
-
-    Raises:
-        SynapseConfigError: Invalid size.
-    """
-    normalized = str(text).strip().lower()
-    if normalized in ("none", "unlimited"):
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", normalized)
-    if match is None or match[2] not in _UNITS:
-        raise SynapseConfigError(
-            f"Invalid cache_limit {text!r}: expected a size such as '20 GB', or 'none'. Set it in "
-            "the extra of the connection, or in [synapse] of the Airflow configuration."
-        )
-    return int(float(match[1]) * _UNITS[match[2]])
 
 
 def _parse_flag(extra: Mapping[str, Any], key: str, conn_id: str) -> bool:

@@ -12,7 +12,8 @@ from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.errors import SynapseFileNotFoundError, SynapseMd5MismatchError
 from synapse_workflows.constants import ENTITY_TYPES, FILE
-from synapse_workflows.operator_arguments import is_reference, parse_reference_text
+from synapse_workflows.operator_arguments import is_reference, is_staged, parse_reference_text
+from synapse_workflows.staging.staged_download import download_staged
 
 if TYPE_CHECKING:
     from synapse_workflows.hooks.base import SynapseBaseHook
@@ -87,26 +88,31 @@ def local_path(reference: Mapping[str, Any] | str) -> str:
     """Return the path of a referenced file on this worker; download the file if necessary.
 
     The path of the reference is used if it has the expected content. Otherwise the file is
-    downloaded by ID and version, or by its query, with the connection of the reference. In a
-    running task the file stays in the cache until the task ends, and counts as read by the task.
+    downloaded by ID and version, or by its query, with the connection of the reference; a staged
+    file is downloaded from the staging area. In a running task the file stays in the cache until
+    the task ends, and counts as read by the task.
 
     Args:
-        reference: The result of `SynapseGetOperator`, `SynapseStoreOperator` or
-            `SynapseTableQueryOperator`, or the text that a template renders of the result.
+        reference: The result of `SynapseGetOperator`, `SynapseStoreOperator`,
+            `SynapseTableQueryOperator` or `staged`, or the text that a template renders of it.
 
     Raises:
         TypeError: The argument is not a reference.
-        SynapseFileNotFoundError: The entity has no file, or the file cannot be downloaded.
+        SynapseFileNotFoundError: The entity has no file, the file cannot be downloaded, or the
+            staged file was removed.
         SynapseMd5MismatchError: The MD5 of the downloaded file differs from the reference, for
             example because a table that is not a snapshot has changed.
         SynapseNotFoundError: The version does not exist any more.
         ImportError: The file is a Parquet file, and pyarrow is not installed.
     """
     value = parse_reference_text(reference)
+    if is_staged(value):
+        return str(download_staged(value))
     if not is_reference(value):
         raise TypeError(
             f"Invalid reference of type {type(value).__name__}, {value!r:.100}: expected the "
-            "result of SynapseGetOperator, SynapseStoreOperator or SynapseTableQueryOperator"
+            "result of SynapseGetOperator, SynapseStoreOperator, SynapseTableQueryOperator or "
+            "staged()"
         )
     return _find_local(value) or _download(value)
 

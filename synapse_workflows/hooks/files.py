@@ -18,14 +18,14 @@ from synapse_workflows.client.transfer.upload_source import UploadSource
 from synapse_workflows.constants import ENTITY_TYPES, FILE
 from synapse_workflows.hooks.file_references import SynapseFile, local_path, reference_of
 from synapse_workflows.idempotency.folders import get_or_create_folder
-from synapse_workflows.idempotency.object_storage import ObjectTarget, parse_target
-from synapse_workflows.idempotency.staging import (
+from synapse_workflows.idempotency.local_files import (
     LocalFile,
     as_local_file,
     flatten,
     is_list,
     is_remote,
 )
+from synapse_workflows.idempotency.object_storage import ObjectTarget, parse_target
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.store_provenance import IfUnchanged

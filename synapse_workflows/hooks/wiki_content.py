@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.transfer.upload_source import UploadSource
 from synapse_workflows.hooks.file_references import local_path
-from synapse_workflows.idempotency.staging import LocalFile, as_local_file, flatten
+from synapse_workflows.idempotency.local_files import LocalFile, as_local_file, flatten
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.declared_provenance import create_declared
 from synapse_workflows.lineage.lineage_client import LineageClient

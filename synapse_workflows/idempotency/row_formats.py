@@ -15,6 +15,7 @@ from synapse_workflows.client.model.row_spool import RowSpool
 from synapse_workflows.idempotency.combined_source import CombinedRowSource
 from synapse_workflows.idempotency.csv_source import CsvRowSource
 from synapse_workflows.idempotency.frame_source import create_frame_source, is_frame
+from synapse_workflows.idempotency.local_files import LocalFile, is_list
 from synapse_workflows.idempotency.parquet_source import PARQUET_MAGIC, ParquetRowSource
 from synapse_workflows.idempotency.row_source import (
     STANDARD_CSV,
@@ -23,13 +24,18 @@ from synapse_workflows.idempotency.row_source import (
     TSV,
     RowSource,
 )
-from synapse_workflows.idempotency.staging import LocalFile, is_list
 from synapse_workflows.idempotency.value_source import (
     JsonLinesFile,
     RecordRowSource,
     SequenceRowSource,
 )
-from synapse_workflows.operator_arguments import invalid_type, is_reference, parse_reference_text
+from synapse_workflows.operator_arguments import (
+    invalid_type,
+    is_file_reference,
+    is_reference,
+    is_staged,
+    parse_reference_text,
+)
 
 #: Provides a file, given as path, URL or reference, on this worker inside a block.
 OpenFile = Callable[[Any], AbstractContextManager[LocalFile]]
@@ -86,7 +92,7 @@ _GetFile = Callable[[Any], LocalFile]
 def _create_source(
     rows: Any, label: str, columns: Sequence[str] | None, get_file: _GetFile
 ) -> RowSource:
-    if _is_file(rows) or is_reference(rows) or is_frame(rows):
+    if _is_file(rows) or is_file_reference(rows) or is_frame(rows):
         _reject_columns(rows, columns)
         return _create_part(rows, label, get_file)
     is_iterable = isinstance(rows, Iterable) and not hasattr(rows, "dtype")
@@ -134,7 +140,7 @@ def _is_nested(items: Sequence[Any], columns: Sequence[str] | None, *, is_mapped
 def _is_part(item: Any) -> bool:
     """Return whether an item of a list has rows; a mapping with any other keys is a row."""
     is_result = is_reference(item) and "synapse_conn_id" in item
-    return is_result or _is_file(item) or is_frame(item)
+    return is_result or is_staged(item) or _is_file(item) or is_frame(item)
 
 
 def _is_file(value: Any) -> bool:

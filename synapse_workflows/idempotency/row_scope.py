@@ -10,9 +10,9 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.client.model.cell_values import is_missing, to_builtin
 from synapse_workflows.client.model.csv_dialect import CsvRow
+from synapse_workflows.idempotency.local_files import is_list
 from synapse_workflows.idempotency.row_source import RowSource
 from synapse_workflows.idempotency.sql_condition import SYNTAX, ConditionParser
-from synapse_workflows.idempotency.staging import is_list
 from synapse_workflows.idempotency.table_reader import quote_columns
 from synapse_workflows.operator_arguments import invalid_type
 

@@ -8,15 +8,15 @@ from typing import Any, Literal, TypedDict, get_args
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.constants import VIEWS
-from synapse_workflows.idempotency.row_formats import open_rows
-from synapse_workflows.idempotency.row_source import RowSource
-from synapse_workflows.idempotency.row_writer import RowWriter
-from synapse_workflows.idempotency.staging import (
+from synapse_workflows.idempotency.local_files import (
     LocalFile,
     ResolveReference,
     as_local_file,
     is_list,
 )
+from synapse_workflows.idempotency.row_formats import open_rows
+from synapse_workflows.idempotency.row_source import RowSource
+from synapse_workflows.idempotency.row_writer import RowWriter
 from synapse_workflows.idempotency.store_calls import StoreCall, StoreCalls
 from synapse_workflows.idempotency.table_reader import TableReader
 from synapse_workflows.idempotency.table_schema import (

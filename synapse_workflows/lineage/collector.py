@@ -14,6 +14,7 @@ from synapse_workflows.lineage.activity_description import ActivityDescription
 from synapse_workflows.lineage.asset_events import emit_asset_event, withdraw_asset_events
 from synapse_workflows.lineage.code_storage import store_task_code
 from synapse_workflows.lineage.context_key import CONTEXT_KEY
+from synapse_workflows.lineage.data_dependencies import TaskInstances
 from synapse_workflows.lineage.declared_provenance import DeclaredProvenance, current_declared
 from synapse_workflows.lineage.event_records import EntityDetails, EventSource, create_record
 from synapse_workflows.lineage.execution_callbacks import call_after_execute
@@ -40,26 +41,18 @@ _PUBLISH_GROWTH: Final = 1.1
 
 
 def current_collector() -> "LineageCollector | None":
-    """Return the collector of the running task, or None outside a task.
-
-    The first call in a task creates the collector.
-    """
-    context = _get_task_context()
-    if context is None:
+    """Return the collector of the running task, which the first call creates; else None."""
+    try:
+        context = cast("dict[str, Any]", get_current_context())
+    except RuntimeError:
+        return None
+    if "ti" not in context:
         return None
     with AIRFLOW_LOCK:
         if CONTEXT_KEY not in context:
             context[CONTEXT_KEY] = LineageCollector(context)
     collector: LineageCollector = context[CONTEXT_KEY]
     return collector
-
-
-def _get_task_context() -> dict[str, Any] | None:
-    try:
-        context = cast("dict[str, Any]", get_current_context())
-    except RuntimeError:
-        return None
-    return context if "ti" in context else None
 
 
 class LineageCollector:
@@ -88,13 +81,12 @@ class LineageCollector:
         self._finish_callbacks: list[Callable[[], object]] = []
         #: Functions that return what other libraries have read and written in this task so far.
         self._observers: list[Callable[[], Record]] = []
-        #: Gaps that were logged.
         self._logged_gaps: set[str] = set()
-        #: The Activities of the task.
         self.activities = TaskActivities(context, self._logged_gaps)
         self.details = EntityDetails()
         self._published: PublishedRecord | None = None
         self._published_count = 0
+        self._file_sources: list[TaskInstances] = []
         self._lock = AIRFLOW_LOCK
         call_after_execute(self.ti.task, self.finish)
 
@@ -186,6 +178,13 @@ class LineageCollector:
         elif event.concrete_type not in CONTAINERS:
             activity_id = self.activity_ids.get(entity_id)
             emit_asset_event(self.context, event, activity_id, client, use_aliases=False)
+
+    def add_upstream(self, instances: TaskInstances) -> None:
+        """Inherit the lineage of further task instances, whose files the task has read."""
+        with self._lock:
+            if instances not in self._file_sources:
+                self._file_sources.append(instances)
+                self.__dict__.pop("upstream", None)
 
     def get_or_create(self, key: str, factory: Callable[[], T]) -> T:
         """Return an object that the task shares, for example a hook; create a missing object."""
@@ -342,7 +341,7 @@ class LineageCollector:
     @cached_property
     def upstream(self) -> UpstreamLineage:
         """The lineage that the task inherits from its upstream tasks."""
-        return collect_upstream(self.context)
+        return collect_upstream(self.context, self._file_sources)
 
     def _record_write(self, event: Wrote, client: EventSource) -> None:
         declared = current_declared()

@@ -61,13 +61,21 @@ def collect_static_lineage(
     return record
 
 
-def collect_upstream(context: Mapping[str, Any]) -> UpstreamLineage:
-    """Return the lineage that the running task inherits from its upstream tasks."""
+def collect_upstream(
+    context: Mapping[str, Any], file_sources: Iterable[TaskInstances] = ()
+) -> UpstreamLineage:
+    """Return the lineage that the running task inherits from its upstream tasks.
+
+    Args:
+        context: Context of the task.
+        file_sources: Task instances of the same run whose files the task has read, in addition to
+            those that the arguments of the task name.
+    """
     ti = context["ti"]
     index = ti.map_index if ti.map_index is not None and ti.map_index >= 0 else None
     task = ti.task.dag.get_task(ti.task_id)
     running = TaskInstances(ti.task_id, index if is_mapped(task) else None)
-    return _UpstreamWalk(context).collect(running)
+    return _UpstreamWalk(context).collect(running, file_sources)
 
 
 class _UpstreamWalk:
@@ -86,9 +94,12 @@ class _UpstreamWalk:
         self.flows: dict[DataFlow, None] = {}
         self.gaps: list[str] = []
 
-    def collect(self, running: TaskInstances) -> UpstreamLineage:
+    def collect(
+        self, running: TaskInstances, file_sources: Iterable[TaskInstances]
+    ) -> UpstreamLineage:
         """Return the lineage that a task inherits."""
         self._add_upstream(running)
+        self.queue.extend((one, running) for one in file_sources if self.dag.has_task(one.task_id))
         records: list[Record] = []
         while self.queue:
             upstream, target = self.queue.popleft()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from synapse_workflows.client.model.argument_types import CollisionPolicy
 from synapse_workflows.hooks.entity_ids import parse_entity_id
 from synapse_workflows.hooks.file_references import SynapseFile
-from synapse_workflows.idempotency.staging import (
+from synapse_workflows.idempotency.local_files import (
     is_list,
 )
 from synapse_workflows.lineage.store_provenance import IfUnchanged

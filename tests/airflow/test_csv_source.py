@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from support.row_forms import COLUMNS
 
+from synapse_workflows.idempotency.local_files import LocalFile
 from synapse_workflows.idempotency.row_formats import open_rows
-from synapse_workflows.idempotency.staging import LocalFile
 
 WORDS = COLUMNS[:2]
 

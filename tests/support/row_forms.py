@@ -15,9 +15,9 @@ import pytest
 from hypothesis import strategies as st
 
 from synapse_workflows import Column
+from synapse_workflows.idempotency.local_files import LocalFile
 from synapse_workflows.idempotency.row_formats import open_rows
 from synapse_workflows.idempotency.row_source import STANDARD_CSV, TSV
-from synapse_workflows.idempotency.staging import LocalFile
 
 KINDS = {
     "word": "STRING",

@@ -1,6 +1,7 @@
 """Files in file systems of fsspec, such as object storages, as streams."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -10,13 +11,23 @@ from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import SynapseTransferError
 from synapse_workflows.constants import MiB
 
+#: Function that receives each block of a content.
+OnBlock = Callable[[bytes], object]
+
 #: Protocols of storage without directories. Creating a directory there could create a bucket.
 _FLAT_SCHEMES: Final = frozenset(
     {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2"}
 )
 
 
-def write_file(file_system: Any, path: str, source: Path, url: str) -> None:
+def is_flat(url: str) -> bool:
+    """Return whether the storage of a URL has no directories, and shows only complete objects."""
+    return urlsplit(url).scheme in _FLAT_SCHEMES
+
+
+def write_file(
+    file_system: Any, path: str, source: Path, url: str, on_block: OnBlock | None = None
+) -> None:
     """Stream a local file to a file system; replace an existing file.
 
     Args:
@@ -24,16 +35,20 @@ def write_file(file_system: Any, path: str, source: Path, url: str) -> None:
         path: Path in the file system.
         source: The local file.
         url: URL of the file, for the scheme and for messages.
+        on_block: Called with each block of the content.
 
     Raises:
         SynapseTransferError: The file system did not store the whole file.
     """
-    if urlsplit(url).scheme not in _FLAT_SCHEMES:
+    if not is_flat(url):
         file_system.makedirs(file_system._parent(path), exist_ok=True)  # noqa: SLF001
     stream = file_system.open(path, "wb")
     try:
         with source.open("rb") as file:
-            shutil.copyfileobj(file, stream, MiB)
+            while block := file.read(MiB):
+                stream.write(block)
+                if on_block is not None:
+                    on_block(block)
     except BaseException:
         # Closing the stream would store an incomplete object.
         with suppress(Exception):

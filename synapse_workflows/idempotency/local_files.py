@@ -19,7 +19,11 @@ from synapse_workflows.client.errors import SynapseFileNotFoundError
 from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.constants import MiB
 from synapse_workflows.idempotency.object_storage import get_file_system
-from synapse_workflows.operator_arguments import invalid_type, is_reference, parse_reference_text
+from synapse_workflows.operator_arguments import (
+    invalid_type,
+    is_file_reference,
+    parse_reference_text,
+)
 
 #: Returns the local path of a referenced file, and downloads the file if necessary.
 ResolveReference = Callable[[Mapping[str, Any]], str]
@@ -66,7 +70,7 @@ def flatten(value: Any) -> Iterator[Any]:
 def is_remote(value: Any) -> bool:
     """Return whether `as_local_file` may have to download an input."""
     value = parse_reference_text(value)
-    if is_reference(value):
+    if is_file_reference(value):
         return True
     if not isinstance(value, str | ObjectStoragePath):
         return False
@@ -91,9 +95,9 @@ def as_local_file(
             provider is not installed.
     """
     value = parse_reference_text(value)
-    if is_reference(value):
+    if is_file_reference(value):
         # the file of a query result has a different name in each run
-        name = value.get("name") if "query" in value else None
+        name = value.get("name") if "query" in value or "staged" in value else None
         yield LocalFile(Path(resolve_reference(value)), stored_name=name)
     elif isinstance(value, ObjectStoragePath):
         with _download(str(value)) as file:
@@ -152,8 +156,8 @@ def _require_file(path: Path) -> Path:
     if not path.is_file():
         raise SynapseFileNotFoundError(
             f"File not found on this worker: {path}. If another task wrote it, that task may have "
-            "run on another machine, or its temporary directory was deleted. Write to object "
-            "storage and return the URL or an ObjectStoragePath, or write and store in one task "
-            "(SynapseHook().client.store), or run both tasks where they share a disk."
+            "run on another machine, or its temporary directory was deleted. Return staged(path) "
+            "in the task that writes the file, or write to object storage and return its URL, or "
+            "write and store in one task (SynapseHook().client.store)."
         )
     return path

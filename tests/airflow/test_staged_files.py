@@ -1,0 +1,350 @@
+"""Tests of `staged`: a file that one task makes and another one takes, on workers without a
+common disk."""
+
+import io
+import json
+import logging
+import os
+import shutil
+from itertools import count
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG, ObjectStoragePath, task
+from airflow.sdk.exceptions import AirflowFailException
+from support.execution_api import Run
+
+from synapse_workflows import (
+    SynapseHook,
+    SynapseStoreOperator,
+    SynapseTableStoreOperator,
+    SynapseWikiOperator,
+    local_path,
+    staged,
+)
+from synapse_workflows.client.errors import (
+    SynapseConfigError,
+    SynapseFileNotFoundError,
+    SynapseMd5MismatchError,
+    SynapseTransferError,
+)
+from synapse_workflows.operator_arguments import InvalidArgumentError
+
+RUNS = count(1)
+TEXT = "a name,n\nx,1\n"
+
+
+@pytest.fixture
+def shared(tmp_path, monkeypatch):
+    """Folder of `[synapse] staging`, which all workers share."""
+    monkeypatch.setenv("AIRFLOW__SYNAPSE__STAGING", str(tmp_path / "shared"))
+    return tmp_path / "shared"
+
+
+@pytest.fixture(autouse=True)
+def cache(worker, monkeypatch):
+    """Cache of the worker, whatever the connection."""
+    monkeypatch.setenv("AIRFLOW__SYNAPSE__CACHE_DIR", str(worker))
+    return worker
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Folder of a worker that another worker does not have."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def stage(api, disk):
+    """Function that stages a file in a task; returns the result and the run."""
+
+    def run(path=None, *, text=TEXT, tries=1, run_id=None):
+        given = disk / "summary.csv" if path is None else path
+
+        with DAG("stage", schedule=None) as dag:
+
+            @task(retries=5)
+            def make():
+                if path is None:
+                    given.write_text(text)
+                return staged(given)
+
+            make()
+        one = Run(api, dag, run_id or f"run_{next(RUNS)}")
+        for _ in range(tries):
+            result = one.task("make", max_tries=5)
+        return result, one
+
+    return run
+
+
+def files_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def read(reference):
+    return Path(local_path(reference)).read_text()
+
+
+def test_a_reference_is_small_json_without_a_path_of_the_worker(stage, shared):
+    _, run = stage(run_id="manual__2026-11-22T12:00:00+00:00")
+    reference = run.value("make")
+    assert json.loads(json.dumps(reference)) == reference
+    assert reference.keys() == {
+        "staged", "name", "size", "md5", "dag_id", "run_id", "task_id", "map_index",
+    }  # fmt: skip
+    assert (reference["name"], reference["size"]) == ("summary.csv", len(TEXT))
+    assert str(shared) not in json.dumps(reference)
+    assert files_in(shared) == [f"synapse-staged/{reference['staged']}"]
+
+
+def test_a_file_is_stored_by_a_worker_with_another_disk(
+    api, put, project, table, disk, shared, alice, rows_of, sources_of
+):
+    """All operators that take a file take the reference; all see what the first task has read."""
+    entity = put("raw.csv", TEXT)
+    with DAG("across", schedule=None) as dag:
+
+        @task
+        def make():
+            path = disk / "summary.csv"
+            shutil.copy(SynapseHook().client.get(entity).path, path)
+            return staged(path)
+
+        made = make()
+        SynapseStoreOperator(task_id="store", path=made, parent_id=project)
+        SynapseTableStoreOperator(task_id="rows", rows=made, table_id=table)
+        SynapseStoreOperator(
+            task_id="text", path="{{ ti.xcom_pull('make') }}", parent_id=project, name="text.csv"
+        )
+        SynapseWikiOperator(
+            task_id="wiki", entity_id=project, markdown_path=made, attachments=[made]
+        )
+
+        @task
+        def use(file):
+            return Path(local_path(file)).read_text()
+
+        use(made)
+    run = Run(api, dag)
+    run.task("make")
+    shutil.rmtree(disk)
+    for name in ("store", "rows", "text", "wiki", "use"):
+        assert run.task(name).state == "success"
+    stored = run.value("store")
+    assert (stored["name"], stored["size"]) == ("summary.csv", len(TEXT))
+    assert Path(alice.get(stored["id"]).path).read_text() == TEXT
+    assert rows_of(table) == [["x", 1]]
+    assert run.value("use") == TEXT
+    for name in ("store", "rows", "text"):
+        used, executed = sources_of(run.value(name)["id"])
+        assert used == [entity]
+        assert len(executed) == 1
+    assert "shared" not in json.dumps(run.record("store"))
+
+
+def test_a_staged_file_of_another_run_is_a_gap(api, stage, shared, project, caplog):
+    reference = stage()[1].value("make")
+    with DAG("later", schedule=None) as dag:
+        SynapseStoreOperator(task_id="store", path="{{ dag_run.conf['file'] }}", parent_id=project)
+    run = Run(api, dag, conf={"file": reference}).all()
+    (gap,) = run.record("store")["gaps"]
+    assert "summary.csv, which task make of run" in gap
+
+
+def test_lineage_comes_also_through_a_task_that_stored_something(
+    api, put, project, disk, shared, sources_of
+):
+    entity = put("raw.csv", TEXT)
+    with DAG("passed", schedule=None) as dag:
+
+        @task
+        def make():
+            path = disk / "summary.csv"
+            path.write_text(SynapseHook().client.get(entity).path)
+            return staged(path)
+
+        @task
+        def log(file):
+            (disk / "log.txt").write_text("log")
+            SynapseHook().store_file(disk / "log.txt", project)
+            return file
+
+        SynapseStoreOperator(task_id="store", path=log(make()), parent_id=project)
+    run = Run(api, dag).all()
+    used, _ = sources_of(run.value("store")["id"])
+    assert entity in used
+
+
+def test_a_retry_replaces_what_earlier_tries_have_staged(stage, shared, disk):
+    contents = iter(["first\n", "second\n", "third\n"])
+    path = disk / "changing.txt"
+
+    class Changing(os.PathLike):
+        def __fspath__(self):
+            path.write_text(next(contents))
+            return str(path)
+
+    _, run = stage(Changing(), tries=3)
+    reference = run.value("make")
+    assert files_in(shared) == [f"synapse-staged/{reference['staged']}"]
+    assert read(reference) == "third\n"
+
+
+def test_instances_and_files_of_the_same_name_do_not_clash(api, disk, shared):
+    with DAG("names", schedule=None) as dag:
+
+        @task
+        def make(number):
+            paths = [disk / str(number) / part / "same.txt" for part in "ab"]
+            for path in paths:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(f"{number}{path.parent.name}")
+            return staged(paths)
+
+        make.expand(number=[1, 2])
+    run = Run(api, dag).all(make=2)
+    values = [read(one) for index in (0, 1) for one in run.value("make", map_index=index)]
+    assert values == ["1a", "1b", "2a", "2b"]
+    names = {one["name"] for index in (0, 1) for one in run.value("make", map_index=index)}
+    assert names == {"same.txt"}
+
+
+@pytest.mark.parametrize("name", ["empty", "ä ö#?*[x].tar.gz", "x" * 250 + ".csv", ".hidden"])
+def test_names_and_empty_files_are_kept(stage, shared, disk, name):
+    path = disk / name
+    path.write_text("")
+    reference = stage(path)[1].value("make")
+    assert (reference["name"], reference["size"]) == (name, 0)
+    assert Path(local_path(reference)).name == name
+    assert read(reference) == ""
+
+
+@pytest.mark.parametrize("form", [str, Path, lambda path: ObjectStoragePath(f"file://{path}")])
+def test_a_path_has_several_forms(stage, shared, disk, form):
+    path = disk / "a.txt"
+    path.write_text("text")
+    assert read(stage(form(path))[1].value("make")) == "text"
+
+
+def test_a_remote_file_is_copied_and_recorded_as_read(stage, shared, put):
+    entity = put("raw.csv", TEXT)
+    _, run = stage(f"syn://synapse_default@{entity}")
+    assert read(run.value("make")) == TEXT
+    (used,) = run.record("make")["used"]
+    assert f"{used['id']}.{used['version']}" == entity
+
+
+def test_a_reference_is_returned_unchanged(stage, shared):
+    reference = stage()[1].value("make")
+    assert stage(reference)[1].value("make") == reference
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (io.StringIO("x"), "StringIO: expected the path"),
+        (b"bytes", "Invalid path of type bytes"),
+        (7, "Invalid path of type int"),
+        ("", "Invalid path"),
+        ("/no/such/file", "File not found on this worker"),
+    ],
+)
+def test_an_invalid_path_fails_at_once(stage, shared, path, words):
+    result, _ = stage(path)
+    assert words in str(result.error)
+    assert isinstance(result.error, AirflowFailException | SynapseFileNotFoundError)
+    assert files_in(shared) == []
+
+
+def test_a_directory_is_rejected_with_the_way_out(stage, shared, disk):
+    result, _ = stage(disk)
+    assert "is a directory; pass the files in it as a list" in str(result.error)
+
+
+def test_staged_outside_a_task_fails():
+    with pytest.raises(RuntimeError, match="outside a running task"):
+        staged("/tmp/file")  # noqa: S108
+
+
+def test_a_removed_file_fails_with_the_way_out(stage, shared):
+    reference = stage()[1].value("make")
+    shutil.rmtree(shared)
+    with pytest.raises(SynapseFileNotFoundError, match=r"clean_staging .* Clear task make of run"):
+        local_path(reference)
+
+
+def test_a_spoilt_file_fails_and_leaves_nothing_in_the_cache(stage, shared, cache):
+    reference = stage()[1].value("make")
+    (shared / "synapse-staged" / reference["staged"]).write_text("spoilt")
+    with pytest.raises(SynapseMd5MismatchError, match=r"is spoilt.* Clear task make"):
+        local_path(reference)
+    assert [name for name in files_in(cache / "staged") if "summary" in name] == []
+
+
+def test_the_cache_is_used_and_mended(stage, shared, cache):
+    reference = stage()[1].value("make")
+    path = Path(local_path(reference))
+    path.write_text("spoilt")
+    assert read(reference) == TEXT
+    shutil.rmtree(shared)
+    assert read(reference) == TEXT
+    assert path.is_relative_to(cache)
+
+
+@pytest.mark.parametrize("key", ["../../etc/passwd", "a/b", "", None])
+def test_a_changed_reference_reads_nothing_else(stage, shared, key):
+    reference = stage()[1].value("make") | {"staged": key}
+    with pytest.raises(InvalidArgumentError, match="not a result of staged"):
+        local_path(reference)
+
+
+def test_the_default_is_a_folder_of_the_machine_with_a_warning(
+    stage, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "home"))
+    stage()
+    assert len(files_in(tmp_path / "home" / "synapse-staging")) == 1
+    assert "may run on other machines" not in caplog.text
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor,CeleryExecutor")
+    caplog.set_level(logging.WARNING)
+    reference = stage()[1].value("make")
+    assert "CeleryExecutor may run on other machines" in caplog.text
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "other machine"))
+    with pytest.raises(SynapseFileNotFoundError, match=r"\[synapse\] staging is not set"):
+        local_path(reference)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("relative/folder", "absolute path"),
+        ("file://folder/x", "absolute path"),
+        ("syn://syn123", "absolute path"),
+        ("https://user:hidden@host/x?sig=hidden", "can only be read"),
+        ("nosuch://x/y", "Protocol not known"),
+    ],
+)
+def test_an_invalid_setting_fails_without_secrets(stage, monkeypatch, setting, words):
+    monkeypatch.setenv("AIRFLOW__SYNAPSE__STAGING", setting)
+    result, _ = stage()
+    assert isinstance(result.error, SynapseConfigError)
+    assert words in str(result.error)
+    assert "[synapse] staging" in str(result.error)
+    assert "hidden" not in str(result.error)
+
+
+def test_an_interrupted_upload_leaves_nothing_readable(stage, shared, disk, monkeypatch):
+    from fsspec.implementations.local import LocalFileSystem
+
+    def fail(*_args, **_kwargs):
+        raise OSError("the disk failed at ftp://user:hidden@host/x")
+
+    monkeypatch.setattr(LocalFileSystem, "mv", fail)
+    result, _ = stage()
+    assert isinstance(result.error, SynapseTransferError)
+    assert "the disk failed" in str(result.error)
+    assert "hidden" not in str(result.error)
+    assert files_in(shared) == []
