@@ -16,6 +16,7 @@ from airflow.sdk import ObjectStoragePath
 from synapse_workflows.assets import SCHEME
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import SynapseFileNotFoundError
+from synapse_workflows.client.model.disk_space import explain_full_disk
 from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.constants import MiB
 from synapse_workflows.idempotency.object_storage import get_file_system
@@ -122,7 +123,7 @@ def _download(url: str) -> Iterator[LocalFile]:
         return
     with TemporaryDirectory(prefix="synapse-") as folder:
         target = Path(folder) / (unquote(parts.path).rstrip("/").rpartition("/")[2] or "content")
-        with _open(url) as stream, target.open("wb") as file:
+        with _open(url) as stream, explain_full_disk(target), target.open("wb") as file:
             shutil.copyfileobj(stream, file, MiB)
         origin = None if parts.scheme == SCHEME else redact_url(url)
         yield LocalFile(target, url=origin, is_temporary=True)

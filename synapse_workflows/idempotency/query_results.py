@@ -21,6 +21,7 @@ from synapse_workflows.client.core.file_names import safe_file_name
 from synapse_workflows.client.model import json_lines, parquet
 from synapse_workflows.client.model.csv_dialect import CsvDialect
 from synapse_workflows.client.model.csv_tables import CsvFileTable
+from synapse_workflows.client.model.disk_space import explain_full_disk
 from synapse_workflows.client.model.file_conversion import ProgressCallback
 from synapse_workflows.client.transfer import progress
 from synapse_workflows.constants import MiB
@@ -306,7 +307,7 @@ def _convert(client: LineageClient, query: TableQuery, table: CsvFileTable, targ
 @contextmanager
 def _open_target(target: Path, *, is_gzipped: bool) -> Iterator[IO[bytes]]:
     """Open a file to write. The same content gives the same gzip bytes, without name and time."""
-    with target.open("wb") as file:
+    with explain_full_disk(target), target.open("wb") as file:
         if not is_gzipped:
             yield file
             return

@@ -11,6 +11,7 @@ from uuid import uuid4
 from synapse_workflows.client.api import table_transactions
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.model.csv_dialect import CsvRow
+from synapse_workflows.client.model.disk_space import explain_full_disk
 from synapse_workflows.client.transfer import upload
 from synapse_workflows.client.transfer.progress import format_size
 from synapse_workflows.constants import MiB
@@ -115,7 +116,7 @@ class RowUpload:
     ) -> int:
         """Write rows to a file until the file is full; return the number of rows."""
         rows = size = 0
-        with path.open("wb") as file:
+        with explain_full_disk(path), path.open("wb") as file:
             file.write(header)
             for line in lines:
                 on_row(line)

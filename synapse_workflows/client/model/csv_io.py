@@ -12,6 +12,7 @@ from shutil import copyfileobj
 from typing import BinaryIO, Final, TextIO, cast
 
 from synapse_workflows.client.model.csv_dialect import CsvDialect, CsvRow
+from synapse_workflows.client.model.disk_space import explain_full_disk
 from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.constants import MiB
 
@@ -80,7 +81,11 @@ def is_compressed(path: Path) -> bool:
 
 def decompress(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """Write the text of a compressed file to another file."""
-    with open_csv(path) as file, Path(target).open("w", encoding="utf-8", newline="") as copy:
+    with (
+        open_csv(path) as file,
+        explain_full_disk(target),
+        Path(target).open("w", encoding="utf-8", newline="") as copy,
+    ):
         copyfileobj(file, copy)
 
 

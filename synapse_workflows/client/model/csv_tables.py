@@ -15,6 +15,7 @@ from synapse_workflows.client.model.argument_types import CsvOptions
 from synapse_workflows.client.model.column_mapping import RowSerializer
 from synapse_workflows.client.model.columns import Column, SelectColumn
 from synapse_workflows.client.model.csv_dialect import CsvBlock, CsvDialect, CsvRow
+from synapse_workflows.client.model.disk_space import explain_full_disk
 from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.client.model.row_batches import read_rows
 from synapse_workflows.client.model.row_spool import PendingRows, RowSpool
@@ -189,7 +190,10 @@ class CsvFileTable(AbstractTable):
         Raises:
             ValueError: A row does not match the columns; the message contains row and column.
         """
-        with Path(self.filepath).open("w", encoding="utf-8", newline="") as file:
+        with (
+            explain_full_disk(self.filepath),
+            Path(self.filepath).open("w", encoding="utf-8", newline="") as file,
+        ):
             if serializer.names is not None:
                 file.write(self.dialect.format_row(serializer.names))
             csv_io.write_rows(file, self.dialect, serializer.serialize(rows), serializer.names)
@@ -264,6 +268,7 @@ class CsvFileTable(AbstractTable):
         padded = CsvFileTable._create_empty(self.schema or self.tableId, None, options)
         with (
             csv_io.open_csv(self.filepath, self.linesToSkip) as file,
+            explain_full_disk(padded.filepath),
             Path(padded.filepath).open("w", encoding="utf-8", newline="") as target,
         ):
             if self.header:

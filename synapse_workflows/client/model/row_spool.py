@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from synapse_workflows.client.model import cell_codec
 from synapse_workflows.client.model.column_mapping import RowSerializer, TableRows
+from synapse_workflows.client.model.disk_space import explain_full_disk
 from synapse_workflows.client.model.rows import to_row_values
 from synapse_workflows.constants import ROW_ID
 
@@ -32,7 +33,7 @@ class RowSpool:
         weakref.finalize(self, self._path.unlink, missing_ok=True)
         #: Keys of all mappings, in order of first occurrence; None for lists of values.
         self.names: list[str] | None = None
-        with os.fdopen(handle, "wb") as file:
+        with explain_full_disk(name), os.fdopen(handle, "wb") as file:
             for number, row in enumerate(rows, 1):
                 values = to_row_values(number, row)
                 self._add_names(number, values)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import SynapseTransferError
+from synapse_workflows.client.model.disk_space import explain_full_disk
 from synapse_workflows.constants import MiB
 
 #: Function that receives each block of a content.
@@ -75,5 +76,9 @@ def copy_to_local(file_system: Any, path: str, target: Path) -> None:
     Raises:
         FileNotFoundError: The file does not exist.
     """
-    with file_system.open(path, "rb") as stream, target.open("wb") as file:
+    with (
+        file_system.open(path, "rb") as stream,
+        explain_full_disk(target),
+        target.open("wb") as file,
+    ):
         shutil.copyfileobj(stream, file, MiB)

@@ -10,7 +10,6 @@ With these files, a killed download can be resumed, and two processes never writ
 file.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -27,10 +26,9 @@ from filelock import FileLock, Timeout
 from synapse_workflows.client.core import cache_map
 from synapse_workflows.client.core.file_names import PARTIAL_MARK, numbered_name
 from synapse_workflows.client.errors import SynapseDownloadError
+from synapse_workflows.client.model.disk_space import NO_SPACE_ERRORS
 from synapse_workflows.client.transfer.progress import format_size
 
-#: Errors of a full disk, an exhausted quota and a file size limit.
-_NO_SPACE_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 #: Maximum length of a file name in bytes. A longer name is replaced by its hash, so that suffixes
 #: can be appended.
 _MAX_NAME_LENGTH: Final = 200
@@ -245,7 +243,7 @@ class PartialFile:
         try:
             yield
         except OSError as error:
-            if error.errno not in _NO_SPACE_ERRORS:
+            if error.errno not in NO_SPACE_ERRORS:
                 raise
             self._expected = None
             raise self._no_space_error(size) from error
