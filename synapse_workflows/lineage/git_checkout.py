@@ -28,6 +28,13 @@ class _FileState(NamedTuple):
     size: int
 
 
+class _Checkout(NamedTuple):
+    """A directory for git commands, and the options that permit to read its repository."""
+
+    folder: Path
+    options: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class CommittedFile:
     """A file in a git checkout.
@@ -133,7 +140,8 @@ def _get_state(file: Path) -> _FileState | None:
 def _read_checkout(states: Sequence[_FileState]) -> dict[_FileState, CommittedFile | None]:
     """Return the commits of the files that are in the same checkout as the first file."""
     folder = states[0].path.parent
-    head = _git(folder, "rev-parse", "--show-toplevel", "HEAD")
+    options = _find_options(folder)
+    head = _git(_Checkout(folder, options), "rev-parse", "--show-toplevel", "HEAD")
     if head is None:
         return {state: None for state in states if state.path.parent == folder}
     top, _, commit = head.rpartition("\n")
@@ -142,37 +150,38 @@ def _read_checkout(states: Sequence[_FileState]) -> dict[_FileState, CommittedFi
     if states[0] not in inside:
         return {states[0]: None}
     paths = {one: path.relative_to(root).as_posix() for one, path in inside.items()}
-    known = _list_names(root, "ls-tree", "--name-only", "--full-tree", "HEAD", paths.values())
-    changed = _list_names(root, "diff", "--name-only", "--no-renames", "HEAD", paths.values())
+    checkout = _Checkout(root, options)
+    known = _list_names(checkout, "ls-tree", "--name-only", "--full-tree", "HEAD", paths.values())
+    changed = _list_names(checkout, "diff", "--name-only", "--no-renames", "HEAD", paths.values())
     clean = set() if known is None or changed is None else known - changed
-    remote = _find_remote(root, commit) if clean else None
+    remote = _find_remote(checkout, commit) if clean else None
     return {one: CommittedFile(path, commit, remote, path in clean) for one, path in paths.items()}
 
 
-def _list_names(root: Path, command: str, *arguments: Any) -> set[str] | None:
+def _list_names(checkout: _Checkout, command: str, *arguments: Any) -> set[str] | None:
     """Return the paths that a git command lists; None if it fails."""
     *options, paths = arguments
-    output = _git(root, "--literal-pathspecs", command, "-z", *options, "--", *paths)
+    output = _git(checkout, "--literal-pathspecs", command, "-z", *options, "--", *paths)
     return None if output is None else set(output.split("\0"))
 
 
-def _find_remote(folder: Path, commit: str) -> str | None:
+def _find_remote(checkout: _Checkout, commit: str) -> str | None:
     """Return the URL of a remote that is known to have a commit."""
     form = "--format=%(refname:strip=2)"
-    branches = _git(folder, "for-each-ref", f"--contains={commit}", form, "refs/remotes")
+    branches = _git(checkout, "for-each-ref", f"--contains={commit}", form, "refs/remotes")
     for branch in (branches or "").splitlines():
-        url = _git(folder, "remote", "get-url", branch.partition("/")[0])
+        url = _git(checkout, "remote", "get-url", branch.partition("/")[0])
         if parse_remote(url) is not None:
             return url
-    return _find_fetched(folder, commit)
+    return _find_fetched(checkout, commit)
 
 
-def _find_fetched(folder: Path, commit: str) -> str | None:
+def _find_fetched(checkout: _Checkout, commit: str) -> str | None:
     """Return the URL from which a commit was fetched without a branch, as git-sync does."""
-    directories = _git(folder, "rev-parse", "--absolute-git-dir", "--git-common-dir") or ""
+    directories = _git(checkout, "rev-parse", "--absolute-git-dir", "--git-common-dir") or ""
     for directory in directories.splitlines():
         with suppress(OSError):
-            for line in (folder / directory / "FETCH_HEAD").read_text().splitlines():
+            for line in (checkout.folder / directory / "FETCH_HEAD").read_text().splitlines():
                 fetched, _, source = line.partition("\t")
                 url = source.rpartition("\t")[2].rpartition(" of ")[2]
                 if fetched == commit and parse_remote(url) is not None:
@@ -180,11 +189,25 @@ def _find_fetched(folder: Path, commit: str) -> str | None:
     return None
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def _find_options(folder: Path) -> tuple[str, ...]:
+    """Return the options with which git reads a checkout of another user.
+
+    Git refuses such a checkout, because its configuration may run programs. In containers it is
+    usual: git-sync has another user than Airflow. A repository of the user who owns the folder of
+    the code is as trustworthy as the code, which the task runs.
+    """
+    top = next((one for one in (folder, *folder.parents) if os.path.lexists(one / ".git")), None)
+    if top is None or (top / ".git").lstat().st_uid not in {0, folder.stat().st_uid}:
+        return ()
+    return ("-c", f"safe.directory={top}")
+
+
+def _git(checkout: _Checkout, *arguments: str) -> str | None:
     """Return the output of a git command that changes nothing; None if it fails."""
     kept = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
     environment = {**kept, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
-    command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
+    options = ["-c", "core.fsmonitor=false", *checkout.options, "-C", str(checkout.folder)]
+    command = ["git", *options, *arguments]
     try:
         done = subprocess.run(  # noqa: S603 - no shell, and paths follow `--`
             command, env=environment, capture_output=True, timeout=_TIMEOUT, check=False

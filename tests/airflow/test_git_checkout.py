@@ -1,5 +1,6 @@
 """Code in git checkouts that do not come from a git bundle."""
 
+import os
 import shutil
 import subprocess
 
@@ -56,6 +57,17 @@ def test_committed_file_has_permanent_url(checkout):
     commit = git(checkout, "rev-parse", "HEAD")
     expected = f"https://github.com/org/repo/blob/{commit}/dags/flow%201.py"
     assert identify(checkout) == (expected, f"flow 1.py at {commit[:12]}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of files")
+@pytest.mark.parametrize("owner_of_repository", [65533, 1234])
+def test_checkout_of_another_user(checkout, owner_of_repository):
+    """As git-sync makes it; a repository that somebody else put around the code is not read."""
+    for path in [checkout, *checkout.rglob("*")]:
+        is_repository = ".git" in path.relative_to(checkout).parts
+        os.chown(path, owner_of_repository if is_repository else 65533, 0)
+    is_permanent = identify(checkout)[0].startswith("https://github.com/")
+    assert is_permanent == (owner_of_repository == 65533)
 
 
 @pytest.mark.parametrize("is_staged", [True, False])
