@@ -194,6 +194,8 @@ def store_rows(
             call = _create_call(client, table, source, columns, options)
             with StoreCalls.of(client, table.table_id).begin(call) as transaction:
                 transaction.deferral = deferral
+                target = client.known_tables.get(table.table_id, target)
+                transaction.table_etag = target["etag"]
                 if not transaction.is_done:
                     _write(RowWriter(client, transaction, source, options.chunk_rows), options)
                 return _create_result(client, transaction, options, target, is_new=table.is_new)
@@ -257,17 +259,16 @@ def _create_result(
         client: Sends the requests.
         transaction: The transaction of the rows.
         options: Declared provenance, and the mode.
-        target: JSON of the table from before its columns and rows changed.
+        target: JSON of the table from before its rows changed.
         is_new: Whether this task created the table.
     """
-    has_new_etag = not transaction.has_committed or options.new_columns == "add"
-    counts = transaction.counts
+    counts, replaces = transaction.counts, options.mode == "replace"
     entity, activity_id = record_row_provenance(
         client,
         transaction.table_id,
         changed=is_new or bool(counts),
-        replaced_etag=transaction.etag if options.mode == "replace" else None,
-        known=None if has_new_etag else target,
+        replaced_etag=transaction.etag if replaces else None,
+        known=target if transaction.has_known_table or not replaces else None,
         **options.provenance,
     )
     return {

@@ -115,6 +115,8 @@ class TableTransaction:
         self.is_done = False
         #: Whether this try has started and finished a transaction.
         self.has_committed = False
+        #: Etag of the table, as this try has read it before it changes rows.
+        self.table_etag: str | None = None
         #: How the task waits for jobs; None to wait in the worker.
         self.deferral: Deferral | None = None
         #: Called before the table is changed.
@@ -160,6 +162,13 @@ class TableTransaction:
     def etag(self) -> str | None:
         """Etag of the rows directly after the task's last transaction; None if it is unknown."""
         return self._load().get("etag")
+
+    @property
+    def has_known_table(self) -> bool:
+        """Whether the table has not changed since before the last transaction, except its rows."""
+        if self.has_committed:
+            return True
+        return self.table_etag is not None and self._load().get("table_etag") == self.table_etag
 
     @property
     def pending(self) -> PendingTransaction | None:
@@ -229,7 +238,7 @@ class TableTransaction:
         """
         client, table_id = self.client, self.table_id
         self.before_commit()
-        self._update(pending=asdict(pending), signature=None)
+        self._update(pending=asdict(pending), signature=None, table_etag=self.table_etag)
         try:
             job = table_transactions.start_transaction(client, table_id, upload.changes())
             self._update(pending=asdict(replace(pending, job=job)))

@@ -248,8 +248,7 @@ class ActivityWriter:
         return self.client.call("GET", f"/entity/{stored.entity_id}").object
 
     def _merge(self, stored: Wrote, sources: Record, entity: Mapping[str, Any]) -> str:
-        path = f"/entity/{stored.entity_id}"
-        linked = self.activities.get(f"{path}/generatedBy")
+        linked = self.activities.get_linked(entity)
         if linked is not None:
             if not stored.changed:
                 return str(linked["id"])
@@ -261,7 +260,7 @@ class ActivityWriter:
             saved = linked
         else:
             saved = self._store(sources, body, self._find_for_open_version(linked, body))
-        self.client.call("PUT", path, params={"generatedBy": saved["id"]}, json=dict(entity))
+        self.activities.link(entity, saved)
         self.mark_linked()
         return str(saved["id"])
 

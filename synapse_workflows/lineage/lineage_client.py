@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from synapse_workflows.client.api import (
     entities,
@@ -10,6 +10,7 @@ from synapse_workflows.client.api import (
     snapshots,
     store as store_api,
     submissions,
+    table_rows,
 )
 from synapse_workflows.client.api.store_properties import VersionOptions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
@@ -22,6 +23,7 @@ from synapse_workflows.client.model.entity import Entity, File
 from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.client.model.query_result import TableQueryResult
 from synapse_workflows.client.model.rest_object import RestObject
+from synapse_workflows.client.model.schemas import SchemaBase
 from synapse_workflows.client.model.submissions import Submission
 from synapse_workflows.client.model.wikis import Wiki
 from synapse_workflows.lineage.collector import current_collector
@@ -39,7 +41,7 @@ from synapse_workflows.lineage.store_provenance import (
     IfUnchanged,
     TaskProvenance,
 )
-from synapse_workflows.lineage.sts_client import StsClient
+from synapse_workflows.lineage.table_client import TableClient
 from synapse_workflows.lineage.wiki_pages import discard_wiki_page, record_wiki_page
 from synapse_workflows.lineage.write_access import require_create_access
 from synapse_workflows.operator_arguments import check_choice
@@ -50,7 +52,7 @@ from synapse_workflows.provenance.activity import (
 from synapse_workflows.provenance.record import EntityRef, Origin
 
 
-class LineageClient(StsClient):
+class LineageClient(TableClient):
     """Synapse client of an Airflow connection that records the lineage of the running task.
 
     Args:
@@ -183,9 +185,23 @@ class LineageClient(StsClient):
                 self.require_sources(activity=activity, used=used, executed=executed)
             if isinstance(obj, ROW_TYPES) and new is not None:
                 new = store_declared_activity(self, obj, new)
-            if isinstance(obj, (*ROW_TYPES, Column)):
+            if isinstance(obj, ROW_TYPES):
+                return self._store_rows(obj, new, is_separate=is_separate, **options)
+            if isinstance(obj, Column):
                 return store_api.store(self, obj, activity=new, **options)
             return self._store_entity(obj, new, is_separate=is_separate, **options)
+
+    def _store_rows(
+        self, rows: Any, activity: Mapping[str, Any] | None, *, is_separate: bool, **options: Any
+    ) -> Any:
+        known = {"createOrUpdate", "isRestricted"} & options.keys()
+
+        def store_schema(schema: SchemaBase) -> SchemaBase:
+            of_schema = {name: options[name] for name in known}
+            stored = self._store_entity(schema, None, is_separate=is_separate, **of_schema)
+            return cast("SchemaBase", stored)
+
+        return table_rows.store_rows(self, rows, activity, store_schema)
 
     def _store_entity(
         self,
@@ -252,7 +268,7 @@ class LineageClient(StsClient):
         self, activity: Mapping[str, Any] | None, used: Any, executed: Any
     ) -> bool:
         """Return whether declared provenance is not merged into the Activity of the task."""
-        if self.lineage_mode is LineageMode.OFF or current_collector() is None:
+        if not self.has_task_activity:
             return True
         return activity is not None and bool(activity.get("id") or used or executed)
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from synapse_workflows.client.api import provenance
-from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.declared_provenance import (
@@ -14,7 +13,6 @@ from synapse_workflows.lineage.declared_provenance import (
     create_declared,
     replace_activity,
 )
-from synapse_workflows.lineage.task_activities import OutdatedEntityError
 
 
 def record_row_provenance(
@@ -60,10 +58,7 @@ def record_row_provenance(
         "replaced_etag": replaced_etag,
     }
     with attach_declared(DeclaredProvenance() if is_separate else create_declared(*declared)):
-        entity = None if is_separate else _record_rows(client, known, details)
-        if entity is None:
-            entity = client.call("GET", f"/entity/{table_id}").json
-            client.emit(Wrote.from_entity(entity, properties=entity, **details))
+        entity = client.emit_table_change(table_id, known, **details)
     collector = current_collector()
     if saved is not None or collector is None:
         return entity, saved["id"] if saved else None
@@ -95,19 +90,6 @@ def store_declared_activity(
         lambda: provenance.store_activity(client, activity),
     )
     return None if stored is None else {"id": stored["id"]}
-
-
-def _record_rows(
-    client: Any, known: Mapping[str, Any] | None, details: Mapping[str, Any]
-) -> Mapping[str, Any] | None:
-    """Record stored rows with the JSON of the table from before; None if it is outdated."""
-    if known is None or not details["changed"]:
-        return None
-    try:
-        client.emit(Wrote.from_entity(known, properties=known, is_read_before=True, **details))
-    except OutdatedEntityError:
-        return None
-    return known
 
 
 def _replace_activity(

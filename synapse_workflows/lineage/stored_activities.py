@@ -56,6 +56,8 @@ class StoredActivities:
         self._max_tries = max_tries
         self._merge_changes = merge_changes
         self._versions: dict[str, set[tuple[str, int]]] = {}
+        #: Activity that `link` has linked, by the etag of the entity directly after that.
+        self._linked: dict[str, dict[str, Any]] = {}
 
     @cached_property
     def earlier_ids(self) -> list[str]:
@@ -113,6 +115,33 @@ class StoredActivities:
             return dict(self.client.call("GET", path).json)
         except (SynapseForbiddenError, SynapseNotFoundError):
             return None
+
+    def get_linked(self, entity: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the Activity of the open version of an entity; None without an Activity.
+
+        Args:
+            entity: The entity. No request is sent if it has not changed since `link`.
+        """
+        known = self._linked.get(entity["etag"])
+        return known or self.get(f"/entity/{entity['id']}/generatedBy")
+
+    def link(self, entity: Mapping[str, Any], activity: dict[str, Any]) -> None:
+        """Link an Activity to the open version of an entity, which gets a new etag.
+
+        Args:
+            entity: The entity with the etag under which it is updated.
+            activity: The stored Activity.
+
+        Raises:
+            SynapseStaleError: The entity has another etag.
+
+        Source:
+            PUT /entity/{id}
+            https://rest-docs.synapse.org/rest/PUT/entity/id.html
+        """
+        path, params = f"/entity/{entity['id']}", {"generatedBy": activity["id"]}
+        reply = self.client.call("PUT", path, params=params, json=dict(entity))
+        self._linked = {reply.object["etag"]: activity}
 
     def store(self, body: Mapping[str, Any], existing: dict[str, Any] | None) -> dict[str, Any]:
         """Update an Activity, or create one if there is none or it cannot be updated."""

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from synapse_workflows.client.api import columns, provenance, table_transactions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
-from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseBadRequestError, SynapseError, SynapseHTTPError
 from synapse_workflows.client.model import entity_names
@@ -309,22 +308,13 @@ def _append_table(syn: Session, table: RowSetTable) -> RowSetTable:
 
 
 def _finish_write(syn: Session, rows: Rows, activity_id: str | None, *, changed: bool) -> None:
-    """Link the Activity to the current version of a table, and emit a `Wrote` event.
-
-    Source:
-        GET /entity/{id}
-        https://rest-docs.synapse.org/rest/GET/entity/id.html
-    """
+    """Link the Activity to the current version of a table, and emit a `Wrote` event."""
     table_id = _table_id(rows)
     if activity_id is not None:
         provenance.link_activity(syn, table_id, activity_id)
-    if not syn.has_listeners:
-        return
-    entity = syn.call("GET", f"/entity/{table_id}").json
-    is_given = activity_id is not None
-    syn.emit(
-        Wrote.from_entity(entity, changed=changed, activity_given=is_given, properties=entity)
-    )
+    if syn.has_listeners:
+        is_given = activity_id is not None
+        syn.emit_table_change(table_id, changed=changed, activity_given=is_given)
 
 
 def _row_ids(rows: Rows) -> Iterator[tuple[int, int | None]]:

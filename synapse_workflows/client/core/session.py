@@ -19,7 +19,7 @@ from synapse_workflows.client.core import (
 from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.default_cache import find_default_cache
-from synapse_workflows.client.core.events import Event, Listener
+from synapse_workflows.client.core.events import Event, Listener, Wrote
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
 from synapse_workflows.client.core.http_request import SESSION_AUTH, Endpoints, HttpRequest
 from synapse_workflows.client.core.lineage_file import get_lineage_file, report_event
@@ -177,6 +177,21 @@ class Session:
         """Call all listeners in the order of their subscription; raise an error of a listener."""
         for listener in self._listeners:
             listener(event)
+
+    def emit_table_change(self, table_id: str, **details: Any) -> Mapping[str, Any]:
+        """Emit a `Wrote` event of a table whose rows have changed; return the JSON of the table.
+
+        Args:
+            table_id: ``syn123``.
+            details: Further fields of the event.
+
+        Source:
+            GET /entity/{id}
+            https://rest-docs.synapse.org/rest/GET/entity/id.html
+        """
+        entity = self.call("GET", f"/entity/{table_id}").object
+        self.emit(Wrote.from_entity(entity, properties=entity, **details))
+        return entity
 
     def _report_event(self, event: Event) -> None:
         """Report an event to the Airflow task that started this process."""
