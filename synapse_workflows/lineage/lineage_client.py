@@ -16,7 +16,7 @@ from synapse_workflows.client.api.store_properties import VersionOptions
 from synapse_workflows.client.api.store_provenance import StoreProvenance
 from synapse_workflows.client.api.store_request import parse_store_request
 from synapse_workflows.client.api.table_rows import ROW_TYPES
-from synapse_workflows.client.core.events import Event
+from synapse_workflows.client.core.events import Event, Wrote
 from synapse_workflows.client.model.columns import Column
 from synapse_workflows.client.model.csv_tables import CsvFileTable
 from synapse_workflows.client.model.entity import Entity, File
@@ -184,7 +184,8 @@ class LineageClient(TableClient):
             if isinstance(obj, ROW_TYPES) or (new is not None and not new.get("id")):
                 self.require_sources(activity=activity, used=used, executed=executed)
             if isinstance(obj, ROW_TYPES) and new is not None:
-                new = store_declared_activity(self, obj, new)
+                table = obj.get("tableId") if isinstance(obj, Mapping) else obj.tableId
+                new = new if table is None else store_declared_activity(self, table, new)
             if isinstance(obj, ROW_TYPES):
                 return self._store_rows(obj, new, is_separate=is_separate, **options)
             if isinstance(obj, Column):
@@ -283,11 +284,16 @@ class LineageClient(TableClient):
         """Create a snapshot of a table, as `Synapse.create_snapshot_version` does.
 
         Inside a task, a new `activity` is added to the Activity of the task. The Activity of the
-        task becomes the Activity of the snapshot. An existing `activity` is used unchanged.
+        task becomes the Activity of the snapshot. An existing `activity` is used unchanged. If
+        Synapse rejects the Activity, the snapshot is created without it, and the log gives the
+        reason, unless lineage is required.
         """
         is_new = activity is None or (isinstance(activity, Mapping) and not activity.get("id"))
         if is_new:
             activity = self.create_snapshot_activity(table, activity)
+        if isinstance(activity, Mapping) and not activity.get("id"):
+            new = build_separate(activity, None, None, None, None)
+            activity = store_declared_activity(self, table, new)
         return snapshots.create_snapshot_version(self, table, comment, label, activity, wait)
 
     def create_snapshot_activity(
@@ -324,13 +330,27 @@ class LineageClient(TableClient):
 
     @property
     def has_listeners(self) -> bool:
-        """Whether emitted events have a listener; False inside a `without_lineage` block."""
-        return not is_suspended() and super().has_listeners
+        """Whether emitted events have a listener.
+
+        Inside a `without_lineage` block, this is False unless a declared Activity was rejected.
+        """
+        return (not is_suspended() or self._has_failures) and super().has_listeners
 
     def emit(self, event: Event) -> None:
-        """Call all listeners with an event. Inside a `without_lineage` block, do nothing."""
+        """Call all listeners with an event.
+
+        Inside a `without_lineage` block, only a version without its declared Activity is noted.
+        """
+        collector = current_collector()
         if not is_suspended():
             super().emit(event)
+        elif collector is not None and isinstance(event, Wrote):
+            collector.activities.add_pending(self, event)
+
+    @property
+    def _has_failures(self) -> bool:
+        collector = current_collector()
+        return collector is not None and collector.activities.has_failures
 
     def without_lineage(self) -> AbstractContextManager[None]:
         """Suspend lineage inside this block, for all clients of the task.

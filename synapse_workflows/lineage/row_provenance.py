@@ -66,22 +66,21 @@ def record_row_provenance(
 
 
 def store_declared_activity(
-    client: Any, rows: Any, activity: Mapping[str, Any]
+    client: Any, table: Any, activity: Mapping[str, Any] | None
 ) -> Mapping[str, Any] | None:
-    """Store the declared Activity of rows before the rows.
+    """Store the declared Activity of rows or a snapshot before these are stored.
 
     Args:
         client: Client of the task.
-        rows: Rows of a table.
+        table: The table, or its ID.
         activity: The Activity, without secrets.
 
     Returns:
-        The ID of the stored Activity, or `activity` if it has to be stored with the rows; None if
-        it could not be stored. Then it is pending.
+        The ID of the stored Activity, or `activity` outside a task; None if it could not be
+        stored. Then it is pending.
     """
     collector = current_collector()
-    table = rows.get("tableId") if isinstance(rows, Mapping) else rows.tableId
-    if collector is None or table is None:  # the table does not exist yet
+    if collector is None or activity is None:
         return activity
     stored = collector.activities.store_declared(
         client,

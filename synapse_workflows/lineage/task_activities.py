@@ -32,9 +32,11 @@ T = TypeVar("T")
 _log: Final = logging.getLogger(__name__)
 #: What to do about a version without its Activity.
 _ADDED_LATER: Final = "Run this task again, or 'synapse-workflows provenance repair', to add it."
-_NEVER_ADDED: Final = (
-    "It is a snapshot, to which Synapse cannot add an Activity. To get one, delete the snapshot "
-    "and run this task again; lineage_required=True creates no snapshot without it."
+_ADDED_TO_SNAPSHOT: Final = (
+    "Synapse cannot link an Activity to a snapshot later: 'synapse-workflows provenance repair' "
+    "adds the sources to the Activity that the snapshot has from its table, if it has one. "
+    "Otherwise delete the snapshot and clear this task. lineage_required=True creates no snapshot "
+    "without its Activity."
 )
 #: Start of the keys of Activities that are not merged into those of the task.
 _DECLARED: Final = "declared:"
@@ -246,7 +248,7 @@ class TaskActivities:
             stored.entity_id,
             stored.version,
             failed.reason,
-            _NEVER_ADDED if is_snapshot else _ADDED_LATER,
+            _ADDED_TO_SNAPSHOT if is_snapshot else _ADDED_LATER,
             failed.activity["used"],
         )
         self.state_store.set(_get_state_key(client), self._list_pending(client.synapse_conn_id))
@@ -260,6 +262,11 @@ class TaskActivities:
     def has_failed(self, client: ActivityClient) -> bool:
         """Return whether the Activity of the files of this try could not be stored."""
         return (client.synapse_conn_id, None) in self._failures
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether any Activity of this try could not be stored."""
+        return bool(self._failures)
 
     def finish(self) -> None:
         """Mark the stored ids of the Activities as done."""

@@ -7,9 +7,11 @@ from typing import Any, Literal
 from synapse_workflows.client.api.provenance import delete_unlinked, store_activity
 from synapse_workflows.client.core.conflicts import retry_stale
 from synapse_workflows.client.core.events import has_open_version
+from synapse_workflows.client.core.flows import Call
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.core.session import Session
 from synapse_workflows.client.errors import SynapseError, SynapseNotFoundError
+from synapse_workflows.constants import TABLE, VIEWS
 from synapse_workflows.provenance.activity import redact_activity
 from synapse_workflows.provenance.pending_activity import PendingActivity
 from synapse_workflows.provenance.source_limit import add_sources
@@ -44,9 +46,11 @@ class Repair:
 def repair_activities(syn: Session, pending: Iterable[PendingActivity]) -> list[Repair]:
     """Store pending Activities and link them to the versions that have none.
 
-    An existing Activity of a version is never changed. The Activity of an open table accumulates
-    the sources of all tasks that stored rows: if it lacks pending sources, the table gets a new
-    Activity with the sources of both. Repeating the repair changes nothing.
+    An existing Activity of a file is never changed. The Activity of an open table accumulates the
+    sources of all tasks that stored rows: if it lacks pending sources, the table gets a new
+    Activity with the sources of both. Synapse can link no other Activity to a snapshot: pending
+    sources are added to the Activity that the snapshot has from its table, unless another version
+    has it as well. Repeating the repair changes nothing.
 
     Args:
         syn: Client of an account that may change the entities.
@@ -56,7 +60,7 @@ def repair_activities(syn: Session, pending: Iterable[PendingActivity]) -> list[
         One result for each version.
 
     Source:
-        POST /activity, GET /entity/{id}/generatedBy, PUT /entity/{id}
+        POST /activity, GET /entity/{id}/generatedBy, PUT /entity/{id}, PUT /activity/{id}
         https://rest-docs.synapse.org/rest/PUT/entity/id.html
     """
     return [result for one in pending for result in _repair(syn, one)]
@@ -71,7 +75,9 @@ def _repair(syn: Session, pending: PendingActivity) -> Iterator[Repair]:
             yield Repair(entity_id, version, "failed", None, message)
             continue
         try:
-            found = add_to_open_version(syn, entity_id, version, pending.activity)
+            found = add_to_snapshot(syn, entity_id, version, pending.activity)
+            if found is None:
+                found = add_to_open_version(syn, entity_id, version, pending.activity)
             if found is not None:
                 yield found
                 continue
@@ -126,6 +132,41 @@ def add_to_open_version(
             delete_unlinked(syn, activity_id)
             raise
         return Repair(entity_id, version, "repaired", activity_id, message)
+
+    return retry_stale(add)
+
+
+def add_to_snapshot(
+    syn: Session, entity_id: str, version: int, activity: Mapping[str, Any]
+) -> Repair | None:
+    """Add the sources of a pending Activity to the Activity that a snapshot has already.
+
+    Args:
+        syn: Sends the requests.
+        entity_id: ID of the entity.
+        version: Version number.
+        activity: Body of the pending Activity.
+
+    Returns:
+        The result; None if the version is no snapshot, has no Activity or has all sources, or if
+        another version has the Activity.
+    """
+
+    def add() -> Repair | None:
+        entity = _get_entity(syn, entity_id)
+        is_table = entity.get("concreteType") in {TABLE, *VIEWS}
+        if not is_table or entity["versionNumber"] == version:
+            return None
+        linked = _find_linked(syn, entity_id, version)
+        merged, count = add_sources(linked or {}, activity)
+        if linked is None or count == 0:
+            return None
+        path = f"/activity/{linked['id']}"
+        if len([*syn.iter_items(Call("GET", f"{path}/generated"))]) > 1:
+            return None
+        syn.call("PUT", path, json={**linked, **merged})
+        message = f"Added {count} sources to Activity {linked['id']}"
+        return Repair(entity_id, version, "repaired", str(linked["id"]), message)
 
     return retry_stale(add)
 

@@ -5,6 +5,7 @@ from airflow.sdk import DAG, task
 from support.execution_api import ExecutionApi, Run
 
 from synapse_workflows import (
+    Activity,
     File,
     Project,
     SynapseGetOperator,
@@ -14,6 +15,7 @@ from synapse_workflows import (
     SynapseTableStoreOperator,
     Table,
 )
+from synapse_workflows.client.core.events import Read
 from synapse_workflows.provenance.pending_activity import PENDING_KEY, PendingActivity
 from synapse_workflows.provenance.repair import repair_activities
 from synapse_workflows.testing import FAST_RETRY
@@ -271,22 +273,69 @@ def test_required_declared_activity_fails_the_task(store, reject):
     assert run.task("store").state == "failed"
 
 
-def test_snapshot_without_its_activity_is_named_and_pending(
-    api, reject, rejecting, table, put, write_csv, alice, caplog
+def read_and_snapshot(table):
+    @task
+    def read():
+        SynapseHook().client.emit(Read(None, url="https://example.org/read"))
+
+    read() >> SynapseTableSnapshotOperator(task_id="store", table_id=table)
+
+
+@task(task_id="store")
+def snapshot_by_code(table):
+    activity = Activity(name="Declared", used="https://example.org/declared?token=secret-1")
+    SynapseHook(lineage_mode="off").client.create_snapshot_version(table, activity=activity)
+
+
+@task(task_id="store")
+def snapshot_without_lineage(table):
+    activity = Activity(name="Declared", used="https://example.org/declared?token=secret-1")
+    syn = SynapseHook().client
+    with syn.without_lineage():
+        syn.create_snapshot_version(table, activity=activity)
+
+
+@pytest.mark.parametrize(
+    ("create", "source"),
+    [
+        (read_and_snapshot, "https://example.org/read"),
+        (snapshot_by_code, "https://example.org/declared"),
+        (snapshot_without_lineage, "https://example.org/declared"),
+    ],
+    ids=["operator", "declared", "without_lineage"],
+)
+def test_repair_adds_the_sources_of_a_snapshot_without_its_activity(
+    api, reject, rejecting, table, put, write_csv, alice, caplog, sources_of, create, source
 ):
     store_rows(api, "rows", table, put(), write_csv(["a", 0]))
+    with DAG("snapshot", schedule=None) as dag:
+        create(table)
+    reject()
+    run = Run(api, dag).all()
+    rejecting[1].clear()
+    assert f"{table}.1 was stored without its Activity" in caplog.text
+    assert "no Activities today" in caplog.text
+    assert "Synapse cannot link an Activity to a snapshot later" in caplog.text
+    assert "secret-1" not in caplog.text
+    (pending,) = read_pending(run)
+    assert pending.versions == ((table, 1),)
+    before, _ = sources_of(table, 1)
+    states = [repair_activities(alice, [pending])[0].state for _ in range(2)]
+    assert states == ["repaired", "present"]
+    assert alice.getProvenance(table, 1)["name"] == "rows.store"
+    assert sources_of(table, 1)[0] == [*before, source]
+
+
+def test_a_snapshot_of_a_table_without_activity_cannot_be_repaired(
+    api, reject, rejecting, table, alice
+):
     with DAG("snapshot", schedule=None) as dag:
         SynapseTableSnapshotOperator(task_id="store", table_id=table)
     reject()
     run = Run(api, dag).all()
     rejecting[1].clear()
-    assert f"{table}.1 was stored without its Activity" in caplog.text
-    assert "Synapse cannot add an Activity" in caplog.text
-    (pending,) = read_pending(run)
-    assert pending.versions == ((table, 1),)
-    (repair,) = repair_activities(alice, [pending])
-    assert repair.state == "present"
-    assert alice.getProvenance(table, 1)["name"] == "rows.store"
+    (repair,) = repair_activities(alice, read_pending(run))
+    assert repair.state == "superseded"
 
 
 def test_repair_of_deleted_entity(alice, socket_service):
