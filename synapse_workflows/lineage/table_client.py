@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+import requests
+
 from synapse_workflows.client.core.events import Wrote
 from synapse_workflows.client.core.flows import Reply
+from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.constants import TABLE, VIEWS
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_mode import LineageMode
@@ -40,7 +43,7 @@ class TableClient(StsClient):
         """Emit a `Wrote` event of a table whose rows have changed; return the JSON of the table.
 
         The Activity is linked under the etag of a known state of the table. The table is read
-        only if that state is outdated.
+        only if that state is outdated, or if the Activity could not be linked.
 
         Args:
             table_id: `syn123`.
@@ -56,7 +59,23 @@ class TableClient(StsClient):
             with suppress(OutdatedEntityError):
                 self.emit(event)
                 return known
-        return super().emit_table_change(table_id, **details)
+        entity = self._read_table(table_id)
+        self.emit(Wrote.from_entity(entity, properties=entity, **details))
+        return entity
+
+    def _read_table(self, table_id: str) -> Mapping[str, Any]:
+        """Return the JSON of a table; the last known one if Synapse is not available.
+
+        The rows were stored, so that the task succeeds, and its Activity is pending.
+        """
+        try:
+            return self.call("GET", f"/entity/{table_id}").object
+        except (SynapseError, requests.RequestException) as error:
+            known = self.known_tables.get(table_id)
+            if known is None or self.lineage_required or not self.has_task_activity:
+                raise
+            self.logger.warning("The current version of %s is not known: %s", table_id, error)
+            return known
 
     @property
     def has_task_activity(self) -> bool:

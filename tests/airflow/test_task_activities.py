@@ -1,8 +1,13 @@
 """Activities that Synapse does not accept: the task succeeds, and the Activity is added later."""
 
+import json
+from dataclasses import replace
+from http import HTTPStatus
+
 import pytest
 from airflow.sdk import DAG, task
 from support.execution_api import ExecutionApi, Run
+from support.fault_proxy import ALWAYS, Exchange, faulty_proxy
 
 from synapse_workflows import (
     Activity,
@@ -352,3 +357,91 @@ def test_connection_is_not_in_the_pending_activity(store, reject, connection):
     run.task("store")
     token = ExecutionApi({"c": connection}).connections["c"]
     assert token[60:90] not in str(run.value("store", PENDING_KEY))
+
+
+@pytest.fixture
+def proxy(socket_service):
+    with faulty_proxy(socket_service) as running:
+        yield running
+
+
+@pytest.fixture
+def proxied(api, connection, proxy):
+    """Execution API whose connection leads through the proxy."""
+    fields = json.loads(connection)
+    fields["host"] = fields["host"].replace(proxy.upstream, proxy.base_url)
+    fields["extra"] = {
+        key: value.replace(proxy.upstream, proxy.base_url) if isinstance(value, str) else value
+        for key, value in fields["extra"].items()
+    }
+    api.connections["synapse_default"] = json.dumps(fields)
+    return api
+
+
+def disconnect_after(proxy, method, path):
+    """Forward the first matching request, and disconnect all requests after its response."""
+
+    def act(exchange):
+        response = exchange.forward()
+        if response.status == HTTPStatus.ACCEPTED:  # the job is running
+            proxy.fail(method, path, act)
+        else:
+            for each in ("GET", "POST", "PUT", "DELETE"):
+                proxy.fail(each, "", Exchange.disconnect, times=ALWAYS)
+        exchange.respond(response)
+
+    proxy.fail(method, path, act)
+
+
+@pytest.mark.parametrize("by", ["store_rows", "store"])
+def test_rows_are_stored_once_if_synapse_is_unreachable_after_that(
+    proxied, proxy, table, alice, rows_of, sources_of, caplog, by
+):
+    with DAG("unreachable", schedule=None) as dag:
+
+        @task(retries=3)
+        def store():
+            hook = SynapseHook(retry=FAST_RETRY)
+            hook.client.emit(Read(None, url="https://example.org/read"))
+            if by == "store":
+                hook.client.store(Table(table, [["a", 1]]))
+            else:
+                hook.store_rows(table, [["a", 1]], columns=["a name", "n"])
+
+        store()
+    disconnect_after(proxy, "GET", "/table/transaction/async/get/")
+    run = Run(proxied, dag)
+    result = run.task("store", max_tries=3)
+    assert result.state == "success", result.error
+    assert rows_of(table) == [["a", 1]]
+    assert f"{table}.1 was stored without its Activity" in caplog.text
+    assert "SynapseConnectionError" in caplog.text
+    (pending,) = read_pending(run)  # stored through the proxy
+    (repair,) = repair_activities(alice, [replace(pending, site=alice.repoEndpoint)])
+    assert repair.state == "repaired"
+    assert sources_of(table)[0] == ["https://example.org/read"]
+
+
+def test_a_retry_completes_a_file_if_synapse_is_unreachable_after_the_store(
+    proxied, proxy, project, alice, sources_of, tmp_path
+):
+    path = tmp_path / "out.txt"
+    path.write_text("out")
+    with DAG("unreachable_file", schedule=None) as dag:
+
+        @task(retries=3)
+        def store():
+            syn = SynapseHook(retry=FAST_RETRY).client
+            syn.emit(Read(None, url="https://example.org/read"))
+            return syn.store(File(str(path), parent=project)).id
+
+        store()
+    disconnect_after(proxy, "POST", "/repo/v1/entity[?]")
+    run = Run(proxied, dag)
+    assert run.task("store", max_tries=3).state == "up_for_retry"
+    proxy.reset()
+    result = run.task("store", max_tries=3)
+    assert result.state == "success", result.error
+    entity = alice.get(run.value("store"), downloadFile=False)
+    assert entity.versionNumber == 1
+    assert sources_of(entity.id)[0] == ["https://example.org/read"]

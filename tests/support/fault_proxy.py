@@ -302,6 +302,11 @@ class FaultyProxy:
         with self._lock:
             self._rules.append(Rule(method, path, action, times, skip))
 
+    def reset(self) -> None:
+        """Remove all faults."""
+        with self._lock:
+            self._rules.clear()
+
     def choose(self, exchange: Exchange) -> Action:
         """Return the action for a request."""
         with self._lock:
