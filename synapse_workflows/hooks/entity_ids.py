@@ -6,7 +6,11 @@ from typing import Any
 from synapse_workflows.client.errors import SynapseMalformedEntityError
 from synapse_workflows.client.model import ids
 from synapse_workflows.client.model.ids import VersionedId
-from synapse_workflows.operator_arguments import InvalidArgumentError, parse_reference_text
+from synapse_workflows.operator_arguments import (
+    InvalidArgumentError,
+    is_staged,
+    parse_reference_text,
+)
 
 
 class InvalidEntityIdError(InvalidArgumentError, SynapseMalformedEntityError):
@@ -24,6 +28,11 @@ def parse_entity_id(value: Any, argument: str) -> VersionedId:
         InvalidEntityIdError: The value is not an entity ID.
     """
     value = parse_reference_text(value)
+    if is_staged(value):
+        raise InvalidEntityIdError(
+            f"Invalid {argument}: the staged file {value['name']!r} is not an entity. Store it "
+            "with SynapseStoreOperator, and pass the result of that task"
+        )
     try:
         if isinstance(value, Mapping) and "id" in value:
             version = value.get("version", value.get("versionNumber"))

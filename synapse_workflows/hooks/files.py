@@ -29,7 +29,12 @@ from synapse_workflows.idempotency.object_storage import ObjectTarget, parse_tar
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.store_provenance import IfUnchanged
-from synapse_workflows.operator_arguments import check_choice, check_flags
+from synapse_workflows.operator_arguments import (
+    check_choice,
+    check_flags,
+    is_staged,
+    parse_reference_text,
+)
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
 
 
@@ -111,6 +116,24 @@ def download(client: LineageClient, entity: VersionedId, options: DownloadOption
         file = Path(reference["path"])
         reference["path"] = target.join(file.name).write(file, options.if_collision)
     return reference
+
+
+def _find_remote_name(path: Any) -> str | None:
+    """Return the name of a file that is not on this worker; None if it is not known.
+
+    Raises:
+        ValueError: The file is empty.
+    """
+    value = parse_reference_text(path)
+    if is_staged(value):
+        if not value["size"]:
+            raise ValueError(
+                f"Cannot upload {value['name']}: the staged file is empty. Synapse stores files "
+                "of at least one byte."
+            )
+        return str(value["name"])
+    is_url = isinstance(value, str | ObjectStoragePath) and "://" in str(value)
+    return get_file_name(str(value)) if is_url else None
 
 
 @dataclass(frozen=True)
@@ -209,8 +232,7 @@ class FileUpload:
         """
         for path in paths:
             if is_remote(path):
-                is_url = isinstance(path, str | ObjectStoragePath) and "://" in str(path)
-                name = self.options.name or (get_file_name(str(path)) if is_url else None)
+                name = self.options.name or _find_remote_name(path)
                 parse_store_request(self._build_file(None, name, self.parent_id))
                 continue
             with as_local_file(path, local_path) as file:

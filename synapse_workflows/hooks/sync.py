@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from synapse_workflows.hooks.entity_ids import parse_unversioned_id
+from synapse_workflows.hooks.file_references import local_path
 from synapse_workflows.hooks.s3_prefixes import parse_filter, parse_positive
 from synapse_workflows.hooks.storage import StorageHook
 from synapse_workflows.idempotency.folder_sync import (
@@ -19,8 +20,10 @@ from synapse_workflows.operator_arguments import (
     InvalidArgumentError,
     check_choice,
     check_flags,
+    is_file_reference,
     optional_text,
     parse_provenance,
+    parse_reference_text,
 )
 from synapse_workflows.sync.options import PlanOptions, UnsupportedFiles
 from synapse_workflows.sync.plan import SyncDirection, SyncPlan
@@ -110,9 +113,7 @@ class SyncHook(StorageHook):
             delete_extra=delete_extra,
             allow_empty=allow_empty,
             unsupported=unsupported,
-            manifest=optional_text(
-                None if manifest_path is None else str(manifest_path), "manifest_path"
-            ),
+            manifest=_find_manifest(manifest_path, direction),
             write_manifest=write_manifest,
             provenance=parse_provenance(
                 used, executed, activity, activity_name, activity_description
@@ -131,6 +132,23 @@ class SyncHook(StorageHook):
         if number is None:
             return to_result(made)
         return [to_result(one) for one in made.split(number)]
+
+
+def _find_manifest(value: Any, direction: SyncDirection) -> str | None:
+    """Return the path or URL of the manifest.
+
+    Raises:
+        InvalidArgumentError: The manifest is written, and the value is a reference.
+    """
+    value = parse_reference_text(value)
+    if not is_file_reference(value):
+        return optional_text(None if value is None else str(value), "manifest_path")
+    if direction != "to_synapse":
+        raise InvalidArgumentError(
+            f"Invalid manifest_path {dict(value)!r:.100}: the manifest is written there. Pass a "
+            "path or a URL"
+        )
+    return local_path(value)
 
 
 def _parse_plan(value: Any) -> SyncPlan | None:

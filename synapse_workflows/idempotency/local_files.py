@@ -158,7 +158,7 @@ def _require_file(path: Path) -> Path:
         raise SynapseFileNotFoundError(
             f"File not found on this worker: {path}. If another task wrote it, that task may have "
             "run on another machine, or its temporary directory was deleted. Return staged(path) "
-            "in the task that writes the file, or write to object storage and return its URL, or "
-            "write and store in one task (SynapseHook().client.store)."
+            "in the task that writes the file, or write to object storage and return the URL or "
+            "an ObjectStoragePath, or write and store in one task (SynapseHook().client.store)."
         )
     return path

@@ -137,12 +137,16 @@ def _remove_conn_id(uri: str) -> str:
     return _USER_INFO.sub("", uri, count=1)
 
 
-def _iter_uris(assets: Iterable[Any]) -> Iterator[tuple[str, int]]:
+def is_xcom(uri: str) -> bool:
+    """Return whether an object without a connection in its URL is a value of the XCom backend."""
     backend = conf.get("common.io", "xcom_objectstorage_path", fallback="")
-    ignored = (*_IGNORED_SCHEMES, f"{backend.rstrip('/')}/") if backend else _IGNORED_SCHEMES
+    return bool(backend) and uri.startswith(f"{_remove_conn_id(backend).rstrip('/')}/")
+
+
+def _iter_uris(assets: Iterable[Any]) -> Iterator[tuple[str, int]]:
     for info in assets:
         uri = _remove_conn_id(info.asset.uri)
-        if "://" in uri and not uri.startswith(ignored):
+        if "://" in uri and not uri.startswith(_IGNORED_SCHEMES) and not is_xcom(uri):
             yield uri, info.count
 
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from airflow.sdk.lineage import get_hook_lineage_collector
 
-from synapse_workflows.lineage.hook_lineage import discard_output, replace_asset
+from synapse_workflows.lineage.hook_lineage import discard_output, is_xcom, replace_asset
 from synapse_workflows.lineage.lineage_mode import is_suspended
 from synapse_workflows.provenance.object_versions import add_s3_version, strip_version
 from synapse_workflows.provenance.record import Origin, Record, UrlRef
@@ -90,6 +90,8 @@ class S3AccessRecorder:
         discard_output(url)
 
     def _add(self, urls: dict[str, str], url: str, exact: str, verb: str) -> None:
+        if is_xcom(url):
+            return
         replace_asset(url, exact)
         with self._lock:
             if exact in urls:

@@ -110,8 +110,8 @@ class SynapseStoreOperator(SynapseOperator):
     returns a list with one reference per path.
 
     Args:
-        path: A local path, the URL of an object, an `ObjectStoragePath`, a reference, or a list of
-            these (templated).
+        path: A local path, the URL of an object, an `ObjectStoragePath`, a reference, which
+            `staged` returns as well, or a list of these (templated).
         parent_id: The project or folder (templated).
         folder: Path of folders below the parent, as `2026/november`; missing folders are created
             (templated).

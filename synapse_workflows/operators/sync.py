@@ -61,9 +61,9 @@ class SynapseSyncOperator(SynapseOperator):
             `skip` them.
         follow_symlinks: Whether symbolic links in a local source are followed, or skipped.
         manifest_path: To Synapse: a manifest (TSV) that selects the files and gives their parents,
-            names, annotations and sources. From Synapse: where the manifest is written; None for
-            `SYNAPSE_METADATA_MANIFEST.tsv` in the target. A path, relative to the directory, or a
-            URL (templated).
+            names, annotations and sources; also a reference of another task. From Synapse: where
+            the manifest is written; None for `SYNAPSE_METADATA_MANIFEST.tsv` in the target. A
+            path, relative to the directory, or a URL (templated).
         write_manifest: Whether a download writes a manifest.
         used: Additional inputs, in any form that the client's Activity accepts (templated).
         executed: Additional code that was executed (templated).
