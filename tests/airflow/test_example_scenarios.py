@@ -407,3 +407,22 @@ def test_19_a_description_lists_the_files_of_a_snapshot(start, alice, project, p
     assert file["md5"] == alice.get(item[0], downloadFile=False).md5
     assert sources_of(stored["id"])[0] == [f"{dataset}.1"]
     assert run()["version"] == stored["version"] == 1
+
+
+def test_20_a_file_is_staged_stored_and_removed(
+    start, alice, project, put, sources_of, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("AIRFLOW__SYNAPSE__STAGING", str(tmp_path / "shared"))
+    monkeypatch.setenv("AIRFLOW__SYNAPSE__CACHE_DIR", str(tmp_path / "cache"))
+    raw = put("raw.csv", "id,diagnosis\n1,B\n2,M\n3,B\n")
+    name = "synapse_20_stage_between_workers"
+    run = start(20, name, entity_id=raw, parent_id=project).all()
+    stored = run.value("store")
+    assert Path(alice.get(stored["id"]).path).read_text().split() == [
+        "diagnosis,patients", "B,2", "M,1",
+    ]  # fmt: skip
+    used, executed = sources_of(stored["id"])
+    assert used == [raw]
+    assert len(executed) == 1
+    assert run.value("clean")["files"] == 1
+    assert not [path for path in (tmp_path / "shared").rglob("*") if path.is_file()]

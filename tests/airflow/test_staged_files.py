@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import runpy
 import shutil
 from itertools import count
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from airflow.sdk import DAG, ObjectStoragePath, task
 from airflow.sdk.exceptions import AirflowFailException
 from support.execution_api import Run
+from support.guides import write_dag
 
 from synapse_workflows import (
     SynapseHook,
@@ -143,6 +145,18 @@ def test_a_file_is_stored_by_a_worker_with_another_disk(
         assert used == [entity]
         assert len(executed) == 1
     assert "shared" not in json.dumps(run.record("store"))
+
+
+def test_stage_a_summary(api, put, project, shared, alice, sources_of, tmp_path):
+    """The DAG of the guide."""
+    raw = put("raw.csv", TEXT)
+    ids = {"syn123": raw.partition(".")[0], "syn456": project}
+    names = runpy.run_path(str(write_dag(tmp_path, "stage_a_summary", ids)))
+    run = Run(api, names["stage_a_summary"]()).all()
+    stored = run.value("store")["id"]
+    assert Path(alice.get(stored).path).read_text() == "2 lines\n"
+    assert sources_of(stored)[0] == [raw]
+    assert files_in(shared) == []
 
 
 def test_a_staged_file_of_another_run_is_a_gap(api, stage, shared, project, caplog):

@@ -20,7 +20,6 @@ from synapse_workflows import (
     local_path,
     staged,
 )
-
 from synapse_workflows.lineage.hook_lineage import is_xcom
 
 
