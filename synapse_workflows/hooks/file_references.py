@@ -120,13 +120,15 @@ def local_path(reference: Mapping[str, Any] | str) -> str:
 def _find_local(reference: Mapping[str, Any]) -> str | None:
     """Return the path of the reference if the file has the expected content; else None."""
     path, md5 = reference.get("path"), reference.get("md5")
-    if not path or not md5 or not Path(path).is_file():
+    if not path or not md5:
         return None
     try:
+        if not Path(path).is_file():
+            return None
         _pin(Path(path), reference)
         if file_md5(path) != md5:
             return None
-    except FileNotFoundError:
+    except OSError:  # deleted, or in a directory of another user
         return None
     _record_read(reference)
     return str(path)

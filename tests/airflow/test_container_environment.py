@@ -19,15 +19,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from airflow.sdk import DAG, task
-from synapse_workflows import File, Synapse, SynapseHook
+from synapse_workflows import File, Synapse, SynapseHook, local_path
 from synapse_workflows.client.errors import SynapseDownloadError
 
 
 def find_caches():
-    """Return the default cache directories without a home directory, and in HOME=/."""
+    """Return the default cache directories without HOME, and with directories of other users."""
     yield Synapse(skip_checks=True).cache.cache_root_dir
-    os.environ["HOME"] = "/"
-    yield Synapse(skip_checks=True).cache.cache_root_dir
+    for home in ("/", "/dev/null", "/root/closed"):
+        os.environ["HOME"] = home
+        yield Synapse(skip_checks=True).cache.cache_root_dir
 
 
 with DAG("container", schedule=None) as dag:
@@ -48,6 +49,8 @@ with DAG("container", schedule=None) as dag:
             path = Path(folder, "copy.csv")
             path.write_text(Path(facts["path"]).read_text())
             facts["stored"] = syn.store(File(str(path), parent=project)).id
+        reference = hook.get_file(raw) | {{"path": "/root/closed/raw.csv"}}
+        facts["again"] = local_path(reference)
         return facts | {{"caches": list(find_caches())}}
 
     work({raw!r}, {large!r}, {table!r}, {project!r})
@@ -157,7 +160,8 @@ def test_a_task_in_a_pod(
     assert facts["path"].startswith("/cache/")
     assert "Not enough disk space for /cache/" in facts["full"]
     assert facts["records"] == [["a", 1], ["b", 2], ["c", 3]]
-    assert facts["caches"] == ["/scratch/synapse-cache-1000660000"] * 2
+    assert facts["again"] == facts["path"]
+    assert facts["caches"] == ["/scratch/synapse-cache-1000660000"] * 4
     used, executed = sources_of(facts["stored"])
     assert raw in used
     assert len(executed) == 1

@@ -64,16 +64,22 @@ def read_file(path: str | Path) -> RawConfigParser:
     problem = None
     try:
         parser.read_string(Path(full_path).read_text(encoding="utf-8-sig"), source=full_path)
-    except (FileNotFoundError, NotADirectoryError):  # HOME may be /dev/null
-        pass
     except (OSError, UnicodeError) as error:
-        problem = f"It cannot be read ({_reason(error)})."
+        if not _is_out_of_reach(full_path, error):
+            problem = f"It cannot be read ({_reason(error)})."
     except Error as error:
         problem = _describe(error)
     if problem is not None:
         # Raised here, because the original error quotes the lines.
         raise SynapseConfigError(f"Error parsing Synapse config file: {full_path}\n{problem}")
     return parser
+
+
+def _is_out_of_reach(path: str, error: Exception) -> bool:
+    """Return whether a file is missing, or below a home directory such as /dev/null or /root."""
+    if isinstance(error, PermissionError):
+        return not os.access(Path(path).parent, os.X_OK)
+    return isinstance(error, FileNotFoundError | NotADirectoryError)
 
 
 def parse_config(parser: RawConfigParser, path: str | Path = DEFAULT_PATH) -> Config:

@@ -1,8 +1,8 @@
 """Search for credentials: arguments, environment, configuration file, keyring, AWS."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 from synapse_workflows.client.core import keyring_store
@@ -259,7 +259,7 @@ PROFILE_SOURCES: Final[tuple[CredentialSource, ...]] = (
 def _describe_config_file(request: LoginRequest) -> str:
     """Return what is missing in a configuration file without credentials."""
     path, name = request.config.path, request.selected_profile
-    if not Path(path).exists():
+    if not os.path.exists(path):  # noqa: PTH110 - False in a directory of another user
         return f"{path}: the file does not exist"
     if request.settings.get("password") or request.settings.get("apikey"):
         return f"{path}: a password or an API key without username"
