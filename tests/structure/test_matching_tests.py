@@ -163,6 +163,7 @@ TESTED_BY = {
     "lineage/activity_description": "airflow/test_activity_writer.py",
     "lineage/stored_activities": "airflow/test_activity_writer.py",
     "lineage/store_notes": "airflow/test_store_provenance.py",
+    "lineage/table_client": "airflow/test_task_activities_requests.py",
     "lineage/task_state_store": "airflow/test_collector_retries.py",
     "lineage/template_references": "airflow/test_data_dependencies.py",
     # the local service is tested over HTTP, by subject
