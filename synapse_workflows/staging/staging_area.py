@@ -39,6 +39,8 @@ _EXPECTED: Final = (
 )
 #: Executors whose tasks run on one machine.
 _LOCAL_EXECUTORS: Final = frozenset({"LocalExecutor", "SequentialExecutor"})
+#: Set in the pods of the Kubernetes executor, whose configuration usually has the LocalExecutor.
+_POD_VARIABLE: Final = "AIRFLOW_IS_K8S_EXECUTOR_POD"
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,8 @@ def warn_if_not_shared(area: StagingArea) -> None:
     """Log a warning if tasks on other machines cannot read the staging area."""
     executors = re.split(r"[,;=:]", conf.get("core", "executor", fallback="LocalExecutor"))
     names = {one.strip().rpartition(".")[2] for one in executors}
+    if _POD_VARIABLE in os.environ:
+        names.add("KubernetesExecutor")
     others = sorted(
         one for one in names if one.endswith("Executor") and one not in _LOCAL_EXECUTORS
     )

@@ -315,17 +315,24 @@ def test_a_changed_reference_reads_nothing_else(stage, shared, key):
         local_path(reference)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "executor"),
+    [
+        ("AIRFLOW__CORE__EXECUTOR", "LocalExecutor,CeleryExecutor", "CeleryExecutor"),
+        ("AIRFLOW_IS_K8S_EXECUTOR_POD", "True", "KubernetesExecutor"),
+    ],
+)
 def test_the_default_is_a_folder_of_the_machine_with_a_warning(
-    stage, tmp_path, monkeypatch, caplog
+    stage, tmp_path, monkeypatch, caplog, variable, value, executor
 ):
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "home"))
     stage()
     assert len(files_in(tmp_path / "home" / "synapse-staging")) == 1
     assert "may run on other machines" not in caplog.text
-    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor,CeleryExecutor")
+    monkeypatch.setenv(variable, value)
     caplog.set_level(logging.WARNING)
     reference = stage()[1].value("make")
-    assert "CeleryExecutor may run on other machines" in caplog.text
+    assert f"{executor} may run on other machines" in caplog.text
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "other machine"))
     with pytest.raises(SynapseFileNotFoundError, match=r"\[synapse\] staging is not set"):
         local_path(reference)
