@@ -16,6 +16,8 @@ from synapse_workflows.client.errors import SynapseTransferError
 
 T = TypeVar("T")
 _ATTEMPTS: Final = 3
+#: Seconds before the second attempt; twice as many before the third.
+_WAIT_SECONDS: Final = 0.5
 _log: Final = logging.getLogger(__name__)
 
 
@@ -27,7 +29,7 @@ def retry_transfer(transfer: Callable[[], T]) -> T:
     """
     retrying = Retrying(
         stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_exponential(multiplier=0.5),
+        wait=wait_exponential(multiplier=_WAIT_SECONDS),
         retry=retry_if_exception_type(SynapseTransferError),
         before_sleep=before_sleep_log(_log, logging.WARNING),
         reraise=True,

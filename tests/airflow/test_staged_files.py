@@ -7,18 +7,25 @@ import logging
 import os
 import runpy
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
+import fsspec
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath, task
+from airflow.sdk._shared.secrets_masker import redact as mask
 from airflow.sdk.exceptions import AirflowFailException
+from fsspec.implementations.local import LocalFileSystem
 from support.execution_api import Run
 from support.guides import write_dag
 
 from synapse_workflows import (
+    SynapseGetOperator,
     SynapseHook,
     SynapseStoreOperator,
+    SynapseSyncOperator,
     SynapseTableStoreOperator,
     SynapseWikiOperator,
     local_path,
@@ -27,10 +34,14 @@ from synapse_workflows import (
 from synapse_workflows.client.errors import (
     SynapseConfigError,
     SynapseFileNotFoundError,
+    SynapseMalformedEntityError,
     SynapseMd5MismatchError,
     SynapseTransferError,
 )
-from synapse_workflows.operator_arguments import InvalidArgumentError
+from synapse_workflows.client.transfer.progress import ProgressLog
+from synapse_workflows.operator_arguments import InvalidArgumentError, is_staged
+from synapse_workflows.provider_info import get_provider_info
+from synapse_workflows.staging import transfer_retries
 
 RUNS = count(1)
 TEXT = "a name,n\nx,1\n"
@@ -48,6 +59,12 @@ def cache(worker, monkeypatch):
     """Cache of the worker, whatever the connection."""
     monkeypatch.setenv("AIRFLOW__SYNAPSE__CACHE_DIR", str(worker))
     return worker
+
+
+@pytest.fixture(autouse=True)
+def no_wait(monkeypatch):
+    """Repeat transfers without waiting."""
+    monkeypatch.setattr(transfer_retries, "_WAIT_SECONDS", 0)
 
 
 @pytest.fixture
@@ -357,9 +374,27 @@ def test_an_invalid_setting_fails_without_secrets(stage, monkeypatch, setting, w
     assert "hidden" not in str(result.error)
 
 
-def test_an_interrupted_upload_leaves_nothing_readable(stage, shared, disk, monkeypatch):
-    from fsspec.implementations.local import LocalFileSystem
+def test_during_an_upload_nothing_is_readable(stage, shared, monkeypatch):
+    """A worker that is killed there leaves no file that a task or a retry could take."""
+    seen = []
 
+    def look(*_args):
+        seen.extend(files_in(shared))
+        raise SystemExit(143)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ProgressLog, "advance", look)
+        stage(run_id="killed")
+    (name,) = seen
+    partial = shared / name
+    assert partial.suffix == ".part"
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    partial.write_text("part")  # what a killed worker leaves
+    _, run = stage(run_id="killed")
+    assert read(run.value("make")) == TEXT
+
+
+def test_an_upload_that_fails_for_good_leaves_nothing(stage, shared, monkeypatch):
     def fail(*_args, **_kwargs):
         raise OSError("the disk failed at ftp://user:hidden@host/x")
 
@@ -369,3 +404,122 @@ def test_an_interrupted_upload_leaves_nothing_readable(stage, shared, disk, monk
     assert "the disk failed" in str(result.error)
     assert "hidden" not in str(result.error)
     assert files_in(shared) == []
+
+
+@pytest.mark.parametrize("method", ["mv", "open"])
+def test_a_temporary_failure_is_repeated(stage, shared, monkeypatch, method):
+    """The upload fails once, or the upload and the download."""
+    original, failures = getattr(LocalFileSystem, method), count(1)
+
+    def fail_once(*args, **kwargs):
+        if next(failures) in (1, 3):
+            raise TimeoutError("slow storage")
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(LocalFileSystem, method, fail_once)
+    assert read(stage()[1].value("make")) == TEXT
+
+
+def test_tasks_of_a_worker_download_a_file_once(stage, shared, monkeypatch):
+    reference = stage()[1].value("make")
+    original, opened = LocalFileSystem.open, []
+
+    def open_slowly(*args, **kwargs):
+        opened.append(args[1])
+        time.sleep(0.2)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(LocalFileSystem, "open", open_slowly)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(read, [reference] * 4)) == [TEXT] * 4
+    assert len(opened) == 1
+
+
+def test_a_file_that_changes_meanwhile_is_not_staged(stage, shared, disk, monkeypatch):
+    path, original = disk / "growing.txt", ProgressLog.__init__
+    path.write_text("start")
+
+    def grow(*args, **kwargs):
+        with path.open("a") as file:
+            file.write("more")
+        original(*args, **kwargs)
+
+    monkeypatch.setattr(ProgressLog, "__init__", grow)
+    result, _ = stage(path)
+    assert "changed while it was staged" in str(result.error)
+    assert files_in(shared) == []
+
+
+def test_secrets_of_the_setting_are_in_no_xcom_log_or_error(
+    api, stage, cache, monkeypatch, caplog, capsys
+):
+    """The storage is in the memory of this process; the URL has a password as others may have."""
+    caplog.set_level(logging.INFO)
+    url = "memory://user:hunter2-secret@host/folder"
+    monkeypatch.setenv("AIRFLOW__SYNAPSE__STAGING", url)
+    reference = stage()[1].value("make")
+    assert read(reference) == TEXT
+    fsspec.filesystem("memory").store.clear()
+    shutil.rmtree(cache)
+    with pytest.raises(SynapseFileNotFoundError) as removed:
+        local_path(reference)
+    texts = [repr(api.requests), str(removed.value), caplog.text, *capsys.readouterr()]
+    assert [text for text in texts if "hunter2" in text] == []
+    assert mask("hunter2-secret") == "***"
+    option = get_provider_info()["config"]["synapse"]["options"]["staging"]
+    assert option["sensitive"]
+
+
+@pytest.mark.parametrize("text", ["", "text"])
+def test_an_invalid_store_of_a_staged_file_fails_before_anything_is_created(
+    api, stage, shared, disk, project, alice, text
+):
+    """An empty file, and a name that Synapse does not accept."""
+    path = disk / ("a#b?.txt" if text else "empty.txt")
+    path.write_text(text)
+    reference = stage(path)[1].value("make")
+    with DAG("store", schedule=None) as dag:
+        SynapseStoreOperator(task_id="store", path=reference, parent_id=project, folder="new")
+    result = Run(api, dag).task("store")
+    assert path.name in str(result.error)
+    assert isinstance(result.error, AirflowFailException | SynapseMalformedEntityError)
+    assert list(alice.getChildren(project)) == []
+
+
+def test_a_staged_file_is_no_entity(api, stage, shared):
+    reference = stage()[1].value("make")
+    with DAG("get", schedule=None) as dag:
+        SynapseGetOperator(task_id="get", entity_id=reference)
+    result = Run(api, dag).task("get")
+    assert "the staged file 'summary.csv' is not an entity" in str(result.error)
+
+
+def test_a_row_with_similar_columns_is_no_staged_file():
+    row = {"staged": True, "name": "a", "size": 1, "md5": "x", "dag_id": "y"}
+    assert not is_staged(row)
+
+
+def test_a_manifest_may_be_staged(api, stage, shared, disk, project, alice):
+    (disk / "data").mkdir()
+    for name in ("a.txt", "b.txt"):
+        (disk / "data" / name).write_text(name)
+    manifest = stage(text="path\tparent\na.txt\t" + project + "\n")[1].value("make")
+    with DAG("sync", schedule=None) as dag:
+        SynapseSyncOperator(
+            task_id="sync",
+            direction="to_synapse",
+            source=str(disk / "data"),
+            target=project,
+            manifest_path=manifest,
+        )
+    Run(api, dag).all()
+    assert [one["name"] for one in alice.getChildren(project)] == ["a.txt"]
+    with DAG("down", schedule=None) as dag:
+        SynapseSyncOperator(
+            task_id="sync",
+            direction="from_synapse",
+            source=project,
+            target=str(disk / "data"),
+            manifest_path=manifest,
+        )
+    assert "the manifest is written there" in str(Run(api, dag).task("sync").error)
