@@ -4,6 +4,7 @@ import pytest
 from airflow.sdk import DAG
 from peer.conftest import (  # noqa: F401 - fixtures
     driven,
+    official_process,
     official_tables,
     peer_python,
 )

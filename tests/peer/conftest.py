@@ -2,15 +2,14 @@
 
 import json
 import os
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
-from support.official_client import find_official_python
+from support.official_client import OfficialProcess, find_official_python, start_official_process
 
 from synapse_workflows.testing import SynapseService
 
@@ -27,8 +26,17 @@ def peer_python() -> str:
     return find_official_python()
 
 
+@pytest.fixture(scope="session")
+def official_process(peer_python, tmp_path_factory) -> Iterator[OfficialProcess]:
+    """The process that runs the driver scripts, each in a fork."""
+    with start_official_process(
+        peer_python, DRIVERS / "official_process.py", tmp_path_factory.mktemp("official")
+    ) as process:
+        yield process
+
+
 @pytest.fixture
-def driven(peer_python, socket_service, tmp_path) -> Callable[..., Official]:
+def driven(official_process, socket_service, tmp_path) -> Callable[..., Official]:
     """Return a function that runs a driver script: `driven("official.py")("get", id="syn1")`.
 
     `service=` selects another service than the shared one, `config=` is appended to the
@@ -61,19 +69,13 @@ def driven(peer_python, socket_service, tmp_path) -> Callable[..., Official]:
     ) -> dict[str, Any]:
         config = home / "synapseConfig"
         config.write_text(settings)
-        done = subprocess.run(
-            [peer_python, str(DRIVERS / driver), verb],
-            input=json.dumps(
-                arguments | {"config": str(config), "cache": f"{home}/cache-{next(CACHES)}"}
-            ),
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-            env={"HOME": str(home), "PATH": os.environ["PATH"], **environ},
+        output = official_process.run(
+            DRIVERS / driver,
+            verb,
+            arguments | {"config": str(config), "cache": f"{home}/cache-{next(CACHES)}"},
+            {"HOME": str(home), "PATH": os.environ["PATH"], **environ},
         )
-        assert done.returncode == 0, f"{verb}: {done.stderr[-3000:]}"
-        return json.loads(done.stdout.splitlines()[-1])
+        return json.loads(output.splitlines()[-1])
 
     return make
 
