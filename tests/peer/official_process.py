@@ -1,4 +1,4 @@
-"""Process that runs scripts of this directory, each in a fork, so that the client is imported once.
+"""Process that runs scripts of this directory in forks, so that the client is imported once.
 
 It runs in the environment of the official client. Each line of the standard input is the JSON of a
 call: `script`, `verb`, `environ`, and the files `input`, `output` and `errors`. The answer is a
@@ -13,8 +13,8 @@ import sys
 import threading
 import traceback
 
-import pandas  # noqa: F401
-import synapseclient.models
+import pandas as pd  # noqa: F401 - these are for the scripts
+import synapseclient.models  # noqa: F401
 import synapseutils  # noqa: F401
 
 #: Maximum duration of a script, in seconds.
@@ -34,7 +34,7 @@ def run_script(call: dict) -> int:
     sys.argv = [call["script"], call["verb"]]
     try:
         runpy.run_path(call["script"], run_name="__main__")
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         traceback.print_exc()
         return 1
     return 0
