@@ -16,10 +16,6 @@ UNSERVED = {
     "* /repo/v1/*/filepreview": "There are no previews.",
     "PUT /repo/v1/entity/{id}/datatype": "There is no open data.",
     "GET /repo/v1/projects*": "`POST /entity/children` without a parent lists the projects.",
-    "* /repo/v1/evaluation/acl": "Synapse has withdrawn it: an evaluation always has an ACL.",
-    "* /repo/v1/evaluation/{id}/acl": "Synapse has withdrawn it: an evaluation always has an ACL.",
-    "GET /repo/v1/column/tableview/defaults/{viewtype}": "It is deprecated; the route without a "
-    "view type is served.",
     "* /repo/v1/entity/{id}/table/append/*": "It is deprecated; transactions append rows.",
     "POST /repo/v1/entity/{id}/table/deleteRows": "It is deprecated; transactions delete rows.",
     "POST /repo/v1/entity/{id}/table/filehandles": "No client calls it since 2.0.",
@@ -32,15 +28,12 @@ UNPROVOKED = {
     "POST /auth/v1/session 423": "Logins are not locked after wrong passwords.",
     "401 *_REQUIRED": "Two-factor authentication and expired passwords do not exist.",
     "403 OAUTH_CLIENT_NOT_VERIFIED": "OAuth clients do not exist.",
-    "410": "Withdrawn routes return 404 or 405.",
     "423": "Logins and objects are never locked.",
     "500": "It means a fault of the service.",
     "502": "There is no other storage behind the service.",
     "GET /repo/v1/*/attachmentpreview *": "There are no previews: the response is 404.",
     "POST /repo/v1/access_requirement/{owner}/wiki 403": "Only administrators change these wikis, "
     "and they may use the file handles of all users.",
-    "GET /repo/v1/entity/{id}/table/transaction/async/get/{token} 409": "All conflicts of rows "
-    "have status 412.",
 }
 
 #: What the service does otherwise, one sentence each.

@@ -8,7 +8,7 @@ from synapse_workflows.constants import MODEL
 from synapse_workflows.local.domain import paging, request_fields
 from synapse_workflows.local.domain.ids import parse_entity_version, parse_id
 from synapse_workflows.local.domain.tables import columns, schemas
-from synapse_workflows.local.domain.views import column_suggestions, registry
+from synapse_workflows.local.domain.views import column_suggestions, registry, type_masks
 from synapse_workflows.local.routers.async_jobs import add_job_routes
 from synapse_workflows.local.routers.dependencies import JsonRequest
 from synapse_workflows.local.routers.responses import ApiResponse, created_response, list_response
@@ -55,6 +55,18 @@ def list_columns(
     page = paging.parse_page(limit, offset, minimum=1, maximum=_MAX_LIMIT)
     with request.read_transaction("view") as tx:
         return ApiResponse(columns.list_columns(tx.session, prefix, page))
+
+
+@router.get("/column/tableview/defaults/{view_type}")
+def list_default_columns_by_type(request: JsonRequest, view_type: str) -> Response:
+    """List the default columns of an entity view; deprecated in favor of `viewTypeMask`.
+
+    Source: GET /column/tableview/defaults/{viewtype}
+    """
+    with request.write_transaction("view") as tx:
+        mask = type_masks.parse_view_type(view_type)
+        found = registry.create_default_columns(tx.session, registry.get_view_type(None), mask)
+    return list_response("table.ColumnModel", found)
 
 
 @router.get("/column/tableview/defaults")

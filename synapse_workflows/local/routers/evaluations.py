@@ -10,6 +10,7 @@ from synapse_workflows.local.domain import paging, request_fields
 from synapse_workflows.local.domain.evaluations import access, evaluation_acl, evaluations
 from synapse_workflows.local.domain.ids import parse_entity_id, parse_unprefixed_id
 from synapse_workflows.local.domain.paging import Page
+from synapse_workflows.local.errors import Gone
 from synapse_workflows.local.routers.dependencies import ApiRequest, JsonRequest
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
@@ -150,6 +151,17 @@ def update_acl(request: JsonRequest) -> Response:
     """
     with request.write_transaction("view", "modify") as tx:
         return ApiResponse(evaluation_acl.update(tx.session, tx.caller, request.json_object()))
+
+
+@router.post("/evaluation/acl")
+@router.delete("/evaluation/{evaluation_id}/acl")
+def reject_acl_change(request: JsonRequest) -> None:
+    """Reject withdrawn requests: an evaluation always has exactly one ACL.
+
+    Source: POST /evaluation/acl, DELETE /evaluation/{id}/acl
+    """
+    with request.read_transaction("view", "modify"):
+        raise Gone("An evaluation always has an ACL. Change it with PUT /evaluation/acl.")
 
 
 @router.get("/evaluation/{evaluation_id}")

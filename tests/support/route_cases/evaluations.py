@@ -76,6 +76,8 @@ CASES = [
     Case("PUT /evaluation/acl", 412, "stale etag", read=ACL, body={"etag": "x"}),
     Case("PUT /evaluation/acl", 403, "no CHANGE_PERMISSIONS", read=ACL, user="bob"),
     Case("PUT /evaluation/acl", 400, "SUBMIT for the public", read=ACL, body=PUBLIC),
+    Case("POST /evaluation/acl", 410, "withdrawn", body={}),
+    Case("DELETE /evaluation/{evaluation}/acl", 410, "withdrawn"),
     Case("GET /evaluation/{evaluation}/permissions", 200),
     Case("GET /evaluation/{evaluation}/team/{team_of_bob}/submissionEligibility", 200, user="bob"),
     Case(

@@ -45,6 +45,14 @@ def conflict_job(world):
 
 
 @maker
+def taken_label_job(world):
+    """A second snapshot with the label of the first one."""
+    body = tables.CHANGES | {"snapshotOptions": {"snapshotLabel": "taken"}}
+    world.start_job("/entity/{table}/table/transaction", body)
+    return world.start_job("/entity/{table}/table/transaction", body)
+
+
+@maker
 def query_job(world):
     return world.start_job("/entity/{table}/table/query", tables.QUERY)
 

@@ -23,6 +23,12 @@ BITS: Final[Mapping[str, int]] = {
     "materializedview": 0x200,
 }
 _ALL: Final = sum(BITS.values())
+#: Deprecated view type -> mask.
+_VIEW_TYPES: Final[Mapping[str, int]] = {
+    "file": FILES,
+    "project": PROJECTS,
+    "file_and_table": FILES | BITS["table"],
+}
 
 
 def check_mask(mask: int) -> int:
@@ -46,6 +52,15 @@ def parse_mask(body: Mapping[str, Any]) -> int:
     if mask is None:
         raise BadRequest("viewTypeMask is required.")
     return check_mask(mask)
+
+
+def parse_view_type(name: str) -> int:
+    """Return the mask of a deprecated view type.
+
+    Raises:
+        BadRequest: The view type is unknown.
+    """
+    return _VIEW_TYPES[request_fields.parse_choice(_VIEW_TYPES, name, "viewtype")]
 
 
 def check_combination(mask: int) -> None:
