@@ -1,22 +1,24 @@
 """Create snapshots of tables every night; a second DAG reads the snapshot that triggered it.
 
-Set: the connection `synapse_default`, and `TABLES` (the first one triggers the second DAG) or the
-parameter `tables` of a run. The IDs are those of a new local Synapse with the seed `demo`.
+Set: the connection `synapse_default`, the recipients `TO`, and `TABLES` (the first triggers the
+second DAG) or the parameter `tables` of a run. The IDs are those of a new local Synapse.
 
-See: one task instance for each table. A missing or forbidden table fails its own instance only. An
-unchanged table is skipped. The newest 30 snapshots are kept. The second DAG queries its version.
+See: one task instance for each table. A missing or forbidden table fails only its own; `TO` get a
+message. An unchanged one is skipped. 30 snapshots are kept. The second DAG queries its version.
 """
 
 from airflow.sdk import AssetAlias, Param, dag, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows import (
+    SynapseNotifier,
     SynapseStoreOperator,
     SynapseTableQueryOperator,
     SynapseTableSnapshotOperator,
     synapse_asset,
 )
 
+TO = ["alice"]
 TABLES = ["syn10000006", "syn10000007"]
 PUBLISHED = synapse_asset(TABLES[0])
 SYNAPSE_ID = {"type": "string", "pattern": r"^syn\d+$"}
@@ -27,6 +29,7 @@ SYNAPSE_ID = {"type": "string", "pattern": r"^syn\d+$"}
     catchup=False,
     tags=["synapse", "example"],
     doc_md=__doc__,
+    default_args={"on_failure_callback": SynapseNotifier(to=TO)},
     params={"tables": Param(TABLES, type="array", items=SYNAPSE_ID)},
 )
 def synapse_03_nightly_snapshots() -> None:
@@ -52,9 +55,7 @@ def synapse_03_nightly_snapshots() -> None:
     schedule=[PUBLISHED],
     tags=["synapse", "example"],
     doc_md=__doc__,
-    params={
-        "parent_id": Param("syn10000005", description="Folder for the CSV file", **SYNAPSE_ID)
-    },
+    params={"parent_id": Param("syn10000005", description="Folder", **SYNAPSE_ID)},
 )
 def synapse_03_publish_snapshot() -> None:
     """The snapshot that triggered the run -> a CSV file."""
@@ -71,9 +72,8 @@ def synapse_03_publish_snapshot() -> None:
     sql = "select * from {{ ti.xcom_pull('snapshot') }}"
     rows = SynapseTableQueryOperator(task_id="rows", sql=sql)
     snapshot() >> rows
-    SynapseStoreOperator(
-        task_id="publish", path=rows.output, parent_id="{{ params.parent_id }}", name="latest.csv"
-    )
+    parent = "{{ params.parent_id }}"
+    SynapseStoreOperator(task_id="publish", path=rows.output, parent_id=parent, name="latest.csv")
 
 
 synapse_03_nightly_snapshots()

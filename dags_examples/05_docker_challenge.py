@@ -2,10 +2,10 @@
 
 Set: the connections `synapse_default` and `docker_synapse` (registry docker.synapse.org), the IDs
 and the directories, which workers share with the Docker host. Without the provider for Docker
-(`apache-airflow-providers-docker`), this file defines no DAG.
+(`apache-airflow-providers-docker`), this file defines no DAG. 18_private_results.py shares results.
 
-See: the Activity of `results.json` lists the image with its digest as executed. A container that
-fails keeps its submission claimed until the lease ends; then `reap` gives it the status OPEN.
+See: the Activity of `results.json` lists the image with its digest as executed; its output is in
+the log of `run`. A submission whose container fails is marked OPEN when its lease has ended.
 """
 
 from datetime import timedelta

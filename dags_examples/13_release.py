@@ -7,9 +7,10 @@ under **Required Actions**. The IDs are those of a new local Synapse with the se
 See: each file lists its snapshot as used; the dataset fixes the versions of the files. The body of
 `approve` shows the permissions that would change. Nothing is public before `Approve`, or after
 `Reject`. A second run with the same label stores nothing twice, and fails if a table has changed.
+Afterwards, 19_croissant.py lists the files of the released dataset with their versions and MD5. A
+DOI is created on the page of the dataset in Synapse: the API has no request for it.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -42,7 +43,7 @@ def query(snapshot: dict[str, Any]) -> dict[str, str]:
     return {"sql": f"select * from {snapshot['id']}.{snapshot['version']}"}  # noqa: S608
 
 
-def upload(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def upload(results: Any) -> dict[str, Any]:
     """Return the arguments of the upload of rows, the first result, of the snapshot."""
     return {"path": results[0], "name": f"{results[1]['name']}.csv"}
 
@@ -73,8 +74,7 @@ def synapse_13_release() -> None:
     preview = SynapseSetPermissionsOperator(task_id="preview", dry_run=True, **folder)
     body = "{{ ti.xcom_pull('preview')['changes'] }}"
     approve = ApprovalOperator(task_id="approve", subject=f"Publish {RELEASE}?", body=body)
-    publish = SynapseSetPermissionsOperator(task_id="publish", **folder)
-    preview >> approve >> publish
+    preview >> approve >> SynapseSetPermissionsOperator(task_id="publish", **folder)
 
 
 synapse_13_release()

@@ -1,8 +1,8 @@
 """Check new files as they arrive: annotate them with the result, and move bad ones away.
 
 Set: the connection `synapse_default`, the folder `INBOX`, and the parameter `quarantine_id`, a
-folder that is not below it. The triggerer must be running. The IDs are those of a new local
-Synapse with the seed `demo`.
+folder that is not below it. The triggerer must be running: it asks for changes, because webhooks
+of Synapse call only public addresses. The IDs are those of a new local Synapse (seed `demo`).
 
 See: a run starts within a minute after CSV files were stored below the folder, and checks these.
 Each gets the annotation `quality`, `passed` or `failed`, and `problems`. A bad file fails no

@@ -69,6 +69,7 @@ def test_failing_table_does_not_affect_other_instances(
 ):
     """The other table gets its snapshot and asset event."""
     damage(alice, tables[bad], socket_service, api, connection)
+    known = len(socket_service.inbox("alice"))
     states = create_snapshot(api, example[0], "run_1", 2)
     assert states.pop(bad) == "failed"
     assert states == ["success"]
@@ -77,6 +78,9 @@ def test_failing_table_does_not_affect_other_instances(
     (event,) = events_of(api, good)
     assert event["extra"]["version"] == 1
     assert events_of(api, tables[bad]) == []
+    message, *_ = socket_service.inbox("alice")
+    assert len(socket_service.inbox("alice")) == known + 1
+    assert tables[bad] in message.body
 
 
 def test_schedules_of_the_two_dags(api, example, tables):
