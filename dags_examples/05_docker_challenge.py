@@ -2,7 +2,7 @@
 
 Set: the connections `synapse_default` and `docker_synapse` (registry docker.synapse.org), the IDs
 and the directories, which workers share with the Docker host. Without the provider for Docker
-(`apache-airflow-providers-docker`), this file defines no DAG. 18_private_results.py shares results.
+(`apache-airflow-providers-docker`), this file defines no DAG. Results are not shared: see 18.
 
 See: the Activity of `results.json` lists the image with its digest as executed; its output is in
 the log of `run`. A submission whose container fails is marked OPEN when its lease has ended.

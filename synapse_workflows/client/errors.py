@@ -195,16 +195,6 @@ class SynapseTimeoutError(SynapseError, TimeoutError):
     """No response arrived within the timeout."""
 
 
-def _parse_status(status: int | str, response: requests.Response | None) -> int:
-    """Return a status, that of a response, or that at the start of a message; 0 if unknown."""
-    if isinstance(status, int):
-        return status
-    number = status.partition(" ")[0]
-    return (
-        response.status_code if response is not None else int(number) if number.isdecimal() else 0
-    )
-
-
 class SynapseHTTPError(SynapseError, requests.HTTPError):
     """Synapse responded with a status other than 2xx.
 
@@ -232,7 +222,7 @@ class SynapseHTTPError(SynapseError, requests.HTTPError):
     ) -> None:
         message = status if isinstance(status, str) else f"{status} {call}: {reason}"
         super().__init__(f"{message}\n{advice}" if advice else message, response=response)
-        self.status = _parse_status(status, response)
+        self.status = status if isinstance(status, int) else getattr(response, "status_code", 0)
         self.reason = reason
         self.call = call
         self.error_code = error_code

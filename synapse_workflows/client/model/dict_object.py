@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Mapping
 from typing import Any, Self
 
 
@@ -46,3 +47,15 @@ class DictObject(dict[str, Any]):
             ensure_ascii: Escape non-ASCII characters.
         """
         return json.dumps(self, sort_keys=True, indent=2, ensure_ascii=ensure_ascii, default=str)
+
+
+def check_mapping(name: str, value: object, example: str) -> None:
+    """Check that an argument is a mapping.
+
+    Raises:
+        TypeError: It is not; the message contains its name, its value and `example`.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f"The {name} must be a mapping, for example {example}, not {value!r:.100}."
+        )

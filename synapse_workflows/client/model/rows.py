@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from synapse_workflows.client.model import cell_codec
 from synapse_workflows.client.model.columns import SelectColumn, get_column_type
-from synapse_workflows.client.model.dict_object import DictObject
+from synapse_workflows.client.model.dict_object import DictObject, check_mapping
 from synapse_workflows.client.model.ids import id_of
 from synapse_workflows.constants import MODEL
 
@@ -66,7 +66,7 @@ class PartialRow(DictObject):
         etag: str | None = None,
         nameToColumnId: Mapping[str, str] | None = None,
     ) -> None:
-        _check_mapping("values", values, "{'age': 5}")
+        check_mapping("values", values, "{'age': 5}")
         ids = None if nameToColumnId is None else dict(nameToColumnId)
         write = cell_codec.create_writer({})
         given = {_get_column_id(name, ids): value for name, value in values.items()}
@@ -234,14 +234,14 @@ class PartialRowset(DictObject):
                 column.
             TypeError: `mapping` or the values of a row are not a mapping.
         """
-        _check_mapping("mapping", mapping, "{1: {'age': 5}}")
+        check_mapping("mapping", mapping, "{1: {'age': 5}}")
         columns = {one["name"]: one for one in originalQueryResult.headers if one.get("id")}
         etags = originalQueryResult.row_etags()
         rows = []
         for row_id, values in mapping.items():
             if etags and int(row_id) not in etags:
                 raise ValueError(f"Row {row_id} is not in the query result.")
-            _check_mapping(f"values of row {row_id}", values, "{'age': 5}")
+            check_mapping(f"values of row {row_id}", values, "{'age': 5}")
             cells = {}
             for name, value in values.items():
                 if name not in columns:
@@ -358,14 +358,6 @@ def _parse_row(row: Mapping[str, Any], readers: Sequence[Callable[[str | None], 
     fields = {key: value for key, value in row.items() if key != "values"}
     cells = row.get("values") or ()
     return Row([read(cell) for cell, read in zip(cells, readers, strict=True)], **fields)
-
-
-def _check_mapping(name: str, value: object, example: str) -> None:
-    """Raise a TypeError if an argument is not a mapping."""
-    if not isinstance(value, Mapping):
-        raise TypeError(
-            f"The {name} must be a mapping, for example {example}, not {value!r:.100}."
-        )
 
 
 def _get_column_id(name: Any, ids: Mapping[str, str] | None) -> str:

@@ -209,13 +209,9 @@ def test_retry_category_of_responses_considers_the_phrases_of_synapseclient(
     assert RetryCategory.of_response(status, reason) is category
 
 
-@pytest.mark.parametrize(
-    ("message", "response_status", "status"),
-    [("404 Client Error: not found", None, 404), ("not found", None, 0), ("not found", 403, 403)],
-)
-def test_http_error_can_have_only_a_message(message, response_status, status):
+def test_http_error_can_have_only_a_message():
     response = requests.Response()
-    response.status_code = response_status
-    error = SynapseHTTPError(message, response=response if response_status else None)
-    assert str(error) == message
-    assert error.status == status
+    response.status_code = 403
+    assert SynapseHTTPError("403 Client Error", response=response).status == 403
+    error = SynapseHTTPError("403 Client Error")
+    assert (str(error), error.status) == ("403 Client Error", 0)
