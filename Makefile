@@ -112,6 +112,7 @@ bench: $(VENV)/installed-dev $(PEER)/installed  ## Run the benchmarks
 	$(BIN)/python tests/bench/tables.py
 	$(BIN)/python tests/bench/query_results.py
 	$(BIN)/python tests/bench/triggers.py
+	$(BIN)/python tests/bench/rate_limit.py
 	$(BIN)/python tests/bench/lineage.py
 	$(BIN)/python tests/bench/submissions.py
 	$(BIN)/python tests/bench/claims.py

@@ -75,6 +75,13 @@ def serve(
     query_seconds: Annotated[
         float, typer.Option(min=0.1, help="Maximum duration of a table query in seconds.")
     ] = 30,
+    throttle: Annotated[
+        bool,
+        typer.Option(
+            "--throttle",
+            help="Limit each user like Synapse: 3 requests at a time, 600 in 60 seconds.",
+        ),
+    ] = False,
     s3: Annotated[
         str,
         typer.Option(
@@ -104,7 +111,7 @@ def serve(
     from synapse_workflows.local.s3.endpoint import S3ConfigurationError
     from synapse_workflows.local.seed import SEEDS, add_seed_users
     from synapse_workflows.local.seeder import SeedError
-    from synapse_workflows.local.settings import Settings
+    from synapse_workflows.local.settings import Settings, Throttle
     from synapse_workflows.local.storage.data_dir import DataDirError
     from synapse_workflows.local.user_file import UserFileError, load_users, save_user_file
 
@@ -145,6 +152,7 @@ def serve(
                 data_dir=data.resolve(),
                 users=add_seed_users(load_users(data, users), seed or ()),
                 query_seconds=query_seconds,
+                throttle=Throttle() if throttle else None,
                 sts_seconds=sts_seconds,
             ),
             host=host,

@@ -30,6 +30,11 @@ _CONNECTION_FIELDS = {
         "description": "For example '20 GB', or 'none'. Default: [synapse] cache_limit",
         "schema": {"type": ["string", "null"]},
     },
+    "limit_requests": {
+        "label": "Slow down together with the other tasks when Synapse limits the account",
+        "description": "Default: [synapse] limit_requests",
+        "schema": {"type": ["boolean", "null"]},
+    },
     "storage_config": {
         "label": "Credentials of external storage",
         "description": (
@@ -137,6 +142,17 @@ _CONFIG = {
                 "sensitive": True,
                 "example": "s3://aws_default@bucket/staging",
                 "default": "",
+            },
+            "limit_requests": {
+                "description": (
+                    "Whether the tasks and triggers of a machine slow down together when Synapse "
+                    "limits the requests of their account (status 429). They share the limit "
+                    "through files in the cache directory."
+                ),
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": "False",
+                "default": "True",
             },
             "lineage_mode": {
                 "description": (

@@ -65,6 +65,8 @@ class Synapse(Session):
         retry: Retry policy of requests; None for the default.
         timeout: Connect timeout and read timeout in seconds, or one number for both.
         cache_limit: Maximum size of the cache in bytes; None for no limit.
+        limit_requests: Whether all processes that use the same cache and account slow down
+            together when Synapse limits the requests of the account (429).
 
     Raises:
         ValueError: `debug` is not a bool.
@@ -88,6 +90,7 @@ class Synapse(Session):
         retry: "RetryPolicy | None" = None,
         timeout: float | tuple[float, float] = TIMEOUT,
         cache_limit: int | None = None,
+        limit_requests: bool = True,
     ) -> None:
         if debug is not None and not isinstance(debug, bool):
             raise ValueError(f"debug must be set to a bool (either True or False), not {debug!r}")
@@ -107,6 +110,7 @@ class Synapse(Session):
             debug=settings.debug if debug is None else debug,
             retry=retry,
             timeout=timeout,
+            limit_requests=limit_requests,
         )
         self.get_or_create(f"config {settings.path}", lambda: parser)
         self.setEndpoints(

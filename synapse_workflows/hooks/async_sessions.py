@@ -11,6 +11,7 @@ from airflow.sdk.log import amask_secret
 from synapse_workflows.client.api.api_keys import check_supported
 from synapse_workflows.client.api.login import verify_owner
 from synapse_workflows.client.core.async_session import AsyncSession
+from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.http_request import Endpoints
 from synapse_workflows.client.core.shared_session import SharedSession
@@ -95,7 +96,8 @@ async def create_session(settings: ClientSettings, **options: Any) -> AsyncSessi
         await amask_secret(str(found.secret))
     endpoints = Endpoints(urls["repoEndpoint"], urls["authEndpoint"], urls["fileHandleEndpoint"])
     check_supported(found, endpoints)
-    session = await SharedSession.open(endpoints, found, **options)
+    root = Cache(settings.cache_root).cache_root_dir if settings.limit_requests else None
+    session = await SharedSession.open(endpoints, found, limiter_root=root, **options)
     try:
         await _verify_identity(session, found, settings)
     except BaseException:

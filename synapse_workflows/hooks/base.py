@@ -276,6 +276,7 @@ class SynapseBaseHook(BaseHook):
             configPath=os.devnull,
             cache_root_dir=settings.cache_root,
             cache_limit=settings.cache_limit,
+            limit_requests=settings.limit_requests,
             **options,
         )
         client.max_threads = min(client.max_threads, _MAX_THREADS)

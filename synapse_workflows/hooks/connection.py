@@ -7,7 +7,8 @@ login     user name or e-mail of the owner of the token; optional, verified
 password  personal access token
 extra     auth_endpoint, file_endpoint, portal_endpoint, cache_dir, cache_limit, env_fallback,
           api_key (with login, instead of password, for older services), storage_config,
-          use_boto_sts, lineage_mode, lineage_required, record_params, code_parent_id
+          use_boto_sts, limit_requests, lineage_mode, lineage_required, record_params,
+          code_parent_id
 """
 
 import os
@@ -69,6 +70,7 @@ class ClientSettings:
         lineage_required: Whether a task fails if its Activity cannot be stored; None if the
             connection does not say.
         lineage_settings: Settings of the content of Activities.
+        limit_requests: Whether the clients of a machine share the rate limit of their account.
         origin: Description of the source of these settings, for messages.
     """
 
@@ -84,6 +86,7 @@ class ClientSettings:
     lineage_mode: LineageMode | None = None
     lineage_required: bool | None = None
     lineage_settings: LineageSettings = field(default_factory=LineageSettings)
+    limit_requests: bool = True
     origin: str = "the connection"
 
     @classmethod
@@ -123,6 +126,7 @@ class ClientSettings:
             lineage_mode=_parse_lineage_mode(extra, connection.conn_id),
             lineage_required=_parse_lineage_required(extra, connection.conn_id),
             lineage_settings=_parse_lineage_settings(extra, connection.conn_id),
+            limit_requests=_parse_limit_requests(extra, connection.conn_id),
             origin=origin or f"the connection {connection.conn_id!r}",
         )
 
@@ -200,6 +204,12 @@ def _parse_flag(extra: Mapping[str, Any], key: str, conn_id: str) -> bool:
             f"not {value!r}."
         )
     return value == "true"
+
+
+def _parse_limit_requests(extra: Mapping[str, Any], conn_id: str) -> bool:
+    if extra.get("limit_requests") in (None, ""):
+        return bool(conf.getboolean("synapse", "limit_requests", fallback=True))
+    return _parse_flag(extra, "limit_requests", conn_id)
 
 
 def _parse_lineage_required(extra: Mapping[str, Any], conn_id: str) -> bool | None:

@@ -75,6 +75,8 @@ class Throttle:
             (default 6).
         messages: Maximum number of messages that a user may send within `seconds` (default 10).
             Administrators and trusted message senders have no limit.
+        retry_after: Whether a response with status 429 has the header Retry-After (default False:
+            Synapse does not send it).
     """
 
     concurrent: int = 3
@@ -82,6 +84,7 @@ class Throttle:
     seconds: float = 60
     columns: int = 6
     messages: int = 10
+    retry_after: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

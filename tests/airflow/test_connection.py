@@ -106,6 +106,17 @@ def test_cache_settings_come_from_connection_or_configuration(monkeypatch, tmp_p
     assert (own.cache_dir, own.cache_limit) == ("/own", None)
 
 
+def test_request_limiter_is_set_in_connection_or_configuration(monkeypatch):
+    assert settings().limit_requests is True
+    monkeypatch.setenv("AIRFLOW__SYNAPSE__LIMIT_REQUESTS", "False")
+    assert settings().limit_requests is False
+    assert settings(extra={"limit_requests": "true"}).limit_requests is True
+    monkeypatch.delenv("AIRFLOW__SYNAPSE__LIMIT_REQUESTS")
+    assert settings(extra={"limit_requests": False}).limit_requests is False
+    with pytest.raises(SynapseConfigError, match="limit_requests"):
+        settings(extra={"limit_requests": "perhaps"})
+
+
 @pytest.mark.parametrize("host", ["", "https://repo-prod.prod.sagebase.org/repo/v1"])
 def test_the_default_port_is_not_part_of_the_endpoints(host):
     """The test button of the web UI requires a port in the connection."""

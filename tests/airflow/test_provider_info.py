@@ -73,6 +73,7 @@ def test_connection_form_has_fields_of_the_hook(form):
         "portal_endpoint",
         "cache_dir",
         "cache_limit",
+        "limit_requests",
         "storage_config",
         "use_boto_sts",
         "env_fallback",
@@ -98,3 +99,4 @@ def test_configuration_has_defaults(monkeypatch):
     assert conf.get("synapse", "cache_limit") == "20 GB"
     assert conf.get("synapse", "lineage_mode") == "merge"
     assert conf.get("synapse", "cache_dir") == ""
+    assert conf.getboolean("synapse", "limit_requests") is True

@@ -34,6 +34,18 @@ def test_too_many_requests_return_429(tmp_path):
         assert ann.get(f"{REPO}/userProfile").ok
 
 
+def test_retry_after_is_the_rest_of_the_time_window(tmp_path):
+    bounds = Throttle(requests=2, seconds=10, columns=0, retry_after=True)
+    with start_service(tmp_path, throttle=bounds) as rest_service:
+        ann = Author(rest_service, "alice")
+        answer = ann.get(f"{REPO}/entity/syn1/column")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "10")
+        rest_service.clock.advance(3)
+        assert ann.get(f"{REPO}/userProfile").ok
+        answer = ann.get(f"{REPO}/userProfile")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "7")
+
+
 def test_too_many_concurrent_requests_return_429(tmp_path):
     with start_service(tmp_path, throttle=Throttle(concurrent=0)) as rest_service:
         assert_error(Author(rest_service, "alice").get(f"{REPO}/userProfile"), 429, "concurrent")

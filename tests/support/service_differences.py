@@ -42,7 +42,7 @@ BEHAVIORS = {
         "Users and their tokens come from the settings (`--users`), not from a registration.",
         "`GET /authenticatedOn` returns the current time.",
         "Verified profiles do not exist: `isVerified` of a user bundle is false.",
-        "Rate limits are off, unless the setting `throttle` switches them on.",
+        "Rate limits are off, unless the setting `throttle` (`--throttle`) switches them on.",
         "Messages are delivered to the inbox only; there is no e-mail.",
     ],
     "Files": [

@@ -1,6 +1,7 @@
 """Asynchronous HTTP session: executes flows in an event loop with httpx2, without threads."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.flows import Call, Flow, Pause, Reply
 from synapse_workflows.client.core.http_request import Endpoints, HttpRequest
 from synapse_workflows.client.core.redaction import redact
+from synapse_workflows.client.core.request_limiter import RequestLimiter
 from synapse_workflows.client.core.retry import (
     Failure,
     Outcome,
@@ -49,6 +51,8 @@ class AsyncSession:
             session does not close this client. None to create a client.
         retry: Retry and backoff settings.
         timeout: Seconds to connect and seconds between two reads, or one number for both.
+        limiter_root: Directory of a cache. The session shares a `RequestLimiter` with the
+            processes that use this cache; None for no limiter.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class AsyncSession:
         client: httpx2.AsyncClient | None = None,
         retry: RetryPolicy | None = None,
         timeout: float | tuple[float, float] = TIMEOUT,
+        limiter_root: str | None = None,
     ) -> None:
         self.endpoints = endpoints or Endpoints()
         self.credentials = credentials
@@ -69,12 +74,13 @@ class AsyncSession:
         )
         self._owns_client = client is None
         self._timeout = _timeout(timeout)
+        self._limiter_root = limiter_root
 
     @classmethod
     def of(cls, session: Session, client: httpx2.AsyncClient | None = None) -> "AsyncSession":
         """Create an asynchronous session with the settings of a blocking session.
 
-        The settings are the endpoints, credentials, retry policy and timeout.
+        The settings are the endpoints, credentials, retry policy, timeout and request limiter.
         """
         return cls(
             session.endpoints,
@@ -82,6 +88,7 @@ class AsyncSession:
             client=client,
             retry=session.retry,
             timeout=session.timeout,
+            limiter_root=session.cache.cache_root_dir if session.limit_requests else None,
         )
 
     async def run(self, flow: Flow[T]) -> T:
@@ -113,7 +120,7 @@ class AsyncSession:
         secrets = (self.credentials.secret,) if self.credentials else ()
         state = RetryState(call, self.retry, lambda level, text: _write_log(level, text, secrets))
         retrying = tenacity.AsyncRetrying(**state.tenacity_arguments())
-        outcome = state.resolve(await retrying(self._send, request))
+        outcome = state.resolve(await retrying(self._attempt, request, state))
         if outcome.succeeded and outcome.reply is not None:
             return outcome.reply
         is_synapse = self.endpoints.include(request.url)
@@ -141,6 +148,26 @@ class AsyncSession:
             await asyncio.sleep(step.seconds)
             return None
         return await self.call(step)
+
+    async def _attempt(self, request: HttpRequest, state: RetryState) -> Outcome:
+        """Send a request when its rate limit permits it."""
+        root, credentials = self._limiter_root, self.credentials
+        if root is None or credentials is None or not self.endpoints.include(request.url):
+            return await self._send(request)
+        steps = RequestLimiter(root, self.endpoints.repo, credentials).attempt(state)
+        outcome: Outcome | None = None
+        with contextlib.closing(steps):
+            while True:
+                try:
+                    seconds = steps.send(outcome)
+                except StopIteration as done:
+                    final: Outcome = done.value
+                    return final
+                outcome = None
+                if seconds is None:
+                    outcome = await self._send(request)
+                else:
+                    await asyncio.sleep(seconds)
 
     async def _send(self, request: HttpRequest) -> Outcome:
         try:

@@ -15,6 +15,7 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -60,6 +61,12 @@ class Credentials(ABC):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "secret", Secret(self.secret))
+
+    @cached_property
+    def account_digest(self) -> str:
+        """Digest that is the same for all tokens of an account if they contain its user ID."""
+        user_id = (_claims(self.secret) or {}).get("sub")
+        return hashlib.sha256(str(user_id or self.secret).encode()).hexdigest()
 
     @abstractmethod
     def headers(self, url: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ Which failures may be retried is defined by `RetryCategory` in `client.errors`.
 import logging
 import random
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -168,6 +169,11 @@ class RetryState:
     policy: RetryPolicy
     log: Callable[[int, str], object]
     may_have_succeeded: bool = field(default=False, init=False)
+    #: Time of the monotonic clock at which the last attempt has to start.
+    deadline: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.policy.total
 
     def tenacity_arguments(self) -> dict[str, Any]:
         """Return the arguments for `tenacity.Retrying` and `tenacity.AsyncRetrying`."""
@@ -196,6 +202,18 @@ class RetryState:
         if outcome.status in {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}:
             return replace(outcome, reason=f"{outcome.reason} ({MAY_HAVE_SUCCEEDED})")
         return outcome
+
+    def log_wait(self, seconds: float, reason: str, *, is_over: bool = False) -> None:
+        """Log that the next attempt waits for a rate limit.
+
+        Args:
+            seconds: Seconds that the attempt will wait, or has waited if `is_over`.
+            reason: Why it waits.
+            is_over: Whether it has waited this long.
+        """
+        level = logging.WARNING if seconds > LONG_DELAY else logging.DEBUG
+        wait = f"waiting for {seconds:.1f} s already" if is_over else f"waiting {seconds:.1f} s"
+        self.log(level, f"{self.call}: {reason}; {wait}")
 
     def _should_retry(self, outcome: Outcome) -> bool:
         if not is_retryable(self.call, outcome):

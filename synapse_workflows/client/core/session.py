@@ -1,5 +1,6 @@
 """HTTP session for one Synapse identity. Every request goes through `Session.call`."""
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from synapse_workflows.client.core import (
     http_request,
     interruption,
     log,
+    request_limiter,
     transport,
 )
 from synapse_workflows.client.core.cache import Cache
@@ -25,6 +27,7 @@ from synapse_workflows.client.core.http_request import SESSION_AUTH, Endpoints, 
 from synapse_workflows.client.core.lineage_file import get_lineage_file, report_event
 from synapse_workflows.client.core.lineage_variable import LINEAGE_FILE
 from synapse_workflows.client.core.redaction import redact, redact_url
+from synapse_workflows.client.core.request_limiter import RequestLimiter
 from synapse_workflows.client.core.retry import Outcome, RetryPolicy, RetryState
 from synapse_workflows.constants import PRODUCTION_ENDPOINTS
 
@@ -57,6 +60,8 @@ class Session:
         debug: Whether to log each request, and to append request and response to HTTP errors.
         retry: Retry and backoff settings.
         timeout: Seconds to connect and seconds between two reads, or one number for both.
+        limit_requests: Whether to share a `RequestLimiter` with the other processes that use the
+            same cache.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Session:
         debug: bool = False,
         retry: RetryPolicy | None = None,
         timeout: float | tuple[float, float] = TIMEOUT,
+        limit_requests: bool = True,
     ) -> None:
         base_urls = {**PRODUCTION_ENDPOINTS, **endpoints}
         self.repoEndpoint = base_urls["repoEndpoint"]
@@ -83,6 +89,7 @@ class Session:
         self.credentials = credentials
         self.retry = retry or RetryPolicy()
         self.timeout = timeout
+        self.limit_requests = limit_requests
         self.silent = silent
         self.debug = debug
         self.skip_unchanged = False
@@ -355,13 +362,22 @@ class Session:
         session: "requests.Session",
     ) -> Outcome:
         # The credentials of the request may be others than those of the session.
-        secrets = self.secrets(getattr(request.auth, "credentials", None))
+        credentials = getattr(request.auth, "credentials", None)
+        secrets = self.secrets(credentials)
         state = RetryState(
             call, policy, lambda level, text: self.logger.log(level, redact(text, secrets))
         )
         retrying = tenacity.Retrying(sleep=interruption.sleep, **state.tenacity_arguments())
         started = time.monotonic()
-        outcome = state.resolve(retrying(transport.send, session, request))
+        limiter = self._create_limiter(request, credentials)
+
+        def attempt() -> Outcome:
+            send = functools.partial(transport.send, session, request)
+            if limiter is None:
+                return send()
+            return request_limiter.run_blocking(limiter.attempt(state), send, interruption.sleep)
+
+        outcome = state.resolve(retrying(attempt))
         self.logger.debug(
             "%s %s -> %s (%.0f ms)",
             request.method,
@@ -370,3 +386,10 @@ class Session:
             1000 * (time.monotonic() - started),
         )
         return outcome
+
+    def _create_limiter(self, request: HttpRequest, credentials: Any) -> RequestLimiter | None:
+        """Return the limiter of a request; None for requests that Synapse does not limit."""
+        is_account = self.limit_requests and isinstance(credentials, Credentials)
+        if not is_account or not self.endpoints.include(request.url):
+            return None
+        return RequestLimiter(self.cache.cache_root_dir, self.repoEndpoint, credentials)

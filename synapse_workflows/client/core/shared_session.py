@@ -59,7 +59,7 @@ class SharedSession(AsyncSession):
         Args:
             endpoints: Base URLs of Synapse.
             credentials: Credentials of the user.
-            options: Arguments `retry` and `timeout` of `AsyncSession`.
+            options: Arguments `retry`, `timeout` and `limiter_root` of `AsyncSession`.
         """
         clients = _clients.setdefault(asyncio.get_running_loop(), {})
         if (endpoints, credentials) not in clients:

@@ -20,12 +20,12 @@ from synapse_workflows.local.domain.ids import next_id, parse_id
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
+from synapse_workflows.local.domain.rate_limit import create_refusal
 from synapse_workflows.local.domain.teams import access, membership
 from synapse_workflows.local.errors import (
     BadRequest,
     Forbidden,
     NotFound,
-    TooManyRequests,
     Unauthorized,
 )
 from synapse_workflows.local.settings import Throttle
@@ -131,11 +131,17 @@ def _check_logged_in(caller: Caller) -> None:
 
 def _check_rate(session: Session, caller: Caller, limits: Throttle) -> None:
     start = caller.now - limits.seconds * 1000
-    query = select(func.count()).where(Message.created_by == caller.id, Message.created_on > start)
-    if (session.scalar(query) or 0) >= limits.messages:
-        raise TooManyRequests(
+    query = select(func.count(), func.min(Message.created_on)).where(
+        Message.created_by == caller.id, Message.created_on > start
+    )
+    count, oldest = session.execute(query).one()
+    if count >= limits.messages:
+        raise create_refusal(
+            limits,
             f"Please slow down.  You may send a maximum of {limits.messages} message(s) every "
-            f"{limits.seconds:g} second(s)"
+            f"{limits.seconds:g} second(s)",
+            since=oldest or caller.now,
+            now=caller.now,
         )
 
 

@@ -1,5 +1,6 @@
 """Rate limits per user."""
 
+import math
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterator
@@ -55,9 +56,12 @@ class RateLimiter:
         with self._lock:
             times = self._get_recent(self._column_requests, self._limits, caller)
             if len(times) >= self._limits.columns:
-                raise TooManyRequests(
+                raise create_refusal(
+                    self._limits,
                     f"Requests are too frequent for API call: /entity/#/column. User {caller.id} "
-                    f"may send {self._limits.columns} every {self._limits.seconds} seconds."
+                    f"may send {self._limits.columns} every {self._limits.seconds} seconds.",
+                    since=times[0] if times else caller.now,
+                    now=caller.now,
                 )
             times.append(caller.now)
 
@@ -74,14 +78,36 @@ class RateLimiter:
     def _start(self, limits: Throttle, caller: Caller) -> None:
         times = self._get_recent(self._times, limits, caller)
         if self._running[caller.id] >= limits.concurrent:
-            raise TooManyRequests(
+            raise create_refusal(
+                limits,
                 f"Too many concurrent requests. User {caller.id} may have "
-                f"{limits.concurrent} at a time."
+                f"{limits.concurrent} at a time.",
             )
         if len(times) >= limits.requests:
-            raise TooManyRequests(
+            raise create_refusal(
+                limits,
                 f"Requests are too frequent. User {caller.id} may send {limits.requests} "
-                f"every {limits.seconds} seconds."
+                f"every {limits.seconds} seconds.",
+                since=times[0] if times else caller.now,
+                now=caller.now,
             )
         self._running[caller.id] += 1
         times.append(caller.now)
+
+
+def create_refusal(
+    limits: Throttle, reason: str, *, since: int | None = None, now: int = 0
+) -> TooManyRequests:
+    """Create the error for a request that exceeds a limit.
+
+    Args:
+        limits: The limits.
+        reason: Message for the caller.
+        since: Start of the oldest counted request, in milliseconds since the epoch; None if the
+            limit has no time window.
+        now: Time of the refused request, in milliseconds since the epoch.
+    """
+    if not limits.retry_after:
+        return TooManyRequests(reason)
+    seconds = 1.0 if since is None else limits.seconds - (now - since) / 1000
+    return TooManyRequests(reason, headers={"Retry-After": str(max(1, math.ceil(seconds)))})

@@ -1,0 +1,204 @@
+"""Limit of the requests of one account that adapts to the refusals of Synapse (status 429).
+
+A refusal decreases the limit by a factor. While requests wait, the limit grows by small steps.
+Each machine adapts a limit of its own; the limits of all machines together approach the limit of
+the account. No function here performs I/O or reads a clock. Times are in seconds of the monotonic
+clock of the machine.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+#: Synapse's limits per account: concurrent requests, and requests per seconds.
+DEFAULT_CONCURRENCY: Final = 3
+DEFAULT_RATE: Final = (600, 60)
+#: Seconds without a refusal after which a limit ends.
+RECOVERY_SECONDS: Final = 300.0
+#: Longest time in seconds for which no request is sent, whatever a Retry-After header requests.
+MAX_BLOCK_SECONDS: Final = 3600.0
+#: Share of the limit of the account with which a machine starts.
+_START: Final = 0.5
+#: Factor of each decrease.
+_DECREASE: Final = 0.75
+#: Growth of the rate per second of waiting, as a share of its first value.
+_RATE_GROWTH: Final = 0.02
+#: Growth of the concurrency per request that had to wait: far from the last refused value, and
+#: near that value.
+_FAST_GROWTH: Final = 1 / 20
+_SLOW_GROWTH: Final = 1 / 200
+
+_CONCURRENCY = re.compile(r"concurrent", re.IGNORECASE)
+_ROUTE = re.compile(r"\bAPI call\b|\bmessage", re.IGNORECASE)
+_RATE_VALUES = re.compile(r"(\d+)[^\d.;]*?\bevery (\d+(?:\.\d+)?) ?second", re.IGNORECASE)
+_CONCURRENCY_VALUE = re.compile(r"(\d+) (?:at a time|concurrent)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a response with status 429 states.
+
+    Args:
+        is_concurrency: Whether too many requests were running; else there were too many requests
+            within a time window.
+        is_route: Whether the limit applies only to requests for the same route.
+        requests: Allowed number of requests: at a time, or within `seconds`.
+        seconds: Length of the time window.
+        retry_after: Seconds to wait, as requested by the server; None if there is no Retry-After.
+    """
+
+    is_concurrency: bool
+    is_route: bool
+    requests: int
+    seconds: float
+    retry_after: float | None = None
+
+    @classmethod
+    def parse(cls, reason: str, retry_after: float | None = None) -> "Refusal":
+        """Parse the reason of a response; Synapse's usual limits if it names none."""
+        if _CONCURRENCY.search(reason):
+            value = _CONCURRENCY_VALUE.search(reason)
+            allowed = int(value[1]) if value else DEFAULT_CONCURRENCY
+            return cls(True, False, max(1, allowed), 0, retry_after)
+        values = _RATE_VALUES.search(reason)
+        requests, seconds = (int(values[1]), float(values[2])) if values else DEFAULT_RATE
+        if not requests or not seconds:
+            requests, seconds = DEFAULT_RATE
+        return cls(False, bool(_ROUTE.search(reason)), requests, seconds, retry_after)
+
+    def __str__(self) -> str:
+        if self.is_concurrency:
+            return f"{self.requests} requests at a time"
+        return f"{self.requests} requests in {self.seconds:g} seconds"
+
+
+@dataclass(frozen=True)
+class AdaptiveLimit:
+    """Limit of this machine for the requests of one account.
+
+    Args:
+        description: The limit that Synapse stated last.
+        refused_at: Time of the last decrease.
+        rate: Requests per second; None for no limit.
+        first_rate: First value of `rate`.
+        concurrency: Requests at a time; the integer part counts. None for no limit.
+        ceiling: Value of `concurrency` that was refused last.
+        blocked_until: Time until which no request is sent.
+        next_at: Earliest time of the next request; each planned request moves it.
+        failures: Consecutive refusals of the rate. While it is not 0, single requests test whether
+            Synapse accepts requests again.
+        spacing: Seconds between these single requests.
+        generation: Number that changes when requests that wait have to plan their time again.
+    """
+
+    description: str = ""
+    refused_at: float = 0.0
+    rate: float | None = None
+    first_rate: float = 0.0
+    concurrency: float | None = None
+    ceiling: float = 0.0
+    blocked_until: float = 0.0
+    next_at: float = 0.0
+    failures: int = 0
+    spacing: float = 0.0
+    generation: int = 0
+
+    def is_valid(self, now: float) -> bool:
+        """Return whether the limit is still in force, and its times are of the current clock."""
+        end = max(self.refused_at + RECOVERY_SECONDS, self.blocked_until)
+        return self.refused_at <= now <= end <= now + 2 * MAX_BLOCK_SECONDS
+
+    def next_start(self, now: float) -> float:
+        """Return the earliest time of the next request."""
+        return max(now, self.next_at, self.blocked_until)
+
+    def reserve(self, now: float, start: float) -> "AdaptiveLimit":
+        """Return the limit for the requests after a request that is planned now.
+
+        Args:
+            now: The time.
+            start: Time at which the planned request will be sent.
+        """
+        if self.failures:
+            return replace(self, next_at=start + self.spacing)
+        if self.rate is None:
+            return self
+        step = 1 / self.rate
+        rate = self.rate + (_RATE_GROWTH * self.first_rate * step if start > now else 0)
+        return replace(self, next_at=start + step, rate=rate)
+
+    def after_success(self, sent_at: float, now: float, *, waited: bool) -> "AdaptiveLimit":
+        """Return the limit after a request that Synapse accepted.
+
+        Args:
+            sent_at: Time at which the request was sent.
+            now: The time.
+            waited: Whether the request had to wait until fewer requests were running.
+        """
+        limit = self
+        if self.failures and sent_at >= self.refused_at:
+            next_at = now + (1 / self.rate if self.rate else 0)
+            generation = self.generation + 1
+            limit = replace(self, failures=0, spacing=0.0, next_at=next_at, generation=generation)
+        if waited and limit.concurrency is not None:
+            is_near = limit.concurrency >= limit.ceiling - 1
+            growth = _SLOW_GROWTH if is_near else _FAST_GROWTH
+            limit = replace(limit, concurrency=limit.concurrency + growth)
+        return limit
+
+    def after_refusal(
+        self, refusal: Refusal, sent_at: float, now: float, delay: Callable[[int], float]
+    ) -> "AdaptiveLimit":
+        """Return the limit after a request that Synapse refused.
+
+        Requests that were sent before the last decrease do not decrease the limit again.
+
+        Args:
+            refusal: The response.
+            sent_at: Time at which the request was sent.
+            now: The time.
+            delay: Returns the seconds to wait after a number of consecutive refusals.
+        """
+        limit = replace(self, description=str(refusal))
+        if refusal.retry_after:
+            limit = _block(limit, now, refusal.retry_after)
+        if sent_at < self.refused_at:
+            return limit
+        limit = replace(limit, refused_at=now)
+        if not refusal.is_concurrency:
+            return _probe(_slow_down(limit, refusal), now, delay)
+        if self.concurrency is None:
+            concurrency = float(math.ceil(_START * refusal.requests))
+            ceiling = refusal.requests + 1.0
+        elif int(self.concurrency) > 1:
+            concurrency, ceiling = _DECREASE * self.concurrency, self.concurrency
+        else:  # the other requests are those of other machines
+            return _probe(limit, now, delay)
+        return replace(limit, concurrency=max(1.0, concurrency), ceiling=ceiling)
+
+
+def _slow_down(limit: AdaptiveLimit, refusal: Refusal) -> AdaptiveLimit:
+    """Decrease the rate, once for consecutive refusals."""
+    if limit.rate is None:
+        rate = _START * refusal.requests / refusal.seconds
+        return replace(limit, rate=rate, first_rate=rate)
+    return limit if limit.failures else replace(limit, rate=_DECREASE * limit.rate)
+
+
+def _probe(limit: AdaptiveLimit, now: float, delay: Callable[[int], float]) -> AdaptiveLimit:
+    """Send single requests, with growing delays, until Synapse accepts one."""
+    spacing = delay(limit.failures + 1)
+    return _block(replace(limit, failures=limit.failures + 1, spacing=spacing), now, spacing)
+
+
+def _block(limit: AdaptiveLimit, now: float, seconds: float) -> AdaptiveLimit:
+    """Send no request for a number of seconds. All requests that wait are planned again."""
+    end = now + min(seconds, MAX_BLOCK_SECONDS)
+    return replace(
+        limit,
+        blocked_until=max(limit.blocked_until, end),
+        next_at=end,
+        generation=limit.generation + 1,
+    )
