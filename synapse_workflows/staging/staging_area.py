@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from airflow.sdk import conf
@@ -37,6 +37,7 @@ _EXPECTED: Final = (
     "expected the URL of an object storage, for example 's3://bucket/prefix', or the absolute "
     "path of a folder that all workers share"
 )
+_READ: Final = "read a file in"
 #: Executors whose tasks run on one machine.
 _LOCAL_EXECUTORS: Final = frozenset({"LocalExecutor", "SequentialExecutor"})
 #: Set in the pods of the Kubernetes executor, whose configuration usually has the LocalExecutor.
@@ -86,10 +87,10 @@ class StagingArea:
             SynapseConfigError: The setting is invalid, or a package for it is missing.
         """
         setting = str(conf.get("synapse", "staging", fallback="") or "").strip()
-        secrets = _find_secrets(setting)
-        for secret in secrets:
-            mask_secret(secret)
         try:
+            secrets = _find_secrets(setting)
+            for secret in secrets:
+                mask_secret(secret)
             if not setting:
                 home = expand_home(os.environ.get("AIRFLOW_HOME") or "~/airflow")
                 root = str(home / "synapse-staging")
@@ -123,7 +124,7 @@ class StagingArea:
             SynapseTransferError: The storage did not store the whole file.
         """
         path = self.get_path(key)
-        with self.reporting_errors("write"):
+        with self.reporting_errors("write a file in"):
             if self.is_flat:  # an object appears when its upload is complete
                 write_file(self.file_system, path, source, self.url, on_block)
                 return
@@ -149,7 +150,7 @@ class StagingArea:
             FileNotFoundError: The file is not in the staging area.
             SynapseTransferError: The file cannot be read.
         """
-        with target.open("wb") as file, self.reporting_errors("read"):
+        with target.open("wb") as file, self.reporting_errors(_READ):
             self.file_system.invalidate_cache()
             with self.file_system.open(self.get_path(key), "rb") as stream:
                 while block := stream.read(MiB):
@@ -162,7 +163,7 @@ class StagingArea:
         Args:
             directory: Directory below that of all staged files.
         """
-        with self.reporting_errors("list"):
+        with self.reporting_errors("list the files in"):
             self.file_system.invalidate_cache()
             return [
                 StoredFile(key, int(info.get("size") or 0), _get_time(info))
@@ -177,7 +178,7 @@ class StagingArea:
             Whether the file existed. Another process may have removed it.
         """
         path = self.get_path(key)
-        with self.reporting_errors("remove"):
+        with self.reporting_errors("remove a file from"):
             try:
                 self.file_system.rm_file(path)
             except FileNotFoundError:
@@ -187,26 +188,29 @@ class StagingArea:
             return True
 
     @contextmanager
-    def reporting_errors(self, verb: str) -> Iterator[None]:
+    def reporting_errors(self, action: str) -> Iterator[None]:
         """Report errors of the storage without credentials. No lineage is recorded inside.
 
+        Args:
+            action: What fails, for the message.
+
         Raises:
-            FileNotFoundError: A file does not exist.
+            FileNotFoundError: A file to read does not exist.
             SynapseTransferError: Another error of the storage.
         """
         try:
             with without_lineage():
                 yield
-        except FileNotFoundError:
-            raise FileNotFoundError(f"Not found in {self.url}") from None
         except (SynapseError, AirflowException):
             raise
         except Exception as error:  # noqa: BLE001 - each storage has its own errors
+            if action == _READ and isinstance(error, FileNotFoundError):
+                raise FileNotFoundError(f"Not found in {self.url}") from None
             text = str(error)
             for secret in self.secrets:
                 text = text.replace(secret, "***")
             raise SynapseTransferError(
-                f"Cannot {verb} a file in the staging area {self.url}: {type(error).__name__}: "
+                f"Cannot {action} the staging area {self.url}: {type(error).__name__}: "
                 f"{redact_text(text)}. Check {_SETTING} and the credentials of this worker."
             ) from None
 
@@ -228,7 +232,7 @@ class StagingArea:
                 yield info
 
     def _remove_empty_directories(self, key: str) -> None:
-        with suppress(OSError):  # not empty, or removed by another process
+        with suppress(Exception):  # not empty, or removed by another process
             while key := key.rpartition("/")[0]:
                 self.file_system.rmdir(self.get_path(key))
 
@@ -275,7 +279,8 @@ def _require_absolute(setting: str) -> None:
 def _find_secrets(setting: str) -> tuple[str, ...]:
     """Return the password and the query of a URL, which may be a signature."""
     parts = urlsplit(setting)
-    return tuple(one for one in (parts.password, parts.query) if one)
+    found = (parts.password, unquote(parts.password or ""), parts.query)
+    return tuple(dict.fromkeys(one for one in found if one))
 
 
 def _get_time(info: dict[str, Any]) -> float:

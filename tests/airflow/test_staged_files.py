@@ -363,6 +363,7 @@ def test_the_default_is_a_folder_of_the_machine_with_a_warning(
         ("syn://syn123", "absolute path"),
         ("https://user:hidden@host/x?sig=hidden", "can only be read"),
         ("nosuch://x/y", "Protocol not known"),
+        ("s3://user:hidden@[x/y", "Invalid IPv6 URL"),
     ],
 )
 def test_an_invalid_setting_fails_without_secrets(stage, monkeypatch, setting, words):
