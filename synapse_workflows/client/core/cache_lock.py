@@ -94,7 +94,8 @@ def _acquire(lock: FileLock, path: Path) -> None:
 def _lock_directory(directory: Path) -> Generator[None]:
     path = directory / LOCK_NAME
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not _try_acquire(path):
+    age = _LockAge(path)
+    while not _try_acquire(path, age):
         if time.monotonic() > deadline:
             raise _timeout_error(path)
         time.sleep(POLL_SECONDS)
@@ -111,14 +112,34 @@ def _lock_directory(directory: Path) -> Generator[None]:
                 path.rmdir()
 
 
-def _try_acquire(path: Path) -> bool:
+class _LockAge:
+    """Age of a lock directory of another client.
+
+    Args:
+        path: The lock directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._modified: float | None = None
+        self._since = 0.0
+
+    def measure(self) -> float:
+        """Return the age in seconds; the clock of a file server may be ahead of this one."""
+        modified, now = self._path.stat().st_mtime, time.monotonic()
+        if modified != self._modified:
+            self._modified, self._since = modified, now
+        return max(time.time() - modified, now - self._since)
+
+
+def _try_acquire(path: Path, age: _LockAge) -> bool:
     try:
         path.mkdir()
     except FileExistsError:
         with suppress(OSError):
             if not path.is_dir():  # content of a file handle, written by another client
                 path.unlink()
-            elif time.time() - path.stat().st_mtime > STALE_SECONDS:
+            elif age.measure() > STALE_SECONDS:
                 os.utime(path)
                 return True
         return False

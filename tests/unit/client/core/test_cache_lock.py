@@ -91,6 +91,19 @@ def test_lock_older_than_ten_seconds_is_taken_over(foreign_lock, tmp_path):
     assert not lock.exists()
 
 
+def test_abandoned_lock_of_a_file_server_whose_clock_is_ahead_is_taken_over(
+    foreign_lock, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cache_lock, "STALE_SECONDS", 0.1)
+    monkeypatch.setattr(cache_lock, "TIMEOUT_SECONDS", 5)
+    cache, lock = foreign_lock
+    later = time.time() + 3600
+    os.utime(lock, (later, later))
+    cache.add(1, files(tmp_path, 2)[1])
+    assert len(entries(cache)) == 2
+    assert not lock.exists()
+
+
 def test_complete_map_is_read_while_another_client_holds_the_lock(foreign_lock):
     cache, lock = foreign_lock
     assert cache.get(1) is not None
