@@ -35,13 +35,13 @@ from synapse_workflows.lineage.declared_provenance import (
 )
 from synapse_workflows.lineage.lineage_mode import LineageMode, is_suspended, without_lineage
 from synapse_workflows.lineage.lineage_settings import LineageSettings
+from synapse_workflows.lineage.provenance_client import ProvenanceClient
 from synapse_workflows.lineage.row_provenance import store_declared_activity
 from synapse_workflows.lineage.source_versions import require_sources
 from synapse_workflows.lineage.store_provenance import (
     IfUnchanged,
     TaskProvenance,
 )
-from synapse_workflows.lineage.table_client import TableClient
 from synapse_workflows.lineage.wiki_pages import discard_wiki_page, record_wiki_page
 from synapse_workflows.lineage.write_access import require_create_access
 from synapse_workflows.operator_arguments import check_choice
@@ -52,7 +52,7 @@ from synapse_workflows.provenance.activity import (
 from synapse_workflows.provenance.record import EntityRef, Origin
 
 
-class LineageClient(TableClient):
+class LineageClient(ProvenanceClient):
     """Synapse client of an Airflow connection that records the lineage of the running task.
 
     Args:

@@ -164,6 +164,15 @@ class StoredActivities:
                 self._state_store.delete(self._key)
             self.is_unlinked, self.current = False, None
 
+    def forget_deleted(self) -> str | None:
+        """Forget the current Activity if it was deleted; return its ID."""
+        if self.current is None or self.get(f"/activity/{self.current['id']}") is not None:
+            return None
+        deleted = str(self.current["id"])
+        self.current, self.is_unlinked, self._linked = None, False, {}
+        self.earlier = [one for one in self.earlier if str(one["id"]) != deleted]
+        return deleted
+
     def finish(self) -> None:
         """Mark the IDs as done, so that a cleared task creates new Activities.
 

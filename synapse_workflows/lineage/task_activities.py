@@ -263,6 +263,15 @@ class TaskActivities:
         """Return whether the Activity of the files of this try could not be stored."""
         return (client.synapse_conn_id, None) in self._failures
 
+    def forget_deleted(self, client: ActivityClient) -> set[str]:
+        """Forget the Activities that were deleted under a connection; return their IDs."""
+        writers = [
+            writer
+            for (conn_id, _), writer in self._writers.items()
+            if conn_id == client.synapse_conn_id
+        ]
+        return {one for writer in writers if (one := writer.activities.forget_deleted())}
+
     @property
     def has_failures(self) -> bool:
         """Whether any Activity of this try could not be stored."""

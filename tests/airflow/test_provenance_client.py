@@ -1,0 +1,63 @@
+"""Activities that the code of a task sets, changes or deletes itself."""
+
+import json
+
+import pytest
+from airflow.sdk import DAG, task
+from support.execution_api import Run
+
+from synapse_workflows import Activity, File, SynapseHook
+
+SECRET_URL = "https://user:secret-1@example.org/a?token=secret-2"
+
+
+@pytest.fixture
+def run_code(api, project, tmp_path):
+    """Function that runs code in a task with a client and a file to store."""
+
+    def run(code):
+        path = tmp_path / "out.txt"
+        path.write_text("1")
+        with DAG("by_code", schedule=None) as dag:
+
+            @task(task_id="store")
+            def store():
+                return code(SynapseHook().client, File(str(path), parent=project))
+
+            store()
+        return Run(api, dag).all()
+
+    return run
+
+
+@pytest.mark.parametrize("method", ["setProvenance", "updateActivity"])
+def test_activities_set_by_code_have_no_secrets(run_code, alice, caplog, method):
+    def code(syn, file):
+        stored = syn.store(file)
+        if method == "setProvenance":
+            activity = syn.setProvenance(stored, Activity(name="By hand", used=SECRET_URL))
+        else:
+            activity = syn.getProvenance(stored)
+            activity.used(SECRET_URL)
+            activity = syn.updateActivity(activity)
+        return [stored.id, activity["id"]]
+
+    run = run_code(code)
+    entity_id, activity_id = run.value("store")
+    activity = alice.getProvenance(entity_id)
+    assert activity["id"] == activity_id
+    assert "https://example.org/a" in [item.get("url") for item in activity["used"]]
+    assert run.record("store")["activities"] == {entity_id: activity_id}
+    assert "Queries and credentials of URLs are not stored" in caplog.text
+    for text in (json.dumps(activity), json.dumps(run.record("store")), caplog.text):
+        assert "secret-" not in text
+
+
+def test_a_version_after_a_deleted_activity_gets_another_one(run_code, alice):
+    def code(syn, file):
+        stored = syn.store(file)
+        syn.deleteProvenance(stored)
+        return syn.store(file).id
+
+    entity_id = run_code(code).value("store")
+    assert alice.getProvenance(entity_id, 2)["name"] == "by_code.store"
