@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,6 +36,7 @@ ARBITRARY_USER = 1000660000
 IMAGE = "registry.example.org/airflow:3"
 
 
+@cache
 def find_obstacle() -> str | None:
     """Return why no pod can run on this machine; None if it can."""
     if sys.platform != "linux" or os.geteuid() != 0:
@@ -137,7 +139,7 @@ class Node:
                 yield f"touch {path}" if is_file else ":"
                 yield f"mount --rbind {source} {path}"
                 yield ":" if source in DEVICES else f"mount -o remount,ro,bind {path}"
-        yield f"mkdir -m 700 {root}/root/closed"
+        yield f"mkdir -p {root}/root; mkdir -m 700 {root}/root/closed"
         yield f"echo root:x:0:0:root:/root:/bin/sh > {root}/etc/passwd"
         yield f"mount -o remount,ro {root}"
 
