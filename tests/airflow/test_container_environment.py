@@ -26,7 +26,7 @@ from synapse_workflows.client.errors import SynapseDownloadError
 def find_caches():
     """Return the default cache directories without HOME, and with directories of other users."""
     yield Synapse(skip_checks=True).cache.cache_root_dir
-    for home in ("/", "/dev/null", "/root/closed"):
+    for home in ("/", "/dev/null", "/closed"):
         os.environ["HOME"] = home
         yield Synapse(skip_checks=True).cache.cache_root_dir
 
@@ -49,7 +49,7 @@ with DAG("container", schedule=None) as dag:
             path = Path(folder, "copy.csv")
             path.write_text(Path(facts["path"]).read_text())
             facts["stored"] = syn.store(File(str(path), parent=project)).id
-        reference = hook.get_file(raw) | {{"path": "/root/closed/raw.csv"}}
+        reference = hook.get_file(raw) | {{"path": "/closed/raw.csv"}}
         facts["again"] = local_path(reference)
         return facts | {{"caches": list(find_caches())}}
 

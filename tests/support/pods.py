@@ -139,7 +139,7 @@ class Node:
                 yield f"touch {path}" if is_file else ":"
                 yield f"mount --rbind {source} {path}"
                 yield ":" if source in DEVICES else f"mount -o remount,ro,bind {path}"
-        yield f"mkdir -p {root}/root; mkdir -m 700 {root}/root/closed"
+        yield f"mkdir -m 700 {root}/closed"
         yield f"echo root:x:0:0:root:/root:/bin/sh > {root}/etc/passwd"
         yield f"mount -o remount,ro {root}"
 
