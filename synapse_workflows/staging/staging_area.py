@@ -163,13 +163,16 @@ class StagingArea:
         Args:
             directory: Directory below that of all staged files.
         """
+        start, prefix = f"{self.get_path('')}/", f"{directory}/" if directory else ""
         with self.reporting_errors("list the files in"):
             self.file_system.invalidate_cache()
-            return [
+            found = [
                 StoredFile(key, int(info.get("size") or 0), _get_time(info))
                 for info in self._list_entries(self.get_path(directory))
-                if is_staged_path(key := str(info["name"]).partition(f"{self.get_path('')}/")[2])
+                if is_staged_path(key := str(info["name"]).partition(start)[2])
             ]
+            # a listing of objects may have those of `run_10` below `run_1`
+            return [file for file in found if file.key.startswith(prefix)]
 
     def remove(self, key: str) -> bool:
         """Remove a staged file and the directories that are empty then.
