@@ -138,6 +138,10 @@ class TaskProvenance(StoreProvenance):
             self.activity_id = self.collector.save_activity(self.syn)
             if self.activity_id is None:
                 writer.end(self)
+        elif self.activity_id is not None:
+            # the entity was not created, because it exists: its Activity gets the sources later
+            self.discard()
+            self.activity_id = None
         if new_version and concrete_type == FILE:
             self._note(properties, existing)
         return self.activity_id

@@ -9,11 +9,15 @@ from support.execution_api import Run
 
 from synapse_workflows import (
     Activity,
+    Column,
     File,
+    Schema,
     SynapseGetOperator,
     SynapseHook,
     SynapseStoreOperator,
+    Table,
 )
+from synapse_workflows.client.core.events import Read
 from synapse_workflows.client.errors import SynapseNotFoundError
 
 
@@ -258,3 +262,24 @@ def test_label_of_other_version_leaves_no_activity(api, project, result, alice):
     assert Run(api, dag).task("store").state == "failed"
     assert len(list_versions(alice, entity)) == 1
     assert list_activities(alice, before) == []
+
+
+@pytest.mark.parametrize("with_rows", [True, False])
+def test_an_existing_table_keeps_the_sources_of_other_tasks(api, project, sources_of, with_rows):
+    """Storing a schema without an ID first tries to create the table."""
+
+    def store_table(*names):
+        columns = [Column(name=name, columnType="STRING") for name in names]
+        schema = Schema("Of two tasks", columns, parent=project)
+        syn = SynapseHook().client
+        syn.emit(Read(None, url=f"https://example.org/{len(names)}"))
+        if not with_rows:
+            return syn.store(schema).id
+        return syn.store(Table(schema, [["x"] * len(names)])).tableId
+
+    for names in (["a"], ["a", "b"]):
+        with DAG("of_two", schedule=None) as dag:
+            task(store_table, task_id="store")(*names)
+        run = Run(api, dag, f"run_{len(names)}").all()
+    used, _ = sources_of(run.value("store"))
+    assert sorted(used) == ["https://example.org/1", "https://example.org/2"]
