@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -224,6 +225,19 @@ def test_one_failed_file_does_not_stop_the_others(syn, project, folder):
     }  # fmt: skip
     assert "changed after it was compared" in results["b"].error
     assert tree(syn, project) == {"a": 1}
+
+
+def test_a_plan_is_applied_to_the_copy_of_another_worker(syn, project, folder, tmp_path):
+    """The files of the copy have the same content and other times."""
+    upload(syn, folder(a="1"), project)
+    directory = folder(a="2", b="3", sub__c="4")
+    plan = plan_upload(syn, directory, project, PlanOptions())
+    copy = LocalDirectory(shutil.copytree(directory.root, tmp_path / "copy"))
+    for path in copy.root.rglob("*"):
+        os.utime(path, (1, 1))
+    results = apply_plan(syn, copy, plan, ApplyOptions())
+    assert [one.error for one in results if one.error] == []
+    assert tree(syn, project) == {"a": 2, "b": 1, "sub/": None, "sub/c": 1}
 
 
 def test_nothing_is_deleted_if_a_file_failed(syn, project, folder):
