@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from distributed.environment import Options, create_environment
+from distributed.environment import TESTS, Options, create_environment
+from distributed.metadata import Metadata
 from distributed.processes import Processes, run_processes
 from distributed.servers import DATABASE_USER, init_database, is_listening, redis_arguments
 
@@ -29,11 +30,11 @@ WORKERS = ("a", "b")
 #: Maximum time for the cluster to start, in seconds.
 START_TIMEOUT = 120
 #: Maximum time for Airflow to find and parse a new DAG file, in seconds.
-PARSE_TIMEOUT = 60
+PARSE_TIMEOUT = 180
 ENDED = ("success", "failed")
 
 
-class Cluster:
+class Cluster(Metadata):
     """A running cluster.
 
     Args:
@@ -61,15 +62,35 @@ class Cluster:
         """Return the directory with the files of a worker."""
         return self.folder / "disks" / worker
 
-    def start_worker(self, name: str) -> None:
-        """Start a worker of the default queue and of the queue with its own name."""
+    def locate(self, worker: str, path: str) -> Path:
+        """Return where the tests find a file of a worker."""
+        return self.disk(worker) / Path(path).relative_to(self.folder)
+
+    @property
+    def process_environment(self) -> dict[str, str]:
+        """Environment variables of processes that import the modules of the tests."""
+        return {
+            "AIRFLOW__SYNAPSE__STAGING": f"file://{self.folder}/shared/staging",
+            "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}",
+        }
+
+    def start_worker(self, name: str, concurrency: int | None = None) -> None:
+        """Start a worker of the default queue and of the queue with its own name.
+
+        Its tasks find the name in the environment variable `MACHINE`.
+
+        Args:
+            name: name of the worker.
+            concurrency: maximum number of concurrent tasks; that of the options by default.
+        """
         self.processes.start(
             f"worker-{name}",
             "airflow",
             *("celery", "worker", "--skip-serve-logs", "--without-mingle", "--without-gossip"),
             *("--celery-hostname", name, "--queues", f"default,{name}"),
-            *("--concurrency", str(self.options.concurrency)),
+            *("--concurrency", str(concurrency or self.options.concurrency)),
             disk=self.disk(name),
+            environment={"MACHINE": name},
         )
 
     def kill_worker(self, name: str) -> None:
@@ -107,7 +128,11 @@ class Cluster:
         )
 
     def run(
-        self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None
+        self,
+        dag_id: str,
+        conf: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        logical_date: str | None = None,
     ) -> str:
         """Create a run of a DAG.
 
@@ -115,12 +140,13 @@ class Cluster:
             dag_id: ID of the DAG.
             conf: parameters of the run.
             run_id: ID of the run; a new one by default.
+            logical_date: logical date of the run, in ISO 8601.
 
         Returns:
             The ID of the run.
         """
         run_id = run_id or f"manual__{secrets.token_hex(4)}"
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
+        body = {"dag_run_id": run_id, "logical_date": logical_date, "conf": dict(conf or {})}
         self.request("POST", f"/dags/{dag_id}/dagRuns", body)
         return run_id
 
@@ -140,7 +166,7 @@ class Cluster:
         found: dict[tuple[str, str], str] = {}
 
         def have_ended() -> bool:
-            found.update(self._states(runs))
+            found.update(self.run_states(runs))
             return all(found[run] in ENDED for run in runs)
 
         self.wait_until(have_ended, timeout, lambda: self._describe_runs(found))
@@ -166,38 +192,6 @@ class Cluster:
             self.processes.check()
             assert time.monotonic() < deadline, describe()
             time.sleep(0.2)
-
-    def tasks(self, dag_id: str, run_id: str) -> dict[tuple[str, int], dict[str, Any]]:
-        """Return the task instances of a run, by task ID and map index.
-
-        Each has `state`, `try_number`, `queue`, `id` and `pid`, the ID of its process in the PID
-        namespace of the cluster.
-        """
-        rows = self.query(
-            "select task_id, map_index, state, try_number, queue, pid, id "
-            "from task_instance where dag_id = %s and run_id = %s",
-            *(dag_id, run_id),
-        )
-        names = ("state", "try_number", "queue", "pid", "id")
-        return {(row[0], row[1]): dict(zip(names, row[2:], strict=True)) for row in rows}
-
-    def xcom(
-        self,
-        dag_id: str,
-        run_id: str,
-        task_id: str,
-        key: str = "return_value",
-        *,
-        map_index: int = -1,
-    ) -> Any:
-        """Return an XCom as JSON; None if there is none."""
-        rows = self.query(
-            "select value from xcom where dag_id = %s and run_id = %s and task_id = %s "
-            "and key = %s and map_index = %s",
-            *(dag_id, run_id, task_id, key, map_index),
-        )
-        value = rows[0][0] if rows else None
-        return json.loads(value) if isinstance(value, str) else value
 
     def task_logs(self, dag_id: str, run_id: str) -> str:
         """Return the logs of a run's tasks on both workers, with their paths."""
@@ -228,7 +222,8 @@ class Cluster:
         assert response.ok, f"{method} {path}: {response.text}"
         return response.json() if response.content else None
 
-    def _states(self, runs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    def run_states(self, runs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return the states of runs."""
         rows = self.query(
             "select dag_id, run_id, state from dag_run where dag_id = any(%s)",
             [dag_id for dag_id, _ in runs],
@@ -262,7 +257,7 @@ def run_cluster(options: Options | None = None) -> Iterator[Cluster]:
         ports = {name: find_free_port() for name in names}
         environment = create_environment(folder, ports, options)
         for machine in (folder, *(folder / "disks" / name for name in WORKERS)):
-            for name in ("home", "tmp", "airflow", "dags"):
+            for name in ("home", "tmp", "airflow", "dags", "shared"):
                 (machine / name).mkdir(parents=True)
         with run_processes(folder, environment) as processes:
             synapse = _start_servers(processes, folder, ports, options)

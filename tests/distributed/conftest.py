@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from distributed.cluster import Cluster, run_cluster
+from distributed.environment import Options
 from distributed.servers import find_missing
 
 
@@ -12,5 +13,5 @@ def cluster() -> Iterator[Cluster]:
     """A running cluster, shared by all tests."""
     if reason := find_missing():
         pytest.skip(reason)
-    with run_cluster() as running:
+    with run_cluster(Options(seeds=["demo"])) as running:
         yield running

@@ -87,6 +87,7 @@ def create_environment(folder: Path, ports: Mapping[str, int], options: Options)
             "task_instance_heartbeat_timeout_detection_interval": 1,
             "use_job_schedule": False,  # tests create the runs
         },
+        "synapse": {"staging": f"file://{folder}/shared/staging"},
         "triggerer": {"job_heartbeat_sec": 0.5, "triggerer_health_check_threshold": 3},
         "workers": {"min_heartbeat_interval": 1},
     }

@@ -8,7 +8,7 @@ standard input is closed, also if the tests were killed.
 Commands and responses are lines of JSON on standard input and output:
 
     {"start": NAME, "program": "airflow" | "synapse" | "exec", "arguments": [...], "log": PATH,
-     "disk": PATH | null, "user": NAME | null} -> process ID
+     "environment": {...}, "disk": PATH | null, "user": NAME | null} -> process ID
     {"signal": NUMBER, "pid": PID, "tree": true | false} -> IDs of the processes that received it
     {"statuses": null} -> exit statuses of the started processes that have ended, by process ID
 """
@@ -38,6 +38,7 @@ PRELOADED = (
     "airflow.providers.celery.cli.celery_command",
     "airflow.providers.celery.executors.celery_executor",
     "airflow.providers.standard.operators.python",
+    "airflow.cli.cli_parser",
     "airflow.sdk.execution_time.supervisor",
     "airflow.sdk.execution_time.task_runner",
     "jinja2.ext",
@@ -65,13 +66,14 @@ def isolate_machine(folder: Path, disk: Path) -> None:
     """Put this process on a machine of its own: other processes share no files with it.
 
     Args:
-        folder: working directory of the cluster. The process sees the content of `disk` in it.
+        folder: working directory of the cluster. The process sees the content of `disk` in it,
+            and the subdirectory `shared` of the cluster, as if it were on a file server.
         disk: files of the machine.
     """
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS):
         raise OSError(ctypes.get_errno(), "unshare")
     code = {REPOSITORY, Path(sys.prefix).resolve(), Path(sys.base_prefix)}
-    sources = {folder: disk} | {
+    sources = {folder: disk, folder / "shared": folder / "shared"} | {
         path: path for path in code if str(path).startswith(tuple(f"{one}/" for one in PRIVATE))
     }
     descriptors = {
@@ -125,6 +127,7 @@ def start(command: dict[str, Any]) -> int:
 def run(command: dict[str, Any]) -> int:
     """Run a program in this process."""
     arguments = command["arguments"]
+    os.environ |= command["environment"]
     if command["disk"]:
         isolate_machine(Path.cwd(), Path(command["disk"]))
         os.chdir(Path.cwd())

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -42,6 +42,7 @@ class Processes:
         program: Program,
         *arguments: str,
         disk: Path | None = None,
+        environment: Mapping[str, str] | None = None,
         user: str | None = None,
     ) -> None:
         """Start a process.
@@ -53,6 +54,7 @@ class Processes:
             arguments: arguments of the program.
             disk: files of the machine on which the process runs; None for the machine of the
                 tests.
+            environment: additional environment variables.
             user: name of the user; None for the user of the tests.
         """
         command = {
@@ -61,6 +63,7 @@ class Processes:
             "arguments": arguments,
             "log": str(self.log(name)),
             "disk": str(disk) if disk else None,
+            "environment": dict(environment or {}),
             "user": user,
         }
         self.pids[name] = self._call(command)

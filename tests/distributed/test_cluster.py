@@ -37,5 +37,5 @@ def test_workers_share_no_files(cluster):
     cluster.wait_for_dags("machines")
     run = ("machines", cluster.run("machines"))
     cluster.wait_for_runs([run], 60)
-    names = ["airflow", "dags", "home", "tmp"]
+    names = ["airflow", "dags", "home", "shared", "tmp"]
     assert cluster.xcom(*run, "find_files") == {"found": [], "names": names}

@@ -96,10 +96,11 @@ class World:
         self._other_projects.append(f"{name} {self.salt}")
         return self._other_projects[-1]
 
-    def put(self, name: str, *texts: str, size: int = 0) -> str:
+    def put(self, name: str, *texts: str, size: int = 0, parent: str | None = None) -> str:
         """Store a file outside Airflow, with one version for each text; return its ID."""
         for text in texts or ("raw",):
-            stored = self.syn.store(File(self.file(name, text, size=size), parent=self.project))
+            file = File(self.file(name, text, size=size), parent=parent or self.project)
+            stored = self.syn.store(file)
         return str(stored.id)
 
     def container(self, name: str) -> str:
@@ -117,8 +118,12 @@ class World:
         columns.append(Column(name="n", columnType="INTEGER"))
         schema = self.syn.store(Schema("Table", columns, parent=self.project))
         if rows:
-            self.syn.store(Table(schema, [list(row.values()) for row in self.rows(rows)]))
+            self.append(schema.id, rows)
         return str(schema.id)
+
+    def append(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Append rows to a table of `table` outside Airflow."""
+        self.syn.store(Table(table, [list(row.values()) for row in self.rows(rows)]))
 
     def submit(self) -> str:
         """Submit a file; return the ID of the submission, which is the name of its folder."""
@@ -126,14 +131,22 @@ class World:
         self._texts[submission] = "{submission}"
         return submission
 
-    def describe(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what users see: the result of the task, the project, and the written files."""
+    def replace(self, text: str, replacement: str) -> None:
+        """Replace a text in descriptions that differs from world to world."""
+        self._texts[text] = replacement
+
+    def contents(self) -> ProjectContents:
+        """Return the contents of the project, and of the projects that the task created."""
         projects = {self.project: "project"}
         for name in self._other_projects:
             entity_id = self.syn.findEntityId(name)
             if entity_id is not None:
                 projects[entity_id] = name.replace(self.salt, "{salt}")
-        contents = ProjectContents(self.syn, projects, self._texts)
+        return ProjectContents(self.syn, projects, self._texts)
+
+    def describe(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what users see: the result of the task, the project, and the written files."""
+        contents = self.contents()
         values = {
             "state": result["state"],
             "value": self.queue.normalize(self._describe_files(result["value"])),
@@ -250,11 +263,7 @@ class KillMatrix:
         worker.begin(point)
         result = worker.end()
         if result is not None:
-            # a file of row IDs is the same in all worlds, so it may be uploaded already
-            kinds = (_POLLS, _UPLOAD, _STATE)
-            assert any(kind.search(point.event) for kind in kinds), (
-                f"{point} was not reached: {result['trace']}"
-            )
+            assert is_optional(point), f"{point} was not reached: {result['trace']}"
             return world.describe(result)
         if moved:
             worker.connection = world.connection("machine 2")
@@ -320,10 +329,21 @@ def _leaves_new_state(point: KillPoint, total: int) -> bool:
     is_download = _DOWNLOAD.match(event) is not None
     if (is_download or _UPLOAD.search(event)) and number not in (1, 2, total):
         return False
+    return is_download or changes_something(event)
+
+
+def changes_something(event: str) -> bool:
+    """Return whether an event is a request that changes something, not a response."""
     is_sent = _STATUS.search(event) is None
-    return is_download or (
-        is_sent and not event.startswith("GET ") and _READS.search(event) is None
-    )
+    return is_sent and not event.startswith("GET ") and _READS.search(event) is None
+
+
+def is_optional(point: KillPoint) -> bool:
+    """Return whether some runs of a scenario do not reach a point.
+
+    A file of row IDs is the same in all worlds, for example, so it may be uploaded already.
+    """
+    return any(kind.search(point.event) for kind in (_POLLS, _UPLOAD, _STATE))
 
 
 def _without_try(record: Any) -> Any:

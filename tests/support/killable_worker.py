@@ -37,6 +37,11 @@ class KillPoint(NamedTuple):
     number: int = 1
 
 
+def normalize_path(url: str) -> str:
+    """Return the path of a URL without IDs."""
+    return _ID.sub("{id}", urlsplit(url).path)
+
+
 class Trace:
     """Recorder of the events of an attempt, in order.
 
@@ -63,7 +68,7 @@ class Trace:
         send = requests.adapters.HTTPAdapter.send
 
         def send_recorded(adapter: Any, request: Any, *args: Any, **options: Any) -> Any:
-            path = _ID.sub("{id}", urlsplit(request.url).path)
+            path = normalize_path(request.url)
             self.add(f"{request.method} {path}")
             response = send(adapter, request, *args, **options)
             self.add(f"{request.method} {path} {response.status_code}")

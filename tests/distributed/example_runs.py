@@ -1,0 +1,167 @@
+"""Runs of the example DAGs on the cluster: their inputs, parameters and connections."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from distributed.cluster import Cluster
+from support.kill_matrix import World
+
+from synapse_workflows import Dataset, File
+from synapse_workflows.demo.paths import examples_dir
+
+#: Example -> why it does not run here.
+NOT_RUN = {
+    5: "needs a Docker host",
+    6: "needs an S3 server, and its tasks cross machines only by objects in S3",
+    12: "needs Nextflow and an S3 server",
+}
+#: Example -> the test that runs it, if that is not the comparison with `dag.test`.
+OTHERS = {4: "queue", 13: "approval", 16: "inbox"}
+#: The logical dates of the runs, which the warehouse has rows of.
+DAYS = ("2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24")
+
+
+Prepare = Callable[["Inputs", World], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What all runs share.
+
+    Args:
+        seed: IDs of the seed of the local Synapse, by name.
+        shared: a folder that all machines share.
+    """
+
+    seed: dict[str, str]
+    shared: Path
+
+
+def read_seed(inputs: Inputs, world: World) -> dict[str, Any]:
+    return {"entity_id": inputs.seed["data"], "parent_id": world.project}
+
+
+def rank(inputs: Inputs, world: World) -> dict[str, Any]:
+    seed = {"data_id": inputs.seed["data"], "dictionary_id": inputs.seed["dictionary"]}
+    return seed | {"parent_id": world.project}
+
+
+def snapshot(_: Inputs, world: World) -> dict[str, Any]:
+    return {"tables": [world.table([["a", 1]])]}
+
+
+def report(_: Inputs, world: World) -> dict[str, Any]:
+    path = world.csv("data.csv", [["a", 1], ["b", 2], ["c", 2]])
+    file = world.syn.store(File(path, parent=world.project))
+    return {"file_id": file.id, "column": "n", "project_id": world.project}
+
+
+def in_project(name: str) -> Prepare:
+    return lambda _, world: {name: world.project}
+
+
+def export(inputs: Inputs, world: World) -> dict[str, Any]:
+    target = inputs.shared / f"exports {world.salt}"
+    target.mkdir()
+    return {"tables": {"one": world.table([["a", 1], ["b", 2]])}, "target": str(target)}
+
+
+def alert(_: Inputs, world: World) -> dict[str, Any]:
+    return {"table": world.table([["a", 1]]), "min_rows": 1}
+
+
+def grant(_: Inputs, world: World) -> dict[str, Any]:
+    """Submit as another user, and store a folder for the results."""
+    world.syn.setPermissions(world.project, "bob", ["READ", "DOWNLOAD"])
+    world.syn.setPermissions(world.syn.getEvaluation(world.queue.id), "bob", ["READ", "SUBMIT"])
+    cache = str(world.folder / "cache of bob")
+    with world.service.client("bob", cache_root_dir=cache) as bob:
+        (submission,) = world.queue.submit(syn=bob)
+    world.queue.update(submission, status="SCORED")
+    world.replace(submission, "{submission}")
+    world.container(submission)
+    return {"queue": world.queue.id, "results_id": world.project}
+
+
+def describe_dataset(_: Inputs, world: World) -> dict[str, Any]:
+    items = [{"entityId": world.put("data.csv"), "versionNumber": 1}]
+    dataset = Dataset("Measurements", parent=world.project, dataset_items=items)
+    return {"dataset_id": world.syn.store(dataset).id, "parent_id": world.project}
+
+
+#: DAG ID -> its preparation.
+COMPARED: dict[str, Prepare] = {
+    "synapse_01_summarise": read_seed,
+    "synapse_02_rank_features": rank,
+    "synapse_03_nightly_snapshots": snapshot,
+    "synapse_07_clean": read_seed,
+    "synapse_09_run_report": report,
+    "synapse_10_warehouse_metrics": in_project("parent_id"),
+    "synapse_11_tables_to_parquet": export,
+    "synapse_14_catalogue": in_project("project_id"),
+    "synapse_15_sync": in_project("folder_id"),
+    "synapse_17_alerts": alert,
+    "synapse_18_private_results": grant,
+    "synapse_19_croissant": describe_dataset,
+    "synapse_20_stage_between_workers": read_seed,
+}
+
+
+def install_examples(cluster: Cluster, inbox: dict[str, str]) -> None:
+    """Copy the examples to the DAG folder of each machine, with IDs of this test.
+
+    Args:
+        cluster: the cluster.
+        inbox: replacements of IDs in the file of example 16.
+    """
+    folder = examples_dir()
+    for path in sorted(folder.rglob("*"), reverse=True):  # the DAG files last
+        name = path.relative_to(folder)
+        number = name.name[:2]
+        if not path.is_file() or "__pycache__" in name.parts:
+            continue
+        if number.isdigit() and int(number) in {*NOT_RUN, 4}:
+            continue
+        text = path.read_text()
+        if number == "16":
+            for old, new in inbox.items():
+                text = text.replace(old, new)
+        cluster.add_file(str(name), text)
+
+
+def create_warehouse(path: Path) -> dict[str, Any]:
+    """Create the database of example 10; return the connection."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("create table downloads (day text, project text, bytes integer)")
+        rows = [(day, name, size) for day in DAYS for name, size in (("a", 5), ("a", 7), ("b", 1))]
+        database.executemany("insert into downloads values (?, ?, ?)", rows)
+    return {"conn_type": "sqlite", "host": str(path)}
+
+
+@contextmanager
+def serve_catalogue(folder: Path) -> Iterator[dict[str, Any]]:
+    """Serve the catalogue of example 14; yield the connection."""
+    entries = [
+        {"id": f"entry-{number}", "title": f"Title {number}", "url": "https://example.org"}
+        | {"keywords": ["one", "two"]}
+        for number in range(2)
+    ]
+    (folder / "catalogue.json").write_text(json.dumps(entries))
+    handler = partial(_QuietHandler, directory=str(folder))
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield {"conn_type": "http", "host": f"http://127.0.0.1:{server.server_port}"}
+        server.shutdown()
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Log nothing."""

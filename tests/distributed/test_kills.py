@@ -1,0 +1,79 @@
+"""Workers are killed or frozen during requests; the retries have the outcome of `dag.test`.
+
+By default, one scenario of each operator is killed before and after its most dangerous requests.
+With KILLS=all, all scenarios of the kill matrix are killed before and after every request.
+"""
+
+import os
+
+import pytest
+from distributed.comparison import find_differences
+from distributed.kill_cases import (
+    Cases,
+    load_scenarios,
+    may_end_early,
+    select_points,
+    select_scenarios,
+)
+from support.kill_matrix import select_kill_points
+
+ALL = os.environ.get("KILLS") == "all"
+#: Number of tasks that are held at the same time.
+BATCH = 28
+SCENARIOS = load_scenarios() if ALL else select_scenarios(load_scenarios())
+
+pytestmark = pytest.mark.timeout(36000 if ALL else 1200)
+
+
+@pytest.fixture(scope="module")
+def cases(cluster, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kills")
+    with cluster.synapse.client(cache_root_dir=str(folder / "cache")) as client:
+        yield Cases(cluster, client, folder)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cases):
+    """Outcome and events of each scenario without a kill."""
+    return cases.run_undisturbed(SCENARIOS)
+
+
+def split(points):
+    return [points[index : index + BATCH] for index in range(0, len(points), BATCH)]
+
+
+def compare(cases, started, undisturbed, subtests, number):
+    for case in started:
+        with subtests.test(case=case.name, number=number):
+            assert case.proxy.held.is_set() or may_end_early(case), case.proxy.events
+            expected, _ = undisturbed[case.scenario.name]
+            assert find_differences(cases.describe(case), expected) == []
+
+
+def test_retry_of_a_killed_worker_has_the_outcome_of_an_undisturbed_run(
+    cases, undisturbed, subtests
+):
+    points = []
+    for scenario in SCENARIOS:
+        _, events = undisturbed[scenario.name]
+        selected = (
+            select_kill_points(scenario, events, "requests")
+            if ALL
+            else select_points(scenario, events)
+        )
+        points += [(scenario, point) for point in selected]
+    for number, batch in enumerate(split(points)):
+        with cases.prepare(batch) as started:
+            cases.run_killed(started, moved=number % 2 == 0)
+            compare(cases, started, undisturbed, subtests, number)
+
+
+def test_late_request_of_a_frozen_worker_changes_nothing(cases, undisturbed, subtests):
+    points = [
+        (scenario, select_points(scenario, undisturbed[scenario.name][1])[-2])
+        for scenario in SCENARIOS
+    ]
+    for batch in split(points):
+        with cases.prepare(batch) as started:
+            for moment in cases.run_frozen(started):
+                compare(cases, started, undisturbed, subtests, moment)
