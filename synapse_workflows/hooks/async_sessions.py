@@ -15,7 +15,7 @@ from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.core.credentials import Credentials
 from synapse_workflows.client.core.http_request import Endpoints
 from synapse_workflows.client.core.shared_session import SharedSession
-from synapse_workflows.client.errors import SynapseUnauthorizedError
+from synapse_workflows.client.errors import SynapseFileCacheError, SynapseUnauthorizedError
 from synapse_workflows.hooks import connection_uri
 from synapse_workflows.hooks.connection import ClientSettings
 from synapse_workflows.hooks.credentials import (
@@ -96,14 +96,25 @@ async def create_session(settings: ClientSettings, **options: Any) -> AsyncSessi
         await amask_secret(str(found.secret))
     endpoints = Endpoints(urls["repoEndpoint"], urls["authEndpoint"], urls["fileHandleEndpoint"])
     check_supported(found, endpoints)
-    root = Cache(settings.cache_root).cache_root_dir if settings.limit_requests else None
-    session = await SharedSession.open(endpoints, found, limiter_root=root, **options)
+    options["limiter_root"] = _find_limiter_root(settings)
+    session = await SharedSession.open(endpoints, found, **options)
     try:
         await _verify_identity(session, found, settings)
     except BaseException:
         await session.close()
         raise
     return session
+
+
+def _find_limiter_root(settings: ClientSettings) -> str | None:
+    """Return the cache directory; None without a limiter, or without a writable directory."""
+    if not settings.limit_requests:
+        return None
+    try:
+        return Cache(settings.cache_root).cache_root_dir
+    except (OSError, SynapseFileCacheError) as error:
+        _log.debug("The request limiter cannot be used: %s", error)
+        return None
 
 
 async def _verify_identity(

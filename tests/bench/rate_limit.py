@@ -1,12 +1,13 @@
 """Benchmark of the request limiter: processes on several machines that share one account.
 
-    python tests/bench/rate_limit.py [processes, 16] [machines, 2] [files per process, 6]
+    python tests/bench/rate_limit.py [processes, 16] [machines, 2] [files per process, 2]
 
 Each process stores small files and downloads them again. The processes of one machine share a
 cache directory; those of different machines share nothing. The service limits the account like
-Synapse: 3 concurrent requests (each takes at least 50 ms), and `REQUESTS` requests within
-`SECONDS`, which is twice Synapse's rate (600 within 60 seconds). The same work runs without and
-with the limiter, and with Retry-After headers. `ideal` is the time that the limits alone require.
+Synapse: 3 concurrent requests, each of at least 0.2 seconds, and 100 requests within 10 seconds
+(Synapse: 600 within 60). The same work runs without and with the limiter at the same time, each
+with a service of its own, so that other load on the machine changes both; then again with
+Retry-After headers. `ideal` is the time that the limits alone require.
 """
 
 import asyncio
@@ -26,8 +27,8 @@ from synapse_workflows.local.settings import Throttle
 from synapse_workflows.testing import over_socket
 
 CONCURRENT = 3
-REQUESTS, SECONDS = 200, 10
-LATENCY = 0.05
+REQUESTS, SECONDS = 100, 10
+LATENCY = 0.2
 context = multiprocessing.get_context("fork")
 
 
@@ -130,51 +131,56 @@ def work(connection: Any, machine: Path, number: int, options: Any, errors: Any)
         errors.value += 1
 
 
-def measure(processes: int, machines: int, files: int, limited: bool, retry_after: bool) -> str:
-    """Return a line of the table."""
+def run_workers(connection: Any, folder: Path, given: tuple[int, int, int], limited: bool) -> Any:
+    """Run all processes; return their duration in seconds and the number of failures."""
+    processes, machines, files = given
+    with connect(connection, folder / "cache", False) as syn:
+        project = syn.store(Project("bench")).id
+    time.sleep(SECONDS)  # the requests of the preparation leave the time window
+    errors = context.Value("i", 0)
+    options = project, files, limited
+    started = time.monotonic()
+    workers = []
+    for number in range(processes):
+        machine = folder / f"machine-{number % machines}"
+        machine.mkdir(exist_ok=True)
+        worker = context.Process(target=work, args=(connection, machine, number, options, errors))
+        worker.start()
+        workers.append(worker)
+    for worker in workers:
+        worker.join()
+    return time.monotonic() - started, errors.value
+
+
+def measure(given: tuple[int, int, int], limited: bool, retry_after: bool, pipe: Any) -> None:
+    """Send a line of the table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        roots = [folder / f"machine-{n}" for n in range(machines)]
-        for root in roots:
-            root.mkdir()
         with running_service(folder / "service", retry_after) as (connection, counters):
-            with connect(connection, folder / "cache", False) as syn:
-                project = syn.store(Project("bench")).id
-            time.sleep(SECONDS)  # the requests of the preparation leave the time window
-            for counter in counters:
-                counter.value = 0
-            errors = context.Value("i", 0)
-            options = project, files, limited
-            started = time.monotonic()
-            workers = [
-                context.Process(
-                    target=work, args=(connection, roots[n % machines], n, options, errors)
-                )
-                for n in range(processes)
-            ]
-            for worker in workers:
-                worker.start()
-            for worker in workers:
-                worker.join()
-            seconds = time.monotonic() - started
+            seconds, errors = run_workers(connection, folder, given, limited)
             sent, refused = (counter.value for counter in counters)
     accepted = sent - refused
     ideal = max((accepted / REQUESTS - 1) * SECONDS, accepted * LATENCY / CONCURRENT)
-    name = f"{'with' if limited else 'without'} limiter{', Retry-After' if retry_after else ''}"
+    label = f"{'with' if limited else 'without'} limiter{', Retry-After' if retry_after else ''}"
     share = f"{100 * refused / max(1, sent):5.1f}"
-    return (
-        f"{name:26} {sent:6} {refused:8} {share:>6} {seconds:9.1f} {ideal:8.1f} {errors.value:7}"
+    pipe.send(
+        f"{label:26} {sent:6} {refused:8} {share:>6} {seconds:9.1f} {ideal:8.1f} {errors:7}\n"
     )
 
 
 def main() -> None:
-    given = [int(each) for each in sys.argv[1:]]
-    processes, machines, files = [*given, *(16, 2, 6)[len(given) :]]
+    numbers = [int(each) for each in sys.argv[1:]]
+    given = (*numbers, *(16, 2, 2)[len(numbers) :])
     headings = f"{'sent':>6} {'refused':>8} {'%':>6} {'seconds':>9} {'ideal':>8} {'failed':>7}"
-    sys.stdout.write(f"{processes} processes on {machines} machines, {files} files each\n")
+    sys.stdout.write("{} processes on {} machines, {} files each\n".format(*given))
     sys.stdout.write(f"{'':26} {headings}\n")
-    for limited, retry_after in ((False, False), (True, False), (False, True), (True, True)):
-        sys.stdout.write(f"{measure(processes, machines, files, limited, retry_after)}\n")
+    for retry_after in (False, True):
+        pipes = []
+        for limited in (False, True):
+            here, there = context.Pipe()
+            context.Process(target=measure, args=(given, limited, retry_after, there)).start()
+            pipes.append(here)
+        sys.stdout.writelines(pipe.recv() for pipe in pipes)
         sys.stdout.flush()
 
 

@@ -66,7 +66,7 @@ class Credentials(ABC):
     def account_digest(self) -> str:
         """Digest that is the same for all tokens of an account if they contain its user ID."""
         user_id = (_claims(self.secret) or {}).get("sub")
-        return hashlib.sha256(str(user_id or self.secret).encode()).hexdigest()
+        return _digest(str(user_id or self.secret))
 
     @abstractmethod
     def headers(self, url: str) -> dict[str, str]:
@@ -176,6 +176,11 @@ class Password(Credentials):
 
     kind: ClassVar[str] = "a password"
 
+    @cached_property
+    def account_digest(self) -> str:
+        """Digest of the user name: a short password could be guessed from its digest."""
+        return _digest(str(self.username))
+
     def headers(self, url: str) -> dict[str, str]:  # noqa: ARG002 - none for all URLs
         """Return no headers."""
         return {}
@@ -218,6 +223,10 @@ def _clean(secret: str, what: str, origin: str) -> Secret:
             f"{what} again."
         )
     return clean
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _scopes(token: str) -> list[Any] | None:

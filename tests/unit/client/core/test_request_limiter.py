@@ -17,7 +17,7 @@ from filelock import FileLock
 from synapse_workflows.client.core import interruption, request_limiter
 from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.cache_lock import PRIVATE_NAME
-from synapse_workflows.client.core.credentials import ApiKey, SessionToken, Token
+from synapse_workflows.client.core.credentials import ApiKey, Password, SessionToken, Token
 from synapse_workflows.client.core.flows import Call, Reply
 from synapse_workflows.client.core.http_request import Endpoints
 from synapse_workflows.client.core.request_limiter import RequestLimiter, route_of, run_blocking
@@ -93,6 +93,11 @@ def test_tokens_of_one_account_share_a_limit():
     other = Token("e30.eyJzdWIiOiAiNDMifQ.signature-0")
     digests = [each.account_digest for each in (*tokens, other)]
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_digest_of_a_password_depends_on_the_user_name():
+    digests = {Password(secret, "alice").account_digest for secret in ("secret-1", "secret-2")}
+    assert len(digests) == 1
 
 
 def test_files_contain_no_secret(limiter, tmp_path):
