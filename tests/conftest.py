@@ -21,9 +21,10 @@ settings.register_profile(
     "no-deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("no-deadline")
-# A shell ignores SIGINT in background jobs, and child processes inherit that.
+# A shell ignores SIGINT in background jobs, and nohup SIGHUP; child processes inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 TRANSPORTS = ("in-process", "socket")
 #: Modules about the transport itself; their tests run in-process and over a socket.
