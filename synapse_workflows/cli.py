@@ -231,7 +231,6 @@ def demo(
     ] = None,
 ) -> None:
     """Run the example DAGs under Airflow against a local Synapse, and show the results."""
-    from synapse_workflows.demo.challenge_round import run_challenge
     from synapse_workflows.demo.lineage_story import run_lineage
     from synapse_workflows.demo.processes import ProcessError
     from synapse_workflows.demo.runner import EXAMPLES, run_demo
@@ -240,6 +239,9 @@ def demo(
         if dag is None:
             run_demo(folder)
         elif dag == "challenge":
+            # imports Airflow, which takes two seconds
+            from synapse_workflows.demo.challenge_round import run_challenge
+
             run_challenge(folder / "challenge")
         elif dag == "lineage":
             run_lineage(folder)
