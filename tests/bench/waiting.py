@@ -224,7 +224,6 @@ class Benchmark:
         self.questions = Questions(service.client(), questions, folder)
         self.mapped = self.questions.map_sensors(sensors)
         self.times: dict[str, float] = {}
-        self.last_lines: dict[Path, int] = {}
 
     def run(self) -> None:
         """Run it; print the measured values."""
@@ -254,6 +253,7 @@ class Benchmark:
         self.cluster.run(DAG_ID)
         self._wait_until(lambda: self._count("deferred") == self.sensors)
         report("seconds to defer all", time.time() - start)
+        time.sleep(self.interval)  # until the executor knows that the tasks have ended
         self._pause_workers(True)
         self._wait_until(lambda: self._are_running(1, 0))
 
