@@ -1,8 +1,12 @@
 """Asynchronous sessions of Airflow connections, for triggers."""
 
+import asyncio
 import json
 import logging
+import time
+from dataclasses import dataclass, field
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -27,18 +31,41 @@ from synapse_workflows.hooks.credentials import (
 _log: Final = logging.getLogger(__name__)
 
 
-async def open_session(synapse_conn_id: str) -> AsyncSession:
+@dataclass
+class _LastSettings:
+    """Settings of a connection that an event loop has read last."""
+
+    value: ClientSettings | None = field(default=None, repr=False)
+    read_at: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+_last_settings: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _LastSettings]]] = (
+    WeakKeyDictionary()
+)
+
+
+async def open_session(synapse_conn_id: str, *, max_age: float = 0.0) -> AsyncSession:
     """Read a connection and create a session, without blocking the event loop.
 
     Args:
         synapse_conn_id: Id of the connection.
+        max_age: Seconds within which settings that this event loop has read are used again.
 
     Raises:
         AirflowNotFoundException: The connection is not defined.
         SynapseNoCredentialsError: The connection has no token.
         SynapseConfigError: Invalid settings in the connection.
     """
-    return await create_session(await read_settings(synapse_conn_id))
+    by_id = _last_settings.setdefault(asyncio.get_running_loop(), {})
+    last = by_id.setdefault(synapse_conn_id, _LastSettings())
+    async with last.lock:
+        now = time.monotonic()
+        if last.value is None or now - last.read_at >= max_age:
+            last.value = await read_settings(synapse_conn_id)
+            last.read_at = now
+        settings = last.value
+    return await create_session(settings)
 
 
 async def read_settings(synapse_conn_id: str) -> ClientSettings:

@@ -19,6 +19,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.flows import Flow
+from synapse_workflows.client.errors import SynapseUnauthorizedError
 from synapse_workflows.hooks.async_sessions import open_session
 
 T = TypeVar("T")
@@ -73,7 +74,9 @@ class PollResult(Generic[T]):
 class SharedPoll(Generic[T]):
     """Task that polls until its last subscriber has left. Created by `subscribe`.
 
-    Each poll reads the connection again, so that changes of the connection apply to the next poll.
+    Each poll reads the connection again, unless another poll has read it within the last half
+    interval: a trigger gets it from Airflow in several messages to another process. So changes of
+    the connection apply to the first poll after half an interval.
     After each error, the delay is doubled, up to 16 intervals and 5 minutes, or the interval.
 
     Args:
@@ -123,19 +126,23 @@ class SharedPoll(Generic[T]):
 
     async def _poll(self) -> tuple[T | None, Exception | None]:
         try:
-            session = await self._open_session()
-            return await session.run(self._create_flow()), None
+            try:
+                session = await self._open_session(self._request.interval / 2)
+                return await session.run(self._create_flow()), None
+            except SynapseUnauthorizedError:  # the token may have been replaced
+                session = await self._open_session(0)
+                return await session.run(self._create_flow()), None
         except Exception as error:  # noqa: BLE001 - passed to the subscribers
             return None, error
 
-    async def _open_session(self) -> AsyncSession:
-        """Return a session for the current settings of the connection.
+    async def _open_session(self, max_age: float) -> AsyncSession:
+        """Return a session for the settings of the connection, read within `max_age` seconds.
 
         If Airflow does not find the connection, for example while its API server restarts, the
         last session is used.
         """
         try:
-            session = await open_session(self._request.synapse_conn_id)
+            session = await open_session(self._request.synapse_conn_id, max_age=max_age)
         except AirflowNotFoundException as error:
             if self._session is None:
                 raise

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 import pytest
+from airflow.sdk import BaseHook
 
 from synapse_workflows import Column, Project, Schema, Table
 from synapse_workflows.client.core import shared_session
@@ -372,3 +373,54 @@ def test_polls_of_a_connection_share_an_http_client(table, gate):
             return [client.sessions for client in clients.values()]
 
     assert asyncio.run(main()) == [2]
+
+
+@pytest.mark.usefixtures("connect")
+def test_polls_of_different_questions_share_the_settings_of_their_connection(
+    table, gate, monkeypatch
+):
+    """A trigger reads a connection in several messages to another process of Airflow."""
+    reads = []
+    read = BaseHook.aget_connection
+
+    async def count_reads(conn_id):
+        reads.append(conn_id)
+        return await read(conn_id)
+
+    monkeypatch.setattr(BaseHook, "aget_connection", count_reads)
+
+    async def main():
+        triggers = [rows_trigger(table, sql=f"select * from {table} limit {n}") for n in range(9)]
+        async with running(*triggers):
+            await wait_for_polls(gate, 27)
+
+    asyncio.run(main())
+    assert len(reads) <= len(gate.polls) / 2
+
+
+@pytest.mark.usefixtures("connect")
+def test_a_rejected_token_is_read_again_at_once(client, table, gate):
+    """Another poll may have read the connection just before its token was replaced."""
+
+    async def main():
+        async with running(rows_trigger(table)) as tasks:
+            await wait_for_polls(gate, 1)
+            gate.status, gate.rejected = 401, 1
+            await wait_for_polls(gate, 4)
+            assert not tasks[0].done()
+            client.store(Table(table, [[2]]))
+            return await tasks[0]
+
+    assert asyncio.run(main()) == [{"rows": 2}]
+
+
+@pytest.mark.usefixtures("connect")
+def test_a_token_that_stays_rejected_is_an_error(table, gate):
+    async def main():
+        async with running(rows_trigger(table)) as tasks:
+            gate.status, gate.rejected = 401, 2
+            return await tasks[0]
+
+    (event,) = asyncio.run(main())
+    assert event["error"].startswith("SynapseUnauthorizedError: 401")
+    assert len(gate.polls) == 2
