@@ -93,6 +93,11 @@ class Cluster(Metadata):
             environment={"MACHINE": name},
         )
 
+    def is_ready(self, name: str) -> bool:
+        """Return whether a worker takes tasks, according to its log."""
+        log = self.processes.log(f"worker-{name}")
+        return log.exists() and f"celery@{name} ready." in log.read_text(errors="replace")
+
     def kill_worker(self, name: str) -> None:
         """Kill a worker with all its processes at once."""
         self.processes.kill(f"worker-{name}")
@@ -321,5 +326,5 @@ def _is_healthy(cluster: Cluster) -> bool:
         return False
     names = ("metadatabase", "scheduler", "triggerer", "dag_processor")
     return all(states.get(name, {}).get("status") == "healthy" for name in names) and all(
-        "ready." in cluster.processes.tail(f"worker-{name}") for name in WORKERS
+        cluster.is_ready(name) for name in WORKERS
     )

@@ -4,8 +4,9 @@ import json
 import sqlite3
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,8 +99,10 @@ def main(file: str) -> None:
         date = [run["logical_date"]] if run["logical_date"] else []
         arguments = ["dags", "test", run["dag_id"], *date, "--conf", json.dumps(run["conf"])]
         command = get_parser().parse_args(arguments)
-        with suppress(SystemExit):  # the run has failed
+        try:
             command.func(command)
+        except (Exception, SystemExit):  # noqa: BLE001 - to the log
+            traceback.print_exc()
 
 
 if __name__ == "__main__":

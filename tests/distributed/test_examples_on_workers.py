@@ -9,15 +9,18 @@ from distributed.dag_tests import DagTest, DagTests
 from distributed.example_runs import (
     COMPARED,
     DAYS,
+    NO_DAG_TEST,
     NOT_RUN,
     OTHERS,
     Inputs,
+    create_challenge,
     create_warehouse,
     install_examples,
     serve_catalogue,
 )
 from support.kill_matrix import World
 
+from synapse_workflows import File, Project
 from synapse_workflows.demo.paths import examples_dir
 
 ROUNDS = 3
@@ -28,7 +31,7 @@ pytestmark = pytest.mark.timeout(1200)
 def test_each_example_is_run_or_has_a_reason():
     numbers = {int(path.name[:2]) for path in examples_dir().glob("[0-9]*.py")}
     compared = {int(dag_id[8:10]) for dag_id in COMPARED}
-    assert numbers == {*compared, *OTHERS, *NOT_RUN, 8}
+    assert numbers == {*compared, *OTHERS, *NOT_RUN}
 
 
 class Examples:
@@ -42,7 +45,9 @@ class Examples:
         self.inbox = self.create_world()
         self.folders = {name: self.inbox.container(name) for name in ("inbox", "quarantine")}
         ids = {"syn10000002": self.folders["inbox"], "syn10000005": self.folders["quarantine"]}
-        install_examples(cluster, ids)
+        self.challenge = self.create_world()
+        queue, self.predictions = create_challenge(self.challenge)
+        install_examples(cluster, {"04": queue, "16": ids})
 
     def create_world(self) -> World:
         number = next(NUMBERS)
@@ -68,7 +73,7 @@ class Examples:
         self.tests.start(
             DagTest(dag_id, conf, logical_date=f"{day}T00:00:00Z")
             for dag_id, day, conf in runs
-            if day == DAYS[0]
+            if day == DAYS[0] and dag_id not in NO_DAG_TEST
         )
         self.cluster.wait_for_dags(*COMPARED, "synapse_08_model")
         self.runs = [
@@ -123,7 +128,7 @@ def test_new_files_are_checked_once(examples):
 def test_examples_store_on_two_machines_what_they_store_on_one(examples, subtests):
     examples.cluster.wait_for_runs(examples.runs, 600)
     examples.tests.wait()
-    for dag_id in COMPARED:
+    for dag_id in set(COMPARED) - set(NO_DAG_TEST):
         expected = examples.describe(dag_id, DAYS[0])
         for day in DAYS[1:]:
             with subtests.test(dag_id=dag_id, day=day):
@@ -140,6 +145,43 @@ def test_cleaned_files_trigger_the_model(examples):
 
     cluster.wait_until(lambda: len(find_runs()) >= 1, 300)
     cluster.wait_for_runs(find_runs(), 400)
+
+
+def test_release_is_public_after_the_approval(examples):
+    """Three releases of the same tables at the same time."""
+    world, cluster = examples.create_world(), examples.cluster
+    ids = {f"{name}_id": world.container(name) for name in ("staging", "public")}
+    cluster.wait_for_dags("synapse_13_release")
+    runs = [
+        ("synapse_13_release", cluster.run("synapse_13_release", ids | {"release": f"r{number}"}))
+        for number in range(ROUNDS)
+    ]
+    for dag_id, run_id in runs:
+        cluster.wait_until(
+            lambda: cluster.tasks(dag_id, run_id)["approve", -1]["state"] == "awaiting_input",  # noqa: B023
+            400,
+        )
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+        cluster.request("PATCH", path, {"chosen_options": ["Approve"], "params_input": {}})
+    cluster.wait_for_runs(runs, 400)
+    for run in runs:
+        assert world.syn.getPermissions(cluster.xcom(*run, "copy")["id"]) == ["READ"]
+
+
+def test_submissions_are_scored(examples):
+    """The asset watcher of the triggerer starts a run for each submission."""
+    world, cluster, queue = examples.challenge, examples.cluster, examples.challenge.queue
+    with world.service.client("bob", cache_root_dir=str(world.folder / "bob")) as bob:
+        project = bob.store(Project(f"Submissions of {world.salt}"))
+        file = bob.store(File(examples.predictions, parent=project))
+        for number in range(1, ROUNDS + 1):
+            bob.submit(queue.id, file)
+
+            def is_scored(number=number):
+                scored = world.syn.getSubmissions(queue.id, status="SCORED")
+                return len(list(scored)) == number
+
+            cluster.wait_until(is_scored, 400)
 
 
 def test_tasks_ran_on_both_workers(examples):
