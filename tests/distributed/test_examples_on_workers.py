@@ -1,6 +1,7 @@
 """The example DAGs on two workers, three times; Synapse then contains what `dag.test` stores."""
 
 import json
+from datetime import date, timedelta
 from itertools import count
 
 import pytest
@@ -84,6 +85,8 @@ class Examples:
 
     def prepare(self, dag_id, day):
         world = self.worlds[dag_id, day] = self.create_world()
+        before = date.fromisoformat(day) - timedelta(days=1)
+        world.replace(before.isoformat(), "{day before}")
         world.replace(day, "{day}")
         world.replace(f"world-{world.salt}", "{world}")
         return dag_id, day, COMPARED[dag_id](self.inputs, world)
