@@ -94,8 +94,8 @@ class Examples:
     def describe(self, dag_id, day):
         world = self.worlds[dag_id, day]
         contents = world.contents()
-        described = contents.entities | {"wiki": contents.describe_wiki(world.project)}
-        return sort_versions(normalize_activities(described))
+        entities = sort_versions(normalize_activities(contents.entities))
+        return entities | {"wiki": normalize_activities(contents.describe_wiki(world.project))}
 
 
 @pytest.fixture(scope="module")
