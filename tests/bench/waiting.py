@@ -386,7 +386,7 @@ def main(sensors: int = 1000, questions: int = 50, interval: float = 10) -> None
     with (
         tempfile.TemporaryDirectory() as name,
         run_service(Path(name, "service")) as service,
-        run_cluster(Options(environment=ENVIRONMENT)) as cluster,
+        run_cluster(Options(heartbeat_timeout=TIMEOUT, environment=ENVIRONMENT)) as cluster,
     ):
         connect(cluster, service)
         for n in range(WORKERS):

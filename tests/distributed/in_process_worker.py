@@ -4,7 +4,7 @@
 
 A worker of Airflow starts two processes per task, which takes most of the time of a task that
 sends few requests. For tests of other components, this worker only uses Airflow's task runner,
-with its API server. It reads each DAG file once.
+with its API server. It reads each DAG file once, and sends no heartbeats.
 """
 
 import os

@@ -29,8 +29,19 @@ def count_deferred(cluster: Cluster, runs) -> int:
     return sum(task["state"] == "deferred" for task in tasks)
 
 
+def list_triggerers(cluster: Cluster) -> list[int]:
+    """Return the numbers of triggers of the running triggerers, in the order of their starts."""
+    rows = cluster.query(
+        "select count(trigger.id) from job left join trigger on trigger.triggerer_id = job.id "
+        "where job_type = 'TriggererJob' and latest_heartbeat > now() - interval '3 seconds' "
+        "group by job.id order by job.id"
+    )
+    return [number for (number,) in rows]
+
+
 @pytest.mark.timeout(600)
-def test_sensors_resume_after_the_triggerer_was_killed(cluster, worlds):
+def test_sensors_resume_after_triggerers_were_killed(cluster, worlds):
+    """First one of two triggerers is killed, then the other one, and one is started again."""
     cluster.add_file("waiting.py", DAG_FILE.read_text())
     confs = [
         {"project": world.container("inbox"), "table": world.table([["a", 1]])}
@@ -38,17 +49,25 @@ def test_sensors_resume_after_the_triggerer_was_killed(cluster, worlds):
         for world in worlds
     ]
     cluster.wait_for_dags("waiting")
+    cluster.start_triggerer(1)
+    cluster.wait_until(lambda: len(list_triggerers(cluster)) == 2, 60)
     runs = [("waiting", cluster.run("waiting", conf)) for conf in confs for _ in range(RUNS)]
     total = len(SENSORS) * len(runs)
-    cluster.wait_until(lambda: count_deferred(cluster, runs) == total, 240)
-    cluster.kill_triggerer()
+    cluster.wait_until(
+        lambda: count_deferred(cluster, runs) == total and sum(list_triggerers(cluster)) == total,
+        240,
+    )
+    numbers = list_triggerers(cluster)
+    first = numbers.index(max(numbers))
     files = []
-    for world, conf in zip(worlds, confs, strict=True):
+    for index, (world, conf) in enumerate(zip(worlds, confs, strict=True)):
+        cluster.kill_triggerer(1 - first if index else first)
         world.queue.submit()
         world.append(conf["table"], [["b", 7]])
         files.append(world.put("new.txt", parent=conf["project"]))
-    cluster.start_triggerer()
-    cluster.wait_for_runs(runs, 300)
+        if index:
+            cluster.start_triggerer()
+        cluster.wait_for_runs(runs[index * RUNS : (index + 1) * RUNS], 300)
     for index, run in enumerate(runs):
         results = cluster.list_xcoms(*run)
         found = [one["id"] for one in results["files", -1]["files"]]
