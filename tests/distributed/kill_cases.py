@@ -131,7 +131,7 @@ class Cases:
             connection: the connection of all cases; by default, each has that to its proxy.
         """
         cases: list[Case] = []
-        name = f"kill_cases_{next(_files)}"
+        name = f"cases{next(_files)}"
         try:
             for scenario, point in points:
                 case = self._create(scenario, point)
@@ -304,7 +304,7 @@ class Cases:
             "asset_events": metadata.asset_events(case.dag_id, run_id),
         }
         outcome = normalize_activities(world.describe(result))
-        text = re.sub(r"kill_cases_\d+", "kill_cases", json.dumps(outcome))
+        text = re.sub(r"\bcases\d+(?=\.py\b)", "cases", json.dumps(outcome))
         described: dict[str, Any] = json.loads(text)
         return described
 
