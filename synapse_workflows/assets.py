@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 from airflow.sdk import Asset
 
 from synapse_workflows.client.model.entity_paths import EntityPath
-from synapse_workflows.client.model.ids import parse_entity_id, split_version
+from synapse_workflows.client.model.ids import parse_entity_id
 
 SCHEME: Final = "syn"
 #: Host of the URIs of evaluation queues.
@@ -136,28 +136,3 @@ def path_from_uri(uri: str) -> EntityPath | None:
     except ValueError:
         return None
     return path if path.names else None
-
-
-def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Any:
-    """Return the OpenLineage dataset of the asset of an entity.
-
-    Args:
-        asset: The asset. Its `extra` may have properties of a version, as asset events have.
-        lineage_context: The hook or path that reported the asset.
-
-    Returns:
-        The dataset; None for the URL of an object storage path, because the client reports the
-        entity that was read or written, with its version.
-    """
-    from airflow.sdk import ObjectStoragePath
-
-    from synapse_workflows.openlineage_datasets import build_entity_dataset
-
-    properties = dict(asset.extra)
-    entity_id = entity_id_from_uri(asset.uri) or properties.get("id")
-    if entity_id is None or isinstance(lineage_context, ObjectStoragePath):
-        return None
-    found = split_version(entity_id)
-    if found.version is not None:
-        properties["version"] = found.version
-    return build_entity_dataset(found.id, properties)

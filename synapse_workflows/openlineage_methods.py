@@ -7,6 +7,7 @@ from synapse_workflows.client.api.queries import parse_table_id
 from synapse_workflows.client.model.ids import VersionedId, is_synapse_id, split_version
 from synapse_workflows.hooks.base import SynapseBaseHook
 from synapse_workflows.lineage.task_datasets import TaskDatasets, find_collector_of
+from synapse_workflows.openlineage_assets import find_portal
 from synapse_workflows.provenance.record import EntityRef
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class OpenLineageMethods:
         if collector is None:
             return OperatorLineage()
         found = TaskDatasets.of(collector)
-        inputs = list(_build_datasets(found, found.inputs, is_output=False))
-        outputs = list(_build_datasets(found, found.outputs, is_output=True))
+        inputs = list(self._build_datasets(found, found.inputs, is_output=False))
+        outputs = list(self._build_datasets(found, found.outputs, is_output=True))
         return OperatorLineage(inputs=inputs, outputs=outputs)
 
     def _merge(
@@ -82,20 +83,21 @@ class OpenLineageMethods:
         merged.outputs = _unique(merged.outputs)
         return merged
 
-    def _get_portal(self) -> str:
-        conn_id = getattr(self, "synapse_conn_id", SynapseBaseHook.default_conn_name)
-        return SynapseBaseHook(conn_id).settings().endpoints["portalEndpoint"]
+    def _get_portal(self) -> str | None:
+        return find_portal(getattr(self, "synapse_conn_id", SynapseBaseHook.default_conn_name))
 
+    def _build_datasets(
+        self, found: TaskDatasets, refs: Iterable[Any], *, is_output: bool
+    ) -> Iterator[Any]:
+        from synapse_workflows.openlineage_datasets import build_entity_dataset, build_url_dataset
 
-def _build_datasets(found: TaskDatasets, refs: Iterable[Any], *, is_output: bool) -> Iterator[Any]:
-    from synapse_workflows.openlineage_datasets import build_entity_dataset, build_url_dataset
-
-    for ref in refs:
-        if isinstance(ref, EntityRef):
-            properties = found.get_properties(ref, is_output=is_output)
-            yield build_entity_dataset(ref.id, properties)
-        else:
-            yield build_url_dataset(ref.url)
+        for ref in refs:
+            if isinstance(ref, EntityRef):
+                properties = found.get_properties(ref, is_output=is_output)
+                portal = properties.get("portal") or self._get_portal()
+                yield build_entity_dataset(ref.id, {**properties, "portal": portal})
+            else:
+                yield build_url_dataset(ref.url)
 
 
 def _unique(datasets: Iterable[Any]) -> list[Any]:

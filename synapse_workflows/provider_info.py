@@ -290,7 +290,7 @@ def get_provider_info() -> dict[str, Any]:
                 "handler": "synapse_workflows.assets.sanitize_uri",
                 "factory": "synapse_workflows.assets.create_asset",
                 "to_openlineage_converter": (
-                    "synapse_workflows.assets.convert_asset_to_openlineage"
+                    "synapse_workflows.openlineage_assets.convert_asset_to_openlineage"
                 ),
             }
         ],

@@ -4,11 +4,7 @@ import pytest
 from airflow.sdk import Asset
 
 from synapse_workflows import synapse_asset
-from synapse_workflows.assets import (
-    convert_asset_to_openlineage,
-    create_asset,
-    entity_id_from_uri,
-)
+from synapse_workflows.assets import create_asset, entity_id_from_uri
 
 
 @pytest.mark.parametrize("written", ["syn://syn12", "SYN://syn12/", "syn://conn@syn12"])
@@ -39,6 +35,8 @@ def test_entity_id_from_uri_returns_id_or_none():
 
 def test_openlineage_dataset_has_entity_id():
     facet = pytest.importorskip("openlineage.client.event_v2")
+    from synapse_workflows.openlineage_assets import convert_asset_to_openlineage
+
     dataset = convert_asset_to_openlineage(synapse_asset("syn12"), None)
     assert isinstance(dataset, facet.Dataset)
     assert (dataset.namespace, dataset.name) == ("syn://www.synapse.org", "syn12")

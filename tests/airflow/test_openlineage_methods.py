@@ -171,18 +171,26 @@ def test_paths_and_hooks_in_code_are_reported_once(api, events, put, project, al
     assert len([one for one in complete["outputs"] if one["namespace"] == namespace]) == 1
 
 
-def test_declared_assets_are_reported_without_a_client(api, events):
+def test_entities_of_tasks_without_a_client_are_in_the_synapse_of_the_connection(
+    api, events, namespace
+):
     with DAG("declared", schedule=None) as dag:
 
         @task(inlets=[Asset("syn://syn12.3")], outlets=[synapse_asset("syn13")])
         def nothing():
             pass
 
+        @task
+        def program():
+            return {"synapse_lineage": [{"used": "syn14.2"}]}
+
         nothing()
+        program()
     Run(api, dag).all()
     complete = events("nothing")["COMPLETE"]
-    assert names(complete["inputs"]) == [("syn://www.synapse.org", "syn12", "3")]
-    assert names(complete["outputs"]) == [("syn://www.synapse.org", "syn13", None)]
+    assert names(complete["inputs"]) == [(namespace, "syn12", "3")]
+    assert names(complete["outputs"]) == [(namespace, "syn13", None)]
+    assert names(events("program")["COMPLETE"]["inputs"]) == [(namespace, "syn14", "2")]
 
 
 def test_objects_outside_synapse_have_their_versions():

@@ -92,6 +92,7 @@ TESTED_BY = {
     "lineage/import_finder": "airflow/test_hook_instrumentation.py",
     "lineage/report_lines": "airflow/test_reported_lineage.py",
     "lineage/row_provenance": "airflow/test_table_stores_lineage.py",
+    "openlineage_assets": "airflow/test_openlineage_methods.py",
     "lineage/task_datasets": "airflow/test_openlineage_methods.py",
     "openlineage_columns": "airflow/test_openlineage_methods.py",
     "openlineage_datasets": "airflow/test_openlineage_methods.py",
