@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from synapse_workflows.challenge.claims import Claim
 from synapse_workflows.challenge.scorer_program import ScoringInputs
+from synapse_workflows.client.core.file_names import safe_file_name
 from synapse_workflows.client.errors import SynapseForbiddenError, SynapseNotFoundError
 from synapse_workflows.client.model.entity import File
 from synapse_workflows.client.model.submissions import Submission
@@ -90,7 +91,8 @@ def _require_submitted_file(submission: Submission) -> Path | None:
 def _copy_predictions(predictions: Any, target: Path) -> tuple[Path, str | None]:
     """Copy a file to the scratch directory; return its path, and its URL if it has one."""
     with as_local_file(predictions, local_path, "predictions") as file:
-        path = target / (file.stored_name or file.path.name)
+        name = file.stored_name or file.path.name
+        path = target / safe_file_name(name, "predictions")
         shutil.copyfile(file.path, path)
         return path, file.url
 

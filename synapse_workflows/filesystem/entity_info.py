@@ -25,10 +25,11 @@ def fetch_info(syn: Session, path: str, entity_id: str, version: int | None) -> 
         version: Version number; None for the current version.
 
     Returns:
-        `name` (the path), `type` (`directory`, `file` or `other`), `size` in bytes, `id`,
-        `version`, `md5`, `etag`, `content_type`, `concrete_type`, `created`, `modified` (datetimes
-        in UTC), `mtime` (seconds since 1970) and `ino` (the number of the ID). Unknown values are
-        None: the size and the MD5 of a table, or without permission to download a file.
+        `name` (the path), `entity_name`, `type` (`directory`, `file` or `other`), `size` in
+        bytes, `id`, `version`, `md5`, `etag`, `content_type`, `concrete_type`, `created`,
+        `modified` (datetimes in UTC), `mtime` (seconds since 1970) and `ino` (the number of the
+        ID). Unknown values are None: the size and the MD5 of a table, or without permission to
+        download a file.
 
     Raises:
         FileNotFoundError: The entity or version does not exist.
@@ -57,6 +58,7 @@ def build_info(path: str, header: Mapping[str, Any]) -> dict[str, Any]:
     modified = _parse_date(header["modifiedOn"])
     return {
         "name": path,
+        "entity_name": header["name"],
         "type": DIRECTORY if is_directory else get_file_type(concrete_type),
         "size": 0 if is_directory else None,
         "id": header["id"],

@@ -13,7 +13,7 @@ from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.errors import SynapseFileNotFoundError, SynapseMd5MismatchError
 from synapse_workflows.constants import ENTITY_TYPES, FILE
 from synapse_workflows.operator_arguments import is_reference, is_staged, parse_reference_text
-from synapse_workflows.staging.staged_download import download_staged
+from synapse_workflows.staging.staged_download import CACHE_NAME, download_staged
 
 if TYPE_CHECKING:
     from synapse_workflows.hooks.base import SynapseBaseHook
@@ -216,7 +216,11 @@ def _pin(path: Path, reference: Mapping[str, Any]) -> None:
 
     collector = current_collector()
     handle = path.parent.name
-    is_expected = "query" in reference or handle == str(reference.get("file_handle_id"))
+    is_expected = (
+        "query" in reference
+        or handle == str(reference.get("file_handle_id"))
+        or path.parts[-4:-3] == (CACHE_NAME,)  # a staged file that was stored
+    )
     if collector is None or not is_expected or not handle.isdecimal():
         return
     cache = Cache(path.parents[2])

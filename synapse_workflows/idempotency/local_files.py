@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from airflow.sdk import ObjectStoragePath
 
 from synapse_workflows.assets import SCHEME
+from synapse_workflows.client.core.file_names import safe_file_name
 from synapse_workflows.client.core.redaction import redact_url
 from synapse_workflows.client.errors import SynapseFileNotFoundError
 from synapse_workflows.client.model.disk_space import explain_full_disk
@@ -21,6 +22,7 @@ from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.constants import MiB
 from synapse_workflows.idempotency.object_storage import get_file_system
 from synapse_workflows.operator_arguments import (
+    InvalidArgumentError,
     invalid_type,
     is_file_reference,
     parse_reference_text,
@@ -92,8 +94,8 @@ def as_local_file(
 
     Raises:
         SynapseFileNotFoundError: The file does not exist.
-        AirflowFailException: The value has another type, or the URL has a connection whose
-            provider is not installed.
+        AirflowFailException: The value has another type, the URL is invalid, or a package or
+            provider for it is not installed.
     """
     value = parse_reference_text(value)
     if is_file_reference(value):
@@ -122,26 +124,42 @@ def _download(url: str) -> Iterator[LocalFile]:
         yield LocalFile(_require_file(Path(unquote(parts.path))))
         return
     with TemporaryDirectory(prefix="synapse-") as folder:
-        target = Path(folder) / (unquote(parts.path).rstrip("/").rpartition("/")[2] or "content")
-        with _open(url) as stream, explain_full_disk(target), target.open("wb") as file:
-            shutil.copyfileobj(stream, file, MiB)
+        with _open(url) as (stream, name):
+            target = Path(folder) / safe_file_name(name, "content")
+            with explain_full_disk(target), target.open("wb") as file:
+                shutil.copyfileobj(stream, file, MiB)
         origin = None if parts.scheme == SCHEME else redact_url(url)
         yield LocalFile(target, url=origin, is_temporary=True)
 
 
 @contextmanager
-def _open(url: str) -> Iterator[Any]:
-    """Open an object."""
+def _open(url: str) -> Iterator[tuple[Any, str]]:
+    """Open an object; yield the stream and the name of the object."""
+    file_system, path = _find_file_system(url)
+    name = unquote(urlsplit(url).path).rstrip("/").rpartition("/")[2]
     try:
-        file_system, path = get_file_system(url)
+        if not name and urlsplit(url).scheme == SCHEME:  # the ID of an entity
+            name = file_system.info(path)["entity_name"]
         with file_system.open(path, "rb") as stream:
-            yield stream
+            yield stream, name
     except FileNotFoundError as error:
         # do not chain: the message may contain the query string, which may hold a signature
         if _is_connection_failure(error.__cause__):
             cause = type(error.__cause__).__name__
             raise ConnectionError(f"Cannot read {redact_url(url)}: {cause}") from None
         raise SynapseFileNotFoundError(f"Object not found: {redact_url(url)}") from None
+
+
+def _find_file_system(url: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it.
+
+    Raises:
+        InvalidArgumentError: The URL is invalid, or a package for it is missing.
+    """
+    try:
+        return get_file_system(url)
+    except (ValueError, ImportError) as error:
+        raise InvalidArgumentError(f"Invalid URL {redact_url(url)!r}: {error}") from None
 
 
 def _is_connection_failure(cause: BaseException | None) -> bool:
@@ -155,6 +173,11 @@ def _require_file(path: Path) -> Path:
     if path.is_dir():
         raise SynapseFileNotFoundError(f"{path} is a directory; pass the files in it as a list")
     if not path.is_file():
+        if path.exists():
+            raise SynapseFileNotFoundError(
+                f"{path} is a pipe or a device; write its content to a file, and pass the path of "
+                "the file"
+            )
         raise SynapseFileNotFoundError(
             f"File not found on this worker: {path}. If another task wrote it, that task may have "
             "run on another machine, or its temporary directory was deleted. Return staged(path) "

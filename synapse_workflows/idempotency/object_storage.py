@@ -131,7 +131,10 @@ def get_file_system(url: str) -> tuple[Any, str]:
 
     Raises:
         AirflowFailException: The URL has a connection whose provider is not installed.
+        ValueError: The URL is invalid, or its protocol is unknown.
+        ImportError: A package for the protocol is not installed.
     """
+    _check_authority(url)
     scheme = urlsplit(url).scheme  # in lower case, as fsspec requires it
     url = scheme + url[len(scheme) :]
     if has_fs(scheme):
@@ -143,6 +146,21 @@ def get_file_system(url: str) -> tuple[Any, str]:
 
     file_system, found = fsspec.core.url_to_fs(url)
     return file_system, found
+
+
+def _check_authority(url: str) -> None:
+    """Check the host and the port of a URL, whose errors may contain a part of a password.
+
+    Raises:
+        ValueError: The host or the port is invalid.
+    """
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError(
+            "the host or the port is invalid. Encode /, ?, #, [ and @ in a password as %2F, %3F, "
+            "%23, %5B and %40"
+        ) from None
 
 
 def parse_target(value: Any, argument: str) -> Path | ObjectTarget:

@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 from typing import Final, TypedDict
 
+from synapse_workflows.client.errors import SynapseTransferError
 from synapse_workflows.client.transfer.progress import format_size
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.operator_arguments import check_flags, parse_seconds
@@ -42,16 +43,18 @@ def clean_staging(
         RuntimeError: `older_than` is None outside a running task.
         InvalidArgumentError: An argument is invalid.
         SynapseConfigError: `[synapse] staging` is invalid.
-        SynapseTransferError: The staging area cannot be listed, or a file cannot be removed.
+        SynapseTransferError: The staging area cannot be listed, or files cannot be removed; the
+            others are removed.
     """
     check_flags(dry_run=dry_run)
     area = StagingArea.open()
     selected = _select_old(area, older_than) if older_than is not None else _select_run(area)
     result: CleanedStaging = {"files": 0, "size": 0, "dry_run": dry_run}
+    errors: list[SynapseTransferError] = []
     for file in selected:
         if dry_run:
             _log.info("Dry run: would remove %s (%s)", file.key, format_size(file.size))
-        elif not area.remove(file.key):
+        elif not _remove(area, file, errors):
             continue
         result["files"] += 1
         result["size"] += file.size
@@ -60,7 +63,22 @@ def clean_staging(
     verb = "Dry run: would remove" if dry_run else "Removed"
     size = format_size(result["size"])
     _log.info("%s %d staged files (%s) in %s", verb, result["files"], size, area.url)
+    if errors:
+        raise SynapseTransferError(
+            f"{len(errors)} of {len(selected)} staged files were not removed. The first error: "
+            f"{errors[0]}"
+        )
     return result
+
+
+def _remove(area: StagingArea, file: StoredFile, errors: list[SynapseTransferError]) -> bool:
+    """Remove a file; add an error to the list, because others may still be removed."""
+    try:
+        return area.remove(file.key)
+    except SynapseTransferError as error:
+        _log.warning("%s was not removed: %s", file.key, error)
+        errors.append(error)
+        return False
 
 
 def _select_run(area: StagingArea) -> list[StoredFile]:

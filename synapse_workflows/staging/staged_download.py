@@ -3,7 +3,8 @@
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from synapse_workflows.client.core.cache_limit import parse_size
 from synapse_workflows.client.core.default_cache import find_default_cache
 from synapse_workflows.client.core.file_names import safe_file_name
 from synapse_workflows.client.errors import (
+    SynapseDownloadError,
+    SynapseError,
     SynapseFileNotFoundError,
     SynapseMd5MismatchError,
 )
@@ -28,7 +31,7 @@ from synapse_workflows.staging.transfer_retries import retry_transfer
 
 _log: Final = logging.getLogger(__name__)
 #: Directory below `[synapse] cache_dir`.
-_CACHE_NAME: Final = "staged"
+CACHE_NAME: Final = "staged"
 
 
 def download_staged(reference: Mapping[str, Any]) -> Path:
@@ -44,6 +47,7 @@ def download_staged(reference: Mapping[str, Any]) -> Path:
         SynapseFileNotFoundError: The staging area has no such file.
         SynapseMd5MismatchError: The file in the staging area is spoilt.
         SynapseTransferError: The file cannot be read.
+        SynapseDownloadError: The cache cannot be written, or its disk is full.
     """
     key, cache = require_key(reference), _open_cache()
     number = _get_cache_number(reference)
@@ -61,7 +65,7 @@ def _open_cache() -> Cache:
     """Return the cache of staged files. It does not depend on a connection."""
     root = conf.get("synapse", "cache_dir", fallback="") or find_default_cache()
     limit = conf.get("synapse", "cache_limit", fallback="20 GB")
-    return Cache(Path(root, _CACHE_NAME), parse_size(limit))
+    return Cache(Path(root, CACHE_NAME), parse_size(limit))
 
 
 def _get_cache_number(reference: Mapping[str, Any]) -> int:
@@ -79,12 +83,13 @@ def _download(
     cache: Cache, path: Path, number: int, key: str, reference: Mapping[str, Any]
 ) -> Path:
     """Download a file, once for all tasks of the worker that need it at the same time."""
-    partial = PartialFile(path, str(number))
-    with partial.locked() as was_free:
+    partial, size = PartialFile(path, str(number)), reference["size"]
+    with _reporting_cache_errors(cache, reference), partial.locked() as was_free:
         found = None if was_free else _find(cache, number, reference)
         if found is not None:
             return found
-        cache.make_room(int(reference["size"]))
+        cache.make_room(size)
+        partial.require_space(size)
         area = StagingArea.open()
         try:
             retry_transfer(lambda: _download_once(area, key, partial.path, reference))
@@ -95,12 +100,26 @@ def _download(
         return path
 
 
+@contextmanager
+def _reporting_cache_errors(cache: Cache, reference: Mapping[str, Any]) -> Iterator[None]:
+    """Name the cache and the way out if a file cannot be written there."""
+    try:
+        yield
+    except SynapseError:
+        raise
+    except OSError as error:
+        raise SynapseDownloadError(
+            f"Cannot write the staged file {reference['name']!r} to {cache.cache_root_dir}: "
+            f"{error}. Set [synapse] cache_dir to another directory."
+        ) from error
+
+
 def _download_once(
     area: StagingArea, key: str, target: Path, reference: Mapping[str, Any]
 ) -> None:
     """Download a file and check its MD5."""
     digest = hashlib.md5(usedforsecurity=False)
-    label, size = f"{reference['name']} from {area.url}", int(reference["size"])
+    label, size = f"{reference['name']} from {area.url}", reference["size"]
     shown = ProgressLog(_log.info, f"Fetching {label}", f"Fetched {label}", size, time.monotonic)
 
     def add(block: bytes) -> None:

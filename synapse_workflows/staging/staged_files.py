@@ -82,7 +82,9 @@ def staged(path: Any) -> Any:
     if collector is None:
         raise RuntimeError(
             "staged() was called outside a running task, so no task owns the staged file. Call it "
-            "in a @task function, or in the execute method of an operator"
+            "in a @task function, or in the execute method of an operator. Functions of "
+            "@task.virtualenv and @task.external_python run in another process: write their files "
+            "to an object storage, and return the URL"
         )
     if is_list(path):
         return [staged(one) for one in path]
@@ -126,9 +128,10 @@ def _record_read(collector: LineageCollector, file: LocalFile) -> None:
 def _stage(area: StagingArea, file: LocalFile, task: StagingTask, try_number: int) -> StagedFile:
     """Copy a local file to the staging area, and check that it has not changed meanwhile."""
     path, size = file.path, file.path.stat().st_size
+    name = _get_name(file)
     md5, digest = file_md5(path), hashlib.md5(usedforsecurity=False)
     key = task.create_key(try_number, md5)
-    label = f"{path.name} in {area.url}"
+    label = f"{name} in {area.url}"
     shown = ProgressLog(_log.info, f"Staging {label}", f"Staged {label}", size, time.monotonic)
 
     def add(block: bytes) -> None:
@@ -136,7 +139,7 @@ def _stage(area: StagingArea, file: LocalFile, task: StagingTask, try_number: in
         shown.advance(len(block))
 
     area.upload(path, key, add)
-    if digest.hexdigest() != md5:
+    if digest.hexdigest() != md5 or path.stat().st_size != size:
         area.remove(key)
         raise SynapseTransferError(
             f"{path} changed while it was staged. Close the file, and end the programs that write "
@@ -145,7 +148,7 @@ def _stage(area: StagingArea, file: LocalFile, task: StagingTask, try_number: in
     shown.end()
     return {
         "staged": key,
-        "name": file.stored_name or path.name,
+        "name": name,
         "size": size,
         "md5": md5,
         "dag_id": task.dag_id,
@@ -153,6 +156,18 @@ def _stage(area: StagingArea, file: LocalFile, task: StagingTask, try_number: in
         "task_id": task.task_id,
         "map_index": task.map_index,
     }
+
+
+def _get_name(file: LocalFile) -> str:
+    """Return the name of a file. XComs can only contain names in UTF-8."""
+    name = file.stored_name or file.path.name
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(
+            f"Invalid path {str(file.path)!a}: the name of the file is not UTF-8. Rename the file"
+        ) from None
+    return name
 
 
 def _remove_earlier_tries(area: StagingArea, collector: LineageCollector) -> None:

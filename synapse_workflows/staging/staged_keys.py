@@ -79,11 +79,20 @@ def require_key(reference: Mapping[str, Any]) -> str:
     """Return the key of a reference.
 
     Raises:
-        InvalidArgumentError: The reference was changed: it has no valid key.
+        InvalidArgumentError: The reference was changed: its values do not belong together. Another
+            name is valid.
     """
-    key = reference.get("staged")
+    key, size = reference.get("staged"), reference.get("size")
     match = _KEY.fullmatch(key) if isinstance(key, str) else None
-    if match is None or match["md5"] != reference.get("md5"):
+    is_valid = (
+        match is not None
+        and match["md5"] == reference.get("md5")
+        and key == StagingTask.of_reference(reference).create_key(int(match["try"]), match["md5"])
+        and isinstance(reference.get("name"), str)
+        and isinstance(size, int)
+        and size >= 0
+    )
+    if not is_valid:
         raise InvalidArgumentError(
             f"Invalid reference {dict(reference)!r:.200}: it is not a result of staged(). Pass "
             "the value that staged() returned without changes"

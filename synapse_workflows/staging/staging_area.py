@@ -22,6 +22,7 @@ from synapse_workflows.client.errors import (
     SynapseError,
     SynapseTransferError,
 )
+from synapse_workflows.client.model.disk_space import explain_full_disk
 from synapse_workflows.client.model.paths import expand_home
 from synapse_workflows.client.transfer.file_systems import OnBlock, is_flat, write_file
 from synapse_workflows.constants import MiB
@@ -37,6 +38,7 @@ _EXPECTED: Final = (
     "expected the URL of an object storage, for example 's3://bucket/prefix', or the absolute "
     "path of a folder that all workers share"
 )
+_ADVICE: Final = f"Check {_SETTING} and the credentials of this worker."
 _READ: Final = "read a file in"
 #: Executors whose tasks run on one machine.
 _LOCAL_EXECUTORS: Final = frozenset({"LocalExecutor", "SequentialExecutor"})
@@ -85,6 +87,7 @@ class StagingArea:
 
         Raises:
             SynapseConfigError: The setting is invalid, or a package for it is missing.
+            SynapseTransferError: The storage cannot be reached.
         """
         setting = str(conf.get("synapse", "staging", fallback="") or "").strip()
         try:
@@ -99,12 +102,12 @@ class StagingArea:
             target = parse_target(setting, _SETTING)
             if isinstance(target, Path):
                 return cls(_local_files(), str(target), str(target))
-            file_system, root = get_file_system(target.url)
         except SynapseConfigError:
             raise
         except (TypeError, ValueError, ImportError, AirflowException) as error:
             message = redact_text(str(error)).rstrip(".")
             raise SynapseConfigError(f"{message}. Set {_SETTING} to another value.") from None
+        file_system, root = _connect(target.url, secrets)
         flat = is_flat(target.url)
         return cls(file_system, root.rstrip("/"), redact_url(setting), flat, secrets=secrets)
 
@@ -149,13 +152,19 @@ class StagingArea:
         Raises:
             FileNotFoundError: The file is not in the staging area.
             SynapseTransferError: The file cannot be read.
+            OSError: The local file cannot be written.
         """
-        with target.open("wb") as file, self.reporting_errors(_READ):
+        with explain_full_disk(target), target.open("wb") as file:
+            for block in self._read_blocks(key):
+                file.write(block)
+                on_block(block)
+
+    def _read_blocks(self, key: str) -> Iterator[bytes]:
+        with self.reporting_errors(_READ):
             self.file_system.invalidate_cache()
             with self.file_system.open(self.get_path(key), "rb") as stream:
                 while block := stream.read(MiB):
-                    file.write(block)
-                    on_block(block)
+                    yield block
 
     def list_files(self, directory: str = "") -> list[StoredFile]:
         """Return the staged files, and the uploads that are running or were interrupted.
@@ -209,12 +218,9 @@ class StagingArea:
         except Exception as error:  # noqa: BLE001 - each storage has its own errors
             if action == _READ and isinstance(error, FileNotFoundError):
                 raise FileNotFoundError(f"Not found in {self.url}") from None
-            text = str(error)
-            for secret in self.secrets:
-                text = text.replace(secret, "***")
+            reason = f"{type(error).__name__}: {_describe(error, self.secrets)}"
             raise SynapseTransferError(
-                f"Cannot {action} the staging area {self.url}: {type(error).__name__}: "
-                f"{redact_text(text)}. Check {_SETTING} and the credentials of this worker."
+                f"Cannot {action} the staging area {self.url}: {reason}. {_ADVICE}"
             ) from None
 
     def _list_entries(self, path: str) -> Iterator[dict[str, Any]]:
@@ -265,24 +271,51 @@ def _local_files() -> Any:
     return fsspec.filesystem("file")
 
 
+def _connect(url: str, secrets: tuple[str, ...]) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it. Some connect to a server for that."""
+    shown = redact_url(url)
+    try:
+        return get_file_system(url)
+    except (ValueError, ImportError, AirflowException) as error:
+        message = _describe(error, secrets).rstrip(".")
+        raise SynapseConfigError(f"Invalid {_SETTING} {shown!r}: {message}.") from None
+    except Exception as error:  # noqa: BLE001 - each storage has its own errors
+        reason = f"{type(error).__name__}: {_describe(error, secrets)}"
+        raise SynapseTransferError(
+            f"Cannot connect to the staging area {shown}: {reason}. {_ADVICE}"
+        ) from None
+
+
+def _describe(error: Exception, secrets: tuple[str, ...]) -> str:
+    """Return the message of an error without credentials."""
+    text = str(error)
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return redact_text(text)
+
+
 def _require_absolute(setting: str) -> None:
     """Check that a setting means the same on all machines, and can be a staging area.
 
     Raises:
-        SynapseConfigError: The path is relative, or the URL is that of a Synapse entity.
+        SynapseConfigError: The path is relative, or the URL has no bucket or is that of a Synapse
+            entity.
     """
     parts = urlsplit(setting)
     is_url = "://" in setting
     is_relative = not is_url and not expand_home(setting).is_absolute()
     has_host = is_url and parts.scheme in ("file", "local") and parts.netloc
-    if is_relative or has_host or parts.scheme == "syn":
+    has_no_bucket = is_flat(setting) and not parts.netloc
+    if is_relative or has_host or has_no_bucket or parts.scheme == "syn":
         raise SynapseConfigError(f"Invalid {_SETTING} {redact_url(setting)!r}: {_EXPECTED}.")
 
 
 def _find_secrets(setting: str) -> tuple[str, ...]:
     """Return the password and the query of a URL, which may be a signature."""
     parts = urlsplit(setting)
-    found = (parts.password, unquote(parts.password or ""), parts.query)
+    user_info = setting.partition("://")[2].rpartition("@")[0]  # a password may contain / and #
+    passwords = (user_info.partition(":")[2], parts.password or "")
+    found = (*passwords, *map(unquote, passwords), parts.query)
     return tuple(dict.fromkeys(one for one in found if one))
 
 

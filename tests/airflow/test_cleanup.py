@@ -8,9 +8,11 @@ from datetime import timedelta
 
 import pytest
 from airflow.sdk import DAG, task
+from fsspec.implementations.local import LocalFileSystem
 from support.execution_api import Run
 
 from synapse_workflows import clean_staging, staged
+from synapse_workflows.client.errors import SynapseTransferError
 from synapse_workflows.operator_arguments import InvalidArgumentError
 
 DAY = 86400
@@ -116,6 +118,22 @@ def test_interrupted_uploads_are_removed_when_they_are_old(stage):
     os.utime(partial, (1, 1))
     assert clean_staging(DAY)["files"] == 1
     assert path.exists()
+
+
+def test_a_file_that_cannot_be_removed_does_not_keep_the_others(stage, monkeypatch):
+    kept, removed = stage("a", 8), stage("b", 8)
+    remove = LocalFileSystem.rm_file
+
+    def refuse(file_system, path):
+        if path == str(kept):
+            raise PermissionError(f"Permission denied: {path}")
+        remove(file_system, path)
+
+    monkeypatch.setattr(LocalFileSystem, "rm_file", refuse)
+    with pytest.raises(SynapseTransferError, match=r"1 of 2 .* Permission denied"):
+        clean_staging(DAY)
+    assert kept.exists()
+    assert not removed.exists()
 
 
 def test_two_cleanups_at_once_remove_each_file_once(stage):

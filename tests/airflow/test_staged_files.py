@@ -1,6 +1,7 @@
 """Tests of `staged`: a file that one task makes and another one takes, on workers without a
 common disk."""
 
+import errno
 import io
 import json
 import logging
@@ -33,6 +34,7 @@ from synapse_workflows import (
 )
 from synapse_workflows.client.errors import (
     SynapseConfigError,
+    SynapseDownloadError,
     SynapseFileNotFoundError,
     SynapseMalformedEntityError,
     SynapseMd5MismatchError,
@@ -263,9 +265,28 @@ def test_a_path_has_several_forms(stage, shared, disk, form):
 def test_a_remote_file_is_copied_and_recorded_as_read(stage, shared, put):
     entity = put("raw.csv", TEXT)
     _, run = stage(f"syn://synapse_default@{entity}")
+    assert run.value("make")["name"] == "raw.csv"
     assert read(run.value("make")) == TEXT
     (used,) = run.record("make")["used"]
     assert f"{used['id']}.{used['version']}" == entity
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".csv", ".."])
+def test_a_remote_file_gets_a_safe_name(stage, shared, name):
+    with fsspec.filesystem("memory").open(f"/names/{name}", "w") as file:
+        file.write(TEXT)
+    reference = stage(f"memory://names/{name}")[1].value("make")
+    assert len(reference["name"]) <= 255
+    assert read(reference) == TEXT
+
+
+def test_a_name_that_is_no_text_is_rejected(stage, shared, disk):
+    path = disk / os.fsdecode(b"a\xff.txt")
+    path.write_text(TEXT)
+    result, _ = stage(path)
+    assert "the name of the file is not UTF-8" in str(result.error)
+    assert isinstance(result.error, AirflowFailException)
+    assert files_in(shared) == []
 
 
 def test_a_reference_is_returned_unchanged(stage, shared):
@@ -281,6 +302,9 @@ def test_a_reference_is_returned_unchanged(stage, shared):
         (7, "Invalid path of type int"),
         ("", "Invalid path"),
         ("/no/such/file", "File not found on this worker"),
+        ("/dev/null", "/dev/null is a pipe or a device"),
+        ("nosuch://x/y", "Invalid URL 'nosuch://x/y': Protocol not known"),
+        ("ftp://u:hi#dden@x/y", "Invalid URL 'ftp://x/y': the host or the port is invalid"),
     ],
 )
 def test_an_invalid_path_fails_at_once(stage, shared, path, words):
@@ -325,9 +349,18 @@ def test_the_cache_is_used_and_mended(stage, shared, cache):
     assert path.is_relative_to(cache)
 
 
-@pytest.mark.parametrize("key", ["../../etc/passwd", "a/b", "", None])
-def test_a_changed_reference_reads_nothing_else(stage, shared, key):
-    reference = stage()[1].value("make") | {"staged": key}
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"staged": key} for key in ("../../etc/passwd", "a/b", "", None)),
+        {"task_id": "other"},
+        {"map_index": 1},
+        {"size": "x"},
+        {"name": None},
+    ],
+)
+def test_a_changed_reference_reads_nothing_else(stage, shared, change):
+    reference = stage()[1].value("make") | change
     with pytest.raises(InvalidArgumentError, match="not a result of staged"):
         local_path(reference)
 
@@ -364,6 +397,9 @@ def test_the_default_is_a_folder_of_the_machine_with_a_warning(
         ("https://user:hidden@host/x?sig=hidden", "can only be read"),
         ("nosuch://x/y", "Protocol not known"),
         ("s3://user:hidden@[x/y", "Invalid IPv6 URL"),
+        ("s3://", "absolute path"),
+        ("sftp://user:hidden#1@host/x", "'sftp://host/x': the host or the port is invalid"),
+        ("sftp://user:hidden/1@host/x", "'sftp://host/x': the host or the port is invalid"),
     ],
 )
 def test_an_invalid_setting_fails_without_secrets(stage, monkeypatch, setting, words):
@@ -405,6 +441,37 @@ def test_an_upload_that_fails_for_good_leaves_nothing(stage, shared, monkeypatch
     assert "the disk failed" in str(result.error)
     assert "hidden" not in str(result.error)
     assert files_in(shared) == []
+
+
+def test_a_storage_that_cannot_be_reached_is_named(stage, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__SYNAPSE__STAGING", "ftp://user:hidden@127.0.0.1:1/x")
+    result, _ = stage()
+    assert isinstance(result.error, SynapseTransferError)
+    assert "Cannot connect to the staging area ftp://127.0.0.1:1/x" in str(result.error)
+    assert "hidden" not in str(result.error)
+
+
+def test_a_cache_that_cannot_be_written_is_named(stage, shared, cache):
+    reference = stage()[1].value("make")
+    cache.write_text("no directory")
+    with pytest.raises(SynapseDownloadError, match=rf"'summary.csv' to {cache}.*cache_dir"):
+        local_path(reference)
+
+
+@pytest.mark.parametrize("free", [0, 10**9])
+def test_a_full_disk_is_named_and_nothing_remains(stage, shared, cache, monkeypatch, free):
+    """It is full before the download, or gets full meanwhile."""
+    reference = stage()[1].value("make")
+
+    def fail(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(1, 1, free))
+    monkeypatch.setattr(ProgressLog, "advance", fail)
+    with pytest.raises(SynapseDownloadError, match=rf"(?i)no.* space.*{free} b") as error:
+        local_path(reference)
+    assert "staging area" not in str(error.value)
+    assert [name for name in files_in(cache) if "summary" in name] == []
 
 
 @pytest.mark.parametrize("method", ["mv", "open"])

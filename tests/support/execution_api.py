@@ -169,7 +169,7 @@ class ExecutionApi:
         index = int(request.url.params.get("map_index", -1))
         values = self.xcoms[tuple(parts[:4])]
         if request.method == "POST":
-            values[index] = json.loads(body)
+            values[index] = json.loads(body or "null")
             return {"ok": True}
         if request.method == "DELETE":
             values.pop(index, None)

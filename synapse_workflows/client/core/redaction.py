@@ -27,10 +27,13 @@ _SECRET_PROPERTY = re.compile(
 )
 _BEARER = re.compile(r"\b(bearer)\s+[^\s'\",;]+", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)?")
-_USER_INFO = re.compile(r"(?<=://)[^/@\s'\"]+@")
+#: User name and password, if the password contains /: what follows the colon is no port. The
+#: length is limited for linear time.
+_SLASHED_USER_INFO: Final = r"[^/?#@:\[\]\s'\"]*:(?!\d*(?:[,/?#\s'\"]|\Z))[^\s'\"]{0,300}"
+_USER_INFO = re.compile(rf"(?<=://)(?:[^/@\s'\"]+|{_SLASHED_USER_INFO})@")
 #: User info of a URL, up to the last @ of the authority. The pattern also matches the user info in
-#: `jdbc:db://user:password@host/`. A password may contain ? and #.
-_URL_USER_INFO = re.compile(r"(?:(?<=:)|^)//(?:[^/?#]*|[^/?#@]*:[^/]*)@")
+#: `jdbc:db://user:password@host/`. A password may contain ? and #, and a secret key of AWS /.
+_URL_USER_INFO = re.compile(rf"(?:(?<=:)|^)//(?:[^/?#]*|[^/?#@]*:[^/]*|{_SLASHED_USER_INFO})@")
 #: Parameters of a host, as JDBC writes them, up to the end of the URL.
 _HOST_PARAMETERS = re.compile(r"\A((?:[^/]*:)?//[^/;]*);.*", re.DOTALL)
 #: Parameters of a path segment. In other schemes, a semicolon is part of a file name.

@@ -116,6 +116,8 @@ def test_redact_keeps_other_queries():
 
 def test_redact_removes_user_info():
     assert "hunter2" not in redact("cannot reach http://me:hunter2@proxy.example.org:3128")
+    assert redact("no 's3://KEY:se/cr@b/k' a@b") == "no 's3://<redacted>@b/k' a@b"
+    assert redact("http://host:80/a@b") == "http://host:80/a@b"
 
 
 def test_error_of_a_presigned_url_contains_no_query(make, http, caplog):
@@ -202,6 +204,10 @@ def test_redact_url_accepts_any_text(text):
         ("s3://conn@bucket/key", "s3://bucket/key"),
         ("https://me:pa@ss@host/x?token=1#top", "https://host/x"),
         ("https://host/a@b", "https://host/a@b"),
+        ("s3://KEY:se/cr/et@bucket/key", "s3://bucket/key"),
+        ("http://host:80/a:b@c", "http://host:80/a:b@c"),
+        ("http://[::1]:80/a@b", "http://[::1]:80/a@b"),
+        ("jdbc:hive2://z1:21,z2:21/a@b", "jdbc:hive2://z1:21,z2:21/a@b"),
         ("file:///data/a@b.csv", "file:///data/a@b.csv"),
         (f"file:///dags/flow.py{HASH}", f"file:///dags/flow.py{HASH}"),
         (f"https://host/x?key=1{HASH}", f"https://host/x{HASH}"),
