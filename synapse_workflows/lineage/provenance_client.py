@@ -6,7 +6,8 @@ from typing import Any
 from synapse_workflows.client.api import provenance
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.ids import parse_entity_id
-from synapse_workflows.lineage.collector import current_collector
+from synapse_workflows.constants import FILE
+from synapse_workflows.lineage.collector import LineageCollector, current_collector
 from synapse_workflows.lineage.table_client import TableClient
 from synapse_workflows.lineage.task_state_store import AIRFLOW_LOCK
 from synapse_workflows.provenance.activity import redact_activity
@@ -40,7 +41,8 @@ class ProvenanceClient(TableClient):
     def deleteProvenance(self, entity: Any) -> None:  # noqa: N802
         """Delete the Activity of an entity, as `Synapse.deleteProvenance` does.
 
-        What the task stores after that gets another Activity.
+        What the task stores after that gets another Activity. A retry that stores the same files
+        again finds the versions, and gives them another Activity.
         """
         provenance.deleteProvenance(self, entity)
         collector = current_collector()
@@ -48,9 +50,20 @@ class ProvenanceClient(TableClient):
             return
         with AIRFLOW_LOCK:
             deleted = collector.activities.forget_deleted(self)
-            for entity_id, activity_id in [*collector.activity_ids.items()]:
-                if activity_id in deleted:
-                    del collector.activity_ids[entity_id]
+            entity_ids = [one for one, id_ in collector.activity_ids.items() if id_ in deleted]
+            for entity_id in entity_ids:
+                del collector.activity_ids[entity_id]
+        for entity_id in entity_ids:
+            self._note_version(collector, entity_id)
+
+    def _note_version(self, collector: LineageCollector, entity_id: str) -> None:
+        """Note the first version of a file that this try stored, for retries of the task."""
+        stored = collector.observed.stored_entities
+        versions = [ref.version for ref in stored if ref.id == entity_id and ref.version]
+        entity = self.call("GET", f"/entity/{entity_id}").object
+        if versions and entity["concreteType"] == FILE:
+            notes = collector.get_notes(self)
+            notes.begin(entity["parentId"], entity["name"], min(versions) - 1)
 
     def _redact(self, activity: Any) -> Any:
         """Return an Activity without secrets; log if URLs have changed."""

@@ -61,3 +61,33 @@ def test_a_version_after_a_deleted_activity_gets_another_one(run_code, alice):
 
     entity_id = run_code(code).value("store")
     assert alice.getProvenance(entity_id, 2)["name"] == "by_code.store"
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_a_retry_gives_versions_another_activity_if_theirs_was_deleted(
+    api, project, alice, tmp_path, force
+):
+    tries = []
+    with DAG("by_code", schedule=None) as dag:
+
+        @task(task_id="store")
+        def store():
+            syn = SynapseHook().client
+            tries.append(len(tries))
+            stored = []
+            for name in ("a.txt", "b.txt"):
+                (tmp_path / name).write_text("1")
+                file = File(str(tmp_path / name), parent=project)
+                stored.append(syn.store(file, forceVersion=force))
+            if len(tries) == 1:
+                syn.deleteProvenance(stored[0])
+                raise RuntimeError
+            return [entity.id for entity in stored]
+
+        store()
+    run = Run(api, dag)
+    assert run.task("store", max_tries=1).state == "up_for_retry"
+    assert run.task("store", max_tries=1).state == "success"
+    for entity_id in run.value("store"):
+        assert alice.get(entity_id, downloadFile=False).versionNumber == 1
+        assert alice.getProvenance(entity_id)["name"] == "by_code.store"
