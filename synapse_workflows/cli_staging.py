@@ -74,7 +74,7 @@ def _parse_age(text: str) -> timedelta:
 
 @contextmanager
 def _printed_log() -> Iterator[None]:
-    """Print the log of the cleanup to standard output."""
+    """Print the log of the cleanup to standard output, once: Airflow prints logs there, too."""
     log, handler = (
         logging.getLogger("synapse_workflows.staging"),
         logging.StreamHandler(sys.stdout),
@@ -82,8 +82,10 @@ def _printed_log() -> Iterator[None]:
     level = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)
+    log.propagate = False
     try:
         yield
     finally:
         log.removeHandler(handler)
         log.setLevel(level)
+        log.propagate = True

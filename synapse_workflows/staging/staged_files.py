@@ -11,7 +11,8 @@ from airflow.sdk import ObjectStoragePath
 
 from synapse_workflows.client.core.cache_map import file_md5
 from synapse_workflows.client.errors import SynapseTransferError
-from synapse_workflows.client.transfer.progress import ProgressLog
+from synapse_workflows.client.transfer.progress import ProgressLog, format_size
+from synapse_workflows.constants import MiB
 from synapse_workflows.idempotency.local_files import LocalFile, as_local_file, is_list
 from synapse_workflows.lineage.collector import LineageCollector, current_collector
 from synapse_workflows.lineage.lineage_mode import LineageMode
@@ -26,6 +27,8 @@ from synapse_workflows.staging.staging_area import StagingArea, warn_if_not_shar
 from synapse_workflows.staging.transfer_retries import retry_transfer
 
 _log: Final = logging.getLogger(__name__)
+#: Size in bytes of a file whose MD5 takes a noticeable time.
+_LARGE: Final = 100 * MiB
 
 
 class StagedFile(TypedDict):
@@ -129,6 +132,8 @@ def _stage(area: StagingArea, file: LocalFile, task: StagingTask, try_number: in
     """Copy a local file to the staging area, and check that it has not changed meanwhile."""
     path, size = file.path, file.path.stat().st_size
     name = _get_name(file)
+    if size >= _LARGE:
+        _log.info("Computing the MD5 of %s (%s)", name, format_size(size))
     md5, digest = file_md5(path), hashlib.md5(usedforsecurity=False)
     key = task.create_key(try_number, md5)
     label = f"{name} in {area.url}"

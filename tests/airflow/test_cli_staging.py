@@ -35,9 +35,10 @@ def test_old_files_are_removed(old, tmp_path):
     assert not old.exists()
 
 
-def test_a_dry_run_lists_old_files(old):
+def test_a_dry_run_lists_old_files_once(old, caplog):
     result = run("--older-than", "7d", "--dry-run")
     assert f"would remove {KEY} (3 B)" in result.output
+    assert caplog.messages == []  # the handler of Airflow prints to standard output, too
     assert old.exists()
 
 

@@ -117,7 +117,7 @@ def test_all_mounts_have_one_volume_and_the_cache_fits_into_its_volume(template)
     assert [mount["name"] for mount in spec["containers"][0]["volumeMounts"]] == list(volumes)
     assert len(volumes) == len(spec["volumes"])
     values = {one["name"]: one.get("value") for one in spec["containers"][0]["env"]}
-    assert values["AIRFLOW__SYNAPSE__CACHE_LIMIT"] == "20 GB"
+    assert values["AIRFLOW__SYNAPSE__CACHE_LIMIT"] == "10 GB"
     assert volumes["cache"] == {"sizeLimit": "25Gi"}
 
 
@@ -128,7 +128,7 @@ def test_the_override_of_a_task_is_added_to_the_template(template):
     (container,) = spec["containers"]
     assert container["resources"]["requests"] == {"memory": "8Gi"}
     values = {one["name"]: one.get("value") for one in container["env"]}
-    assert values["AIRFLOW__SYNAPSE__CACHE_LIMIT"] == "24 GB"
+    assert values["AIRFLOW__SYNAPSE__CACHE_LIMIT"] == "13 GB"
     assert values["AIRFLOW__SYNAPSE__CACHE_DIR"] == "/cache"
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert len({volume["name"] for volume in spec["volumes"]}) == len(spec["volumes"])

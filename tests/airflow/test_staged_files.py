@@ -15,6 +15,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, ObjectStoragePath, task
 from airflow.sdk._shared.secrets_masker import redact as mask
 from airflow.sdk.exceptions import AirflowFailException
@@ -32,6 +33,7 @@ from synapse_workflows import (
     local_path,
     staged,
 )
+from synapse_workflows.client.core.cache import Cache
 from synapse_workflows.client.errors import (
     SynapseConfigError,
     SynapseDownloadError,
@@ -178,6 +180,21 @@ def test_stage_a_summary(api, put, project, shared, alice, sources_of, tmp_path)
     assert files_in(shared) == []
 
 
+def test_a_stored_staged_file_is_pinned_while_a_task_uses_it(api, stage, shared, project, cache):
+    staged_file = stage()[1].value("make")
+    with DAG("pinned", schedule=None) as dag:
+        stored = SynapseStoreOperator(task_id="store", path=staged_file, parent_id=project).output
+
+        @task
+        def use(file):
+            path = Path(local_path(file))
+            Cache(cache / "staged", limit=0).make_room()
+            return path.read_text()
+
+        use(stored)
+    assert Run(api, dag).all().value("use") == TEXT
+
+
 def test_a_staged_file_of_another_run_is_a_gap(api, stage, shared, project, caplog):
     reference = stage()[1].value("make")
     with DAG("later", schedule=None) as dag:
@@ -269,6 +286,17 @@ def test_a_remote_file_is_copied_and_recorded_as_read(stage, shared, put):
     assert read(run.value("make")) == TEXT
     (used,) = run.record("make")["used"]
     assert f"{used['id']}.{used['version']}" == entity
+
+
+def test_a_bash_task_stages_the_file_that_it_prints(api, shared, disk):
+    path = disk / "a.txt"
+    with DAG("bash", schedule=None) as dag:
+        BashOperator(
+            task_id="make",
+            bash_command=f"printf text > {path}; echo {path}",
+            output_processor=staged,
+        )
+    assert read(Run(api, dag).all().value("make")) == "text"
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".csv", ".."])
