@@ -178,12 +178,16 @@ def _get_name(file: LocalFile) -> str:
 def _remove_earlier_tries(area: StagingArea, collector: LineageCollector) -> None:
     """Remove what earlier tries of the task have staged, once in a try.
 
-    Their results were never returned. A late try leaves the files of the tries after it.
+    Their results were never returned. A late try leaves the files of the tries after it. Files of
+    a worker with another user ID may remain: the staged file is valid all the same.
     """
     done: list[bool] = collector.get_or_create("removed staged files", list)
     if done or not collector.is_retry:
         return
     done.append(True)
-    for file in area.list_files(StagingTask.of(collector.ti).directory):
-        if get_try(file.key) < collector.ti.try_number:
-            area.remove(file.key)
+    try:
+        for file in area.list_files(StagingTask.of(collector.ti).directory):
+            if get_try(file.key) < collector.ti.try_number:
+                area.remove(file.key)
+    except SynapseTransferError as error:
+        _log.warning("Files that an earlier try has staged remain: %s", error)

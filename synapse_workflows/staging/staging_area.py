@@ -249,12 +249,12 @@ class StagingArea:
 def warn_if_not_shared(area: StagingArea) -> None:
     """Log a warning if tasks on other machines cannot read the staging area."""
     executors = re.split(r"[,;=:]", conf.get("core", "executor", fallback="LocalExecutor"))
-    names = {one.strip().rpartition(".")[2] for one in executors}
+    # without aliases and names of teams
+    classes = [one.strip() for one in executors if "." in one or one.strip().endswith("Executor")]
+    names = {one.rpartition(".")[2] for one in classes}
     if _POD_VARIABLE in os.environ:
         names.add("KubernetesExecutor")
-    others = sorted(
-        one for one in names if one.endswith("Executor") and one not in _LOCAL_EXECUTORS
-    )
+    others = sorted(names - _LOCAL_EXECUTORS)
     if area.is_default and others:
         _log.warning(
             "Staged files are in %s on this machine, and tasks of %s may run on other machines, "

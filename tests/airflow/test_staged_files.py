@@ -243,6 +243,18 @@ def test_a_retry_replaces_what_earlier_tries_have_staged(stage, shared, disk):
     assert read(reference) == "third\n"
 
 
+def test_files_of_earlier_tries_that_cannot_be_removed_are_no_error(
+    stage, shared, monkeypatch, caplog
+):
+    def refuse(_file_system, path):
+        raise PermissionError(f"Permission denied: {path}")
+
+    monkeypatch.setattr(LocalFileSystem, "rm_file", refuse)
+    caplog.set_level(logging.WARNING)
+    assert read(stage(tries=2)[1].value("make")) == TEXT
+    assert "an earlier try has staged remain" in caplog.text
+
+
 def test_instances_and_files_of_the_same_name_do_not_clash(api, disk, shared):
     with DAG("names", schedule=None) as dag:
 
@@ -397,6 +409,7 @@ def test_a_changed_reference_reads_nothing_else(stage, shared, change):
     ("variable", "value", "executor"),
     [
         ("AIRFLOW__CORE__EXECUTOR", "LocalExecutor,CeleryExecutor", "CeleryExecutor"),
+        ("AIRFLOW__CORE__EXECUTOR", "Local:LocalExecutor,Far:my.module.Farm", "Farm"),
         ("AIRFLOW_IS_K8S_EXECUTOR_POD", "True", "KubernetesExecutor"),
     ],
 )
@@ -410,7 +423,7 @@ def test_the_default_is_a_folder_of_the_machine_with_a_warning(
     monkeypatch.setenv(variable, value)
     caplog.set_level(logging.WARNING)
     reference = stage()[1].value("make")
-    assert f"{executor} may run on other machines" in caplog.text
+    assert f" {executor} may run on other machines" in caplog.text
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "other machine"))
     with pytest.raises(SynapseFileNotFoundError, match=r"\[synapse\] staging is not set"):
         local_path(reference)
