@@ -61,11 +61,13 @@ def synapse_14_catalogue() -> None:
                 ids[name] = hook.client.store(Dataset(name, parent=params["project_id"])).id
             annotations[ids[name]] = {key: entry[field] for key, field in ANNOTATIONS.items()}
         hook.annotate(None, annotations)
-        return [{**entry, "dataset": ids[entry["id"]]} for entry in entries]
+        links = [{field: entry[field] for field in FIELDS} for entry in entries]
+        return [{**link, "dataset": ids[link["id"]]} for link in links]
 
     SynapseTableStoreOperator(
         task_id="links",
         rows=store(entries()),
+        columns=[*FIELDS, "dataset"],
         mode="upsert",
         key="id",
         delete_missing=True,

@@ -74,7 +74,9 @@ class SynapseTableStoreOperator(DeferrableSynapseOperator):
         chunk_rows: Maximum number of rows in one uploaded file.
         allow_empty: Whether `replace` may leave the table, and `delete_missing` the scope,
             without rows.
-        columns: Names of the columns, for rows that are tuples, lists or dictionaries (templated).
+        columns: Names of the columns, for rows that are tuples, lists or dictionaries, in the
+            order of the columns of a new table (templated). By default, dictionaries have the
+            order of their keys, which Airflow's database may sort if another task returned them.
         match_case: Whether upper and lower case of column names must match. False for the
             upper-case names of many warehouses; the names in `key` and in a
             dictionary `where` may then differ in case, too.

@@ -172,6 +172,11 @@ def test_created_table_has_one_activity(create, alice, project, sources_of):
     assert alice.get(value["id"], downloadFile=False)["versionNumber"] == 1
 
 
+def test_created_table_has_the_order_of_the_given_columns(create, types_of):
+    _, value = create([{"id": 1, "name": "a"}], columns=["name", "id"])
+    assert list(types_of(value["id"])) == ["name", "id"]
+
+
 def test_link_of_the_task_names_the_created_table(store_rows, project, api):
     _, run = store_rows(rows=[{"a": 1}], create=True, parent_id=project, name="New")
     assert any(

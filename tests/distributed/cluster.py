@@ -20,15 +20,21 @@ import requests
 from distributed.environment import TESTS, Options, create_environment
 from distributed.metadata import Metadata
 from distributed.processes import Processes, run_processes
-from distributed.servers import DATABASE_USER, init_database, is_listening, redis_arguments
+from distributed.servers import (
+    DATABASE_USER,
+    find_server_ports,
+    init_database,
+    is_listening,
+    redis_arguments,
+)
 
-from synapse_workflows.demo.processes import LOOPBACK, find_free_port
+from synapse_workflows.demo.processes import LOOPBACK
 from synapse_workflows.testing import SynapseService
 
 #: Names of the workers, which are also the names of their queues.
 WORKERS = ("a", "b")
 #: Maximum time for the cluster to start, in seconds.
-START_TIMEOUT = 120
+START_TIMEOUT = 600
 #: Maximum time for Airflow to find and parse a new DAG file, in seconds.
 PARSE_TIMEOUT = 180
 ENDED = ("success", "failed")
@@ -258,8 +264,7 @@ def run_cluster(options: Options | None = None) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="synapse-cluster-"))
     try:
         folder.chmod(0o711)  # PostgreSQL runs as another user
-        names = ("api-server", "postgres", "redis", "logs", "trigger-logs")
-        ports = {name: find_free_port() for name in names}
+        ports = find_server_ports(("api-server", "postgres", "redis", "logs", "trigger-logs"))
         environment = create_environment(folder, ports, options)
         for machine in (folder, *(folder / "disks" / name for name in WORKERS)):
             for name in ("home", "tmp", "airflow", "dags", "shared"):

@@ -8,10 +8,12 @@ from typing import Any
 _RUN_ID = re.compile(r"\b(manual|scheduled|asset_triggered)__[-+:.%\w]+")
 #: Lines of descriptions of Activities: `dag.test` sets a logical date, and has no web interface.
 _VARYING_LINES = re.compile(r"^(Logical date |https?://\S+/dags/)")
+#: Time of a snapshot in the file of the example of Croissant.
+_TIME = re.compile(r'(?<="datePublished": ")[-0-9]{10}T[:.0-9]+Z(?=")')
 
 
 def normalize_activities(value: Any) -> Any:
-    """Replace run IDs in JSON, and remove varying lines from descriptions of Activities."""
+    """Replace run IDs and times in JSON, and remove varying lines from descriptions."""
     if isinstance(value, dict):
         return {
             normalize_activities(name): normalize_activities(item) for name, item in value.items()
@@ -21,7 +23,7 @@ def normalize_activities(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     lines = [line for line in value.split("\n") if not _VARYING_LINES.match(line)]
-    return _RUN_ID.sub("{run}", "\n".join(lines))
+    return _TIME.sub("{time}", _RUN_ID.sub("{run}", "\n".join(lines)))
 
 
 def sort_versions(entities: dict[str, Any]) -> dict[str, Any]:

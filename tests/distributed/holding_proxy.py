@@ -7,7 +7,7 @@ from support.fault_proxy import Action, Exchange, FaultyProxy, Response
 from support.killable_worker import KillPoint, normalize_path
 
 #: Maximum time for which a request is held, in seconds.
-TIMEOUT = 240
+TIMEOUT = 1200
 
 
 class RecordingProxy(FaultyProxy):

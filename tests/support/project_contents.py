@@ -1,10 +1,11 @@
 """Description of everything in projects, without ids and etags, to compare projects."""
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 from synapse_workflows.client.api import bundles, provenance
 from synapse_workflows.client.errors import SynapseNotFoundError
+from synapse_workflows.client.model.argument_types import EntityTypeName
 
 _SYNAPSE_ID = re.compile(r"\bsyn\d+")
 #: Name of a file with the result of a query, with the id of its file handle.
@@ -25,7 +26,7 @@ class ProjectContents:
 
     Attributes:
         entities: description of each entity, by its path in its project: its type and its
-            versions, each with content, annotations, Activity and rows.
+            versions, each with content, annotations, items, Activity and rows.
     """
 
     def __init__(self, syn: Any, projects: dict[str, str], texts: dict[str, str]) -> None:
@@ -95,7 +96,8 @@ class ProjectContents:
 
     def _walk(self, container: str, name: str, prefix: str) -> None:
         self._names[container] = name
-        for child in sorted(self._syn.getChildren(container), key=lambda one: one["name"]):
+        children = self._syn.getChildren(container, includeTypes=get_args(EntityTypeName))
+        for child in sorted(children, key=lambda one: one["name"]):
             path = f"{prefix}{child['name']}"
             if child["type"].endswith("Folder"):
                 self._walk(child["id"], path, f"{path}/")
@@ -113,7 +115,7 @@ class ProjectContents:
             self._describe_version(bundles.get_bundle(self._syn, entity_id, number))
             for number in numbers
         ]
-        if "columnIds" in bundle["entity"]:
+        if "columnIds" in bundle["entity"] and "items" not in bundle["entity"]:
             for number, version in zip(numbers, described, strict=True):
                 is_current = number == bundle["entity"]["versionNumber"]
                 version["rows"] = self._read_rows(
@@ -132,6 +134,7 @@ class ProjectContents:
             "file_name": handle.get("fileName"),
             "content": self._describe_content(entity, handle),
             "annotations": bundle["annotations"]["annotations"],
+            "items": entity.get("items"),
             "activity": self._describe_activity(entity),
         }
 
