@@ -1,9 +1,11 @@
 """Synapse client whose explicit changes of Activities are part of the lineage of the task."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from synapse_workflows.client.api import provenance
+from synapse_workflows.client.errors import SynapseForbiddenError, SynapseNotFoundError
 from synapse_workflows.client.model.activity import Activity
 from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.constants import FILE
@@ -14,18 +16,26 @@ from synapse_workflows.provenance.activity import redact_activity
 
 
 class ProvenanceClient(TableClient):
-    """Synapse client that stores Activities without secrets, and forgets deleted ones."""
+    """Synapse client that stores Activities without secrets, and forgets deleted ones.
+
+    A retry does not recognize the versions of a file by an Activity that the code changed.
+    Therefore these versions are noted first.
+    """
 
     def setProvenance(  # noqa: N802 - defined by Synapse
         self, entity: Any, activity: Mapping[str, Any]
     ) -> Activity:
         """Set the Activity of an entity, as `Synapse.setProvenance` does.
 
-        Credentials and queries of URLs are not stored.
+        Credentials and queries of URLs are not stored. A retry that stores the same file again
+        finds the version.
         """
-        stored = provenance.setProvenance(self, entity, self._redact(activity))
         collector, entity_id = current_collector(), parse_entity_id(entity).id
-        if collector is not None and entity_id in collector.activity_ids:
+        is_own = collector is not None and entity_id in collector.activity_ids
+        if collector is not None and is_own:
+            self._note_versions(collector, collector.activity_ids[entity_id])
+        stored = provenance.setProvenance(self, entity, self._redact(activity))
+        if collector is not None and is_own:
             collector.activity_ids[entity_id] = str(stored["id"])
         return stored
 
@@ -34,9 +44,13 @@ class ProvenanceClient(TableClient):
     ) -> Activity:
         """Update a stored Activity, as `Synapse.updateActivity` does.
 
-        Credentials and queries of URLs are not stored.
+        Credentials and queries of URLs are not stored. A retry that stores the same files again
+        finds the versions.
         """
-        return provenance.updateActivity(self, self._redact(activity))
+        redacted, collector = self._redact(activity), current_collector()
+        if collector is not None and isinstance(redacted, Mapping):
+            self._note_versions(collector, str(redacted.get("id")))
+        return provenance.updateActivity(self, redacted)
 
     def deleteProvenance(self, entity: Any) -> None:  # noqa: N802
         """Delete the Activity of an entity, as `Synapse.deleteProvenance` does.
@@ -44,26 +58,30 @@ class ProvenanceClient(TableClient):
         What the task stores after that gets another Activity. A retry that stores the same files
         again finds the versions, and gives them another Activity.
         """
-        provenance.deleteProvenance(self, entity)
         collector = current_collector()
         if collector is None:
+            provenance.deleteProvenance(self, entity)
             return
+        self._note_versions(collector, collector.activity_ids.get(parse_entity_id(entity).id))
+        provenance.deleteProvenance(self, entity)
         with AIRFLOW_LOCK:
             deleted = collector.activities.forget_deleted(self)
-            entity_ids = [one for one, id_ in collector.activity_ids.items() if id_ in deleted]
-            for entity_id in entity_ids:
-                del collector.activity_ids[entity_id]
-        for entity_id in entity_ids:
-            self._note_version(collector, entity_id)
+            for entity_id, activity_id in [*collector.activity_ids.items()]:
+                if activity_id in deleted:
+                    del collector.activity_ids[entity_id]
 
-    def _note_version(self, collector: LineageCollector, entity_id: str) -> None:
-        """Note the first version of a file that this try stored, for retries of the task."""
+    def _note_versions(self, collector: LineageCollector, activity_id: str | None) -> None:
+        """Note the first version of each file with an Activity of this try, before it changes."""
         stored = collector.observed.stored_entities
-        versions = [ref.version for ref in stored if ref.id == entity_id and ref.version]
-        entity = self.call("GET", f"/entity/{entity_id}").object
-        if versions and entity["concreteType"] == FILE:
-            notes = collector.get_notes(self)
-            notes.begin(entity["parentId"], entity["name"], min(versions) - 1)
+        for entity_id, known_id in [*collector.activity_ids.items()]:
+            versions = [ref.version for ref in stored if ref.id == entity_id and ref.version]
+            if known_id != activity_id or not versions:
+                continue
+            with suppress(SynapseForbiddenError, SynapseNotFoundError):  # deleted meanwhile
+                entity = self.call("GET", f"/entity/{entity_id}").object
+                if entity["concreteType"] == FILE:
+                    notes = collector.get_notes(self)
+                    notes.begin(entity["parentId"], entity["name"], min(versions) - 1)
 
     def _redact(self, activity: Any) -> Any:
         """Return an Activity without secrets; log if URLs have changed."""

@@ -91,3 +91,34 @@ def test_a_retry_gives_versions_another_activity_if_theirs_was_deleted(
     for entity_id in run.value("store"):
         assert alice.get(entity_id, downloadFile=False).versionNumber == 1
         assert alice.getProvenance(entity_id)["name"] == "by_code.store"
+
+
+@pytest.mark.parametrize("method", ["setProvenance", "updateActivity"])
+def test_a_retry_finds_a_version_whose_activity_was_set_by_code(
+    api, project, alice, tmp_path, method
+):
+    tries = []
+    with DAG("by_code", schedule=None) as dag:
+
+        @task(task_id="store")
+        def store():
+            syn = SynapseHook().client
+            tries.append(len(tries))
+            (tmp_path / "a.txt").write_text("1")
+            stored = syn.store(File(str(tmp_path / "a.txt"), parent=project))
+            if method == "setProvenance":
+                syn.setProvenance(stored, Activity(name="By hand"))
+            else:
+                changes = {"name": "By hand", "description": "By hand"}
+                syn.updateActivity({**syn.getProvenance(stored), **changes})
+            if len(tries) == 1:
+                raise RuntimeError
+            return stored.id
+
+        store()
+    run = Run(api, dag)
+    assert run.task("store", max_tries=1).state == "up_for_retry"
+    assert run.task("store", max_tries=1).state == "success"
+    entity = alice.get(run.value("store"), downloadFile=False)
+    assert entity.versionNumber == 1
+    assert alice.getProvenance(entity)["name"] == "By hand"
