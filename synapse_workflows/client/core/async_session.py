@@ -172,7 +172,7 @@ class AsyncSession:
     async def _send(self, request: HttpRequest) -> Outcome:
         try:
             async with asyncio.timeout(response_limits.total_timeout(self._timeout.read)):
-                reply = await self._send_following_redirects(request)
+                reply, url = await self._send_following_redirects(request)
         except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError):
             raise
         except response_limits.ResponseTooLargeError as error:
@@ -184,9 +184,11 @@ class AsyncSession:
         content_type = reply.headers.get("Content-Type", "")
         reason, _ = http_errors.parse_reason(reply.status, content_type, reply.content)
         retry_after = http_headers.retry_after(reply.headers, datetime.now(UTC))
-        return Outcome(reply, reason=reason, retry_after=retry_after)
+        is_redirected = urls.origin(url) != urls.origin(request.url)
+        return Outcome(reply, reason=reason, retry_after=retry_after, is_redirected=is_redirected)
 
-    async def _send_following_redirects(self, request: HttpRequest) -> Reply:
+    async def _send_following_redirects(self, request: HttpRequest) -> tuple[Reply, str]:
+        """Return the response and its URL."""
         url, headers = request.url, request.headers
         reply = await self._send_to(request, url, headers)
         for _ in range(urls.MAX_REDIRECTS if request.method in {"GET", "HEAD"} else 0):
@@ -196,7 +198,7 @@ class AsyncSession:
             headers = http_headers.headers_after_redirect(target, url, headers)
             url = target
             reply = await self._send_to(request, url, headers)
-        return reply
+        return reply, url
 
     async def _send_to(self, request: HttpRequest, url: str, headers: Mapping[str, str]) -> Reply:
         sent = {k: v for k, v in headers.items() if k.lower() != "authorization"}

@@ -41,14 +41,27 @@ def headers_after_redirect(target: str, source: str, headers: Mapping[str, T]) -
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds to wait from a ``Retry-After`` header (a number or a date), if any."""
+    """Return the seconds to wait from a ``Retry-After`` header (a number or a date), if any.
+
+    Args:
+        headers: Headers of the response. A ``Date`` header is the time to which a date refers:
+            the clock of this machine may differ from that of the server.
+        now: The time, if there is no ``Date`` header.
+    """
     value = headers.get("Retry-After")
     if not value:
         return None
     if value.strip().isascii() and value.strip().isdecimal():
         return float(value)
+    until = _parse_date(value)
+    since = _parse_date(headers.get("Date") or "") or now
+    return max(0.0, (until - since).total_seconds()) if until else None
+
+
+def _parse_date(value: str) -> datetime | None:
+    """Parse a date; None if it is invalid or has no time zone."""
     try:
-        until = parsedate_to_datetime(value)
+        parsed = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
         return None
-    return max(0.0, (until - now).total_seconds()) if until.tzinfo else None
+    return parsed if parsed.tzinfo else None

@@ -23,7 +23,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -50,10 +50,13 @@ _CHECK_SECONDS: Final = 1.0
 #: Longest time in seconds to wait for the lock of a file. A process may be stopped while it holds
 #: the lock.
 _LOCK_SECONDS: Final = 2.0
-#: Longest time in seconds to wait for the end of other requests.
+#: Seconds without the end of a request after which the slots of this machine are free again. A
+#: process may be stopped while it holds one.
 _SLOT_SECONDS: Final = 60.0
-#: Seconds between two attempts to acquire a slot.
-_SLOT_POLL_SECONDS: Final = (0.01, 0.03)
+#: Seconds between two attempts to acquire a slot: at first, at most, and as a share of the time
+#: that the request has waited. Many requests that wait together thus cost little.
+_SLOT_POLL_SECONDS: Final = (0.02, 0.5)
+_SLOT_POLL_SHARE: Final = 0.05
 #: Age in seconds from which unused files are deleted.
 _UNUSED_SECONDS: Final = 7 * 86_400
 _ID = re.compile(r"(?:syn)?\d+", re.IGNORECASE)
@@ -69,13 +72,14 @@ class _Admission:
         names: Names of the limits that apply to the request.
         slot: Lock that is held while the request runs.
         waited: Whether the request waited for other requests to end.
+        is_counted: Whether a success changes the limits.
         sent_at: Time at which the request was sent.
     """
 
     names: tuple[str, ...] = (_ALL,)
     slot: FileLock | None = None
     waited: bool = False
-    is_probe: bool = False
+    is_counted: bool = False
     sent_at: float = field(default_factory=time.monotonic)
 
     def release(self) -> None:
@@ -135,10 +139,11 @@ class RequestLimiter:
             admission.release()
         if outcome is None:
             raise RuntimeError("The outcome of the request is missing.")
-        if outcome.status == HTTPStatus.TOO_MANY_REQUESTS:
-            yield from self._record_refusal(state, outcome, admission)
-        elif outcome.reply is not None and (admission.is_probe or admission.waited):
-            yield from self._record_success(admission)
+        if outcome.status == HTTPStatus.TOO_MANY_REQUESTS and not outcome.is_redirected:
+            is_planned = yield from self._record_refusal(state, outcome, admission)
+            return replace(outcome, is_planned=is_planned)
+        if admission.is_counted or admission.waited or admission.slot is not None:
+            yield from self._record_end(admission, is_success=outcome.reply is not None)
         return outcome
 
     def _admit(self, state: RetryState) -> Steps[_Admission | Outcome]:
@@ -154,12 +159,9 @@ class RequestLimiter:
                 log_at = now + LONG_DELAY
             is_current = yield from self._wait(plan)
             if is_current and plan.is_final:
-                break
-        is_probe = any(limit.failures for limit in plan.limits.values())
-        admission = _Admission(tuple(plan.limits), is_probe=is_probe)
-        if _ALL in plan.limits and plan.limits[_ALL].concurrency is not None:
-            yield from self._acquire_slot(admission, state)
-        return admission
+                admitted = yield from self._acquire_slot(plan, state)
+                if admitted is not None:
+                    return admitted
 
     def _plan(self, names: tuple[str, ...], deadline: float) -> Steps["_Plan"]:
         """Plan the time of a request. Reserve it unless it is after the deadline."""
@@ -188,33 +190,57 @@ class RequestLimiter:
                     return False
         return True
 
-    def _acquire_slot(self, admission: _Admission, state: RetryState) -> Steps[None]:
-        """Acquire one of the slots of this machine; give up after `_SLOT_SECONDS`."""
-        since = logged_at = time.monotonic()
-        while time.monotonic() < min(since + _SLOT_SECONDS, state.deadline):
+    def _acquire_slot(self, plan: _Plan, state: RetryState) -> Steps[_Admission | Outcome | None]:
+        """Acquire one of the slots of this machine, if the number of requests is limited.
+
+        Returns:
+            The admission; an outcome if the time for retries is over; None if the limits have
+            changed, so that the request has to be planned again.
+        """
+        is_counted = any(limit.failures or limit.pause for limit in plan.limits.values())
+        admission = _Admission(tuple(plan.limits), is_counted=is_counted)
+        planned = plan.limits.get(_ALL)
+        since = changed_at = log_at = time.monotonic()
+        finished = planned.finished if planned else 0
+        while planned is not None and planned.concurrency is not None:
             limit = self._read().get(_ALL)
             if limit is None or limit.concurrency is None:
-                return
-            lock = self._create_lock(str(random.randrange(int(limit.concurrency))))  # noqa: S311 - no secret
-            try:
-                if _try_lock(lock):
-                    admission.slot = lock
-                    return
-            except OSError:
-                return
+                break
+            if limit.generation != planned.generation:
+                return None
+            now = time.monotonic()
+            if now > state.deadline:
+                return _refuse(plan)
+            if limit.finished != finished:
+                finished, changed_at = limit.finished, now
+            if now > changed_at + _SLOT_SECONDS:
+                self._free_slots()
+                changed_at = now
+            admission.slot = self._try_slot(int(limit.concurrency))
+            if admission.slot is not None:
+                break
             admission.waited = True
-            if (now := time.monotonic()) - logged_at > LONG_DELAY:
-                logged_at = now
-                state.log_wait(
-                    now - since,
-                    f"Synapse limits this account to {limit.description}",
-                    is_over=True,
-                )
-            yield random.uniform(*_SLOT_POLL_SECONDS)  # noqa: S311 - no secret
+            if now - log_at > LONG_DELAY:
+                log_at = now
+                state.log_wait(now - since, f"Synapse limits this account to {plan}", is_over=True)
+            yield _slot_poll_delay(now - since)
+        return admission
+
+    def _try_slot(self, number: int) -> FileLock | None:
+        """Try to acquire one of a number of slots."""
+        lock = self._create_lock(str(random.randrange(number)))  # noqa: S311 - no secret
+        return lock if _try_lock(lock) else None
+
+    def _free_slots(self) -> None:
+        """Delete the locks of all slots. Processes that hold one have no effect any more."""
+        base = Path(self._base)
+        for path in base.parent.glob(f"{base.name}.*.lock"):
+            path.unlink(missing_ok=True)
 
     def _record_refusal(
         self, state: RetryState, outcome: Outcome, admission: _Admission
-    ) -> Steps[None]:
+    ) -> Steps[bool]:
+        """Decrease the limit. Return whether it delays the next attempt."""
         refusal = Refusal.parse(outcome.reason, outcome.retry_after)
         name = route_of(state.call) if refusal.is_route else _ALL
 
@@ -225,17 +251,25 @@ class RequestLimiter:
 
         self._create_directory()
         yield from self._update(refuse)
+        now = time.monotonic()
+        limit = self._read().get(name)
+        return limit is not None and limit.next_start(now) > now
 
-    def _record_success(self, admission: _Admission) -> Steps[None]:
-        def accept(limits: _Limits) -> None:
+    def _record_end(self, admission: _Admission, *, is_success: bool) -> Steps[None]:
+        """Count a request that has ended without a refusal."""
+
+        def count(limits: _Limits) -> None:
             now = time.monotonic()
             for name in admission.names:
                 if name in limits:
-                    limits[name] = limits[name].after_success(
-                        admission.sent_at, now, waited=admission.waited
-                    )
+                    limit = replace(limits[name], finished=limits[name].finished + 1)
+                    if is_success:
+                        limit = limit.after_success(
+                            admission.sent_at, now, waited=admission.waited
+                        )
+                    limits[name] = limit
 
-        yield from self._update(accept)
+        yield from self._update(count)
 
     def _update(self, change: Callable[[_Limits], None]) -> Steps[None]:
         """Apply a change to the limits in the file. Skip it if the file cannot be used."""
@@ -244,7 +278,8 @@ class RequestLimiter:
         try:
             while not _try_lock(lock):
                 if time.monotonic() > give_up_at:
-                    raise TimeoutError(f"another process holds {lock.lock_file}")
+                    Path(lock.lock_file).unlink(missing_ok=True)
+                    give_up_at += _LOCK_SECONDS
                 yield random.uniform(0.001, 0.004)  # noqa: S311 - no secret
             try:
                 limits = self._read()
@@ -252,7 +287,7 @@ class RequestLimiter:
                 self._write(limits)
             finally:
                 lock.release()
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:  # also a file system without locks
             _log.debug("The request limiter cannot be used: %s", error)
 
     def _read(self) -> _Limits:
@@ -260,9 +295,9 @@ class RequestLimiter:
         now = time.monotonic()
         try:
             stored = json.loads(Path(self._path).read_bytes())
-            limits = {name: AdaptiveLimit(**values) for name, values in stored.items()}
+            limits = {name: AdaptiveLimit.parse(values) for name, values in stored.items()}
             return {name: limit for name, limit in limits.items() if limit.is_valid(now)}
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return {}
 
     def _write(self, limits: _Limits) -> None:
@@ -321,6 +356,13 @@ def _try_lock(lock: FileLock) -> bool:
     except Timeout:
         return False
     return True
+
+
+def _slot_poll_delay(waited: float) -> float:
+    """Return the seconds until the next attempt to acquire a slot."""
+    shortest, longest = _SLOT_POLL_SECONDS
+    seconds = min(max(shortest, _SLOT_POLL_SHARE * waited), longest)
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
 
 
 def _refuse(plan: _Plan) -> Outcome:

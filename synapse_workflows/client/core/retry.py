@@ -60,12 +60,16 @@ class Outcome:
         failure: Why there was no response.
         reason: The server's reason for an error status, or a description of the failure.
         retry_after: Seconds to wait, as requested by the server; None if it sent no Retry-After.
+        is_redirected: Whether the response is that of another server, after a redirect.
+        is_planned: Whether a request limiter delays the next attempt.
     """
 
     reply: Reply | None = None
     failure: Failure | None = None
     reason: str = field(default="", repr=False)  # the server may quote a secret
     retry_after: float | None = None
+    is_redirected: bool = False
+    is_planned: bool = False
 
     @property
     def status(self) -> int | None:
@@ -224,6 +228,8 @@ class RetryState:
 
     def _delay(self, state: tenacity.RetryCallState) -> float:
         outcome: Outcome | None = state.outcome.result() if state.outcome else None
+        if outcome is not None and outcome.is_planned:
+            return 0.0
         return self.policy.delay(state.attempt_number, outcome.retry_after if outcome else None)
 
     def _log_delay(self, state: tenacity.RetryCallState) -> None:

@@ -4,6 +4,7 @@ import os
 import sys
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -104,7 +105,10 @@ def send(session: requests.Session, request: HttpRequest) -> Outcome:
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
         # requests raises a plain ValueError for an invalid redirect.
         return Outcome(failure=_classify(error), reason=_describe(error))
-    return outcome_of(response, streamed=request.stream, now=datetime.now(UTC))
+    outcome = outcome_of(response, streamed=request.stream, now=datetime.now(UTC))
+    if outcome.succeeded or response.url is None:
+        return outcome
+    return replace(outcome, is_redirected=urls.origin(response.url) != urls.origin(request.url))
 
 
 def outcome_of(response: requests.Response, *, streamed: bool, now: datetime) -> Outcome:

@@ -1,11 +1,15 @@
-"""Adaptive limit: parsed refusals, decrease, blocks, single tests of the limit, growth, end."""
+"""Adaptive limit: parsed refusals, decrease, blocks, single tests, bursts, growth, end."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
+from synapse_workflows.client.core import adaptive_limit
 from synapse_workflows.client.core.adaptive_limit import (
+    BURST_SECONDS,
+    FIRST_PAUSE,
     MAX_BLOCK_SECONDS,
+    MAX_PAUSE,
     RECOVERY_SECONDS,
     AdaptiveLimit,
     Refusal,
@@ -13,6 +17,11 @@ from synapse_workflows.client.core.adaptive_limit import (
 
 RATE = Refusal.parse("Requests are too frequent. User 1 may send 600 every 60 seconds.")
 CONCURRENCY = Refusal.parse("Too many concurrent requests. User 1 may have 3 at a time.")
+
+
+@pytest.fixture(autouse=True)
+def _no_jitter(monkeypatch):
+    monkeypatch.setattr(adaptive_limit, "_random_factor", lambda: 1.0)
 
 
 def delay(failures: int) -> float:
@@ -37,6 +46,8 @@ def refused(limit: AdaptiveLimit, refusal: Refusal, now: float, sent_at: float |
         ("Requests are too frequent", "600 requests in 60 seconds", False),
         ("0 requests every 0 seconds", "600 requests in 60 seconds", False),
         ("", "600 requests in 60 seconds", False),
+        (f"{'9' * 5000} every 60 seconds", "600 requests in 60 seconds", False),
+        (f"Too many concurrent requests: {'9' * 5000} at a time", "3 requests at a time", False),
         (
             "Requests are too frequent for API call: /entity/#/column. 6 every 60 seconds.",
             "6 requests in 60 seconds",
@@ -96,34 +107,82 @@ def test_requests_that_wait_increase_the_rate():
 
 
 def test_retry_after_blocks_all_requests_of_either_kind():
-    for refusal in (RATE, CONCURRENCY):
+    # Machines do not come back at the same time.
+    for refusal, spread in ((RATE, delay(1)), (CONCURRENCY, FIRST_PAUSE)):
         limit = refused(AdaptiveLimit(), replace(refusal, retry_after=30), now=100)
-        assert limit.next_start(101) == 130
+        assert limit.next_start(101) == 130 + spread
         later = refused(limit, replace(refusal, retry_after=40), now=101, sent_at=99)
-        assert later.next_start(101) == 141
+        assert later.next_start(101) >= 141
         assert later.generation > limit.generation
 
 
 def test_retry_after_is_bounded():
     limit = refused(AdaptiveLimit(), replace(RATE, retry_after=1e9), now=100)
-    assert limit.next_start(100) == 100 + MAX_BLOCK_SECONDS
+    assert limit.next_start(100) == 100 + MAX_BLOCK_SECONDS + delay(1)
 
 
 def test_concurrency_decreases_and_grows():
     limit = refused(AdaptiveLimit(), CONCURRENCY, now=100)
-    assert (limit.concurrency, limit.next_start(100)) == (2, 100)
+    assert (limit.concurrency, limit.next_start(100)) == (1, 100 + FIRST_PAUSE)
     for _ in range(100):
         limit = limit.after_success(101, 101, waited=True)
+    assert limit.pause == 0
     assert 3 <= limit.concurrency < 4
     assert limit.after_success(101, 101, waited=False) == limit
     limit = refused(replace(limit, concurrency=4.0), CONCURRENCY, now=102)
     assert (limit.concurrency, limit.ceiling) == (3.0, 4.0)
 
 
-def test_refusal_at_one_request_at_a_time_delays_the_next_request():
+def test_refusals_at_one_request_at_a_time_double_the_pause():
     limit = replace(AdaptiveLimit(), concurrency=1.2, refused_at=100)
-    limit = refused(limit, CONCURRENCY, now=101)
-    assert (limit.concurrency, limit.next_start(101)) == (1.2, 103)
+    pauses = []
+    for now in range(101, 105):
+        limit = refused(limit, CONCURRENCY, now=now)
+        pauses.append(limit.next_start(now) - now)
+    assert pauses == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE, MAX_PAUSE]
+    assert limit.concurrency == 1.2
+
+
+def test_requests_of_a_burst_follow_each_other():
+    limit = refused(AdaptiveLimit(), CONCURRENCY, now=100)
+    start = limit.next_start(100)
+    limit = limit.reserve(start, start)
+    inside = start + BURST_SECONDS - 0.1
+    assert limit.next_start(inside) == inside
+    end = start + BURST_SECONDS
+    assert limit.next_start(end) == end + FIRST_PAUSE
+    assert limit.next_start(end + 60) == end + 60
+
+
+def test_rate_delays_the_next_burst_only():
+    limit = replace(AdaptiveLimit(), rate=0.5, first_rate=5.0, pause=1.0, concurrency=1.0)
+    for now in (100, 101, 102, 103):
+        assert limit.next_start(now) == now
+        limit = limit.reserve(now, now)
+    assert limit.next_start(106) > 106
+
+
+def test_accepted_requests_shorten_the_pause():
+    limit = refused(AdaptiveLimit(), CONCURRENCY, now=100)
+    accepted = limit.after_success(105, 105, waited=False)
+    assert accepted.pause < limit.pause
+
+
+def test_fields_of_a_file_are_validated():
+    limit = refused(refused(AdaptiveLimit(), CONCURRENCY, now=100), RATE, now=101)
+    assert AdaptiveLimit.parse(asdict(limit)) == limit
+    for name, value in (
+        *((name, "text") for name in asdict(limit) if name != "description"),
+        *((name, float("nan")) for name in asdict(limit)),
+        ("rate", 0),
+        ("first_rate", 0),
+        ("concurrency", 0.5),
+        ("pause", 1e9),
+        ("pause", -1),
+        ("unknown", 1),
+    ):
+        with pytest.raises((TypeError, ValueError)):
+            AdaptiveLimit.parse({**asdict(limit), name: value})
 
 
 def test_limit_ends_without_refusals():
@@ -133,9 +192,9 @@ def test_limit_ends_without_refusals():
 
 
 def test_limit_lasts_as_long_as_a_block():
-    limit = refused(AdaptiveLimit(), replace(RATE, retry_after=1000), now=100)
-    assert limit.is_valid(1099)
-    assert not limit.is_valid(1101)
+    limit = refused(AdaptiveLimit(), replace(RATE, retry_after=500), now=100)
+    assert limit.is_valid(599)
+    assert not limit.is_valid(601)
 
 
 def test_times_of_another_clock_are_invalid():

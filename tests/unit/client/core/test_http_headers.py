@@ -26,3 +26,11 @@ def test_retry_after(value, seconds):
 
 def test_retry_after_is_none_without_the_header():
     assert retry_after({}, NOW) is None
+
+
+def test_date_of_retry_after_is_compared_with_the_clock_of_the_server():
+    headers = {
+        "Retry-After": "Tue, 01 Jan 2030 00:01:00 GMT",
+        "Date": "Tue, 01 Jan 2030 00:00:00 GMT",
+    }
+    assert retry_after(headers, NOW) == 60

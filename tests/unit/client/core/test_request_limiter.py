@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from filelock import FileLock
 
-from synapse_workflows.client.core import interruption, request_limiter
+from synapse_workflows.client.core import adaptive_limit, interruption, request_limiter
 from synapse_workflows.client.core.async_session import AsyncSession
 from synapse_workflows.client.core.cache_lock import PRIVATE_NAME
 from synapse_workflows.client.core.credentials import ApiKey, Password, SessionToken, Token
@@ -30,6 +30,12 @@ FREQUENT = "Requests are too frequent. User 1 may send 100 every 1 seconds."
 CONCURRENT = "Too many concurrent requests. User 1 may have 2 at a time."
 MESSAGES = "You may send a maximum of 10 message(s) every 60 second(s)"
 POLICY = RetryPolicy(attempts=1, total=20, wait=0.2, jitter=0)
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch):
+    monkeypatch.setattr(adaptive_limit, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(adaptive_limit, "MAX_PAUSE", 0.02)
 
 
 @pytest.fixture
@@ -131,7 +137,7 @@ def test_request_that_waits_longer_than_its_retries_is_not_sent(limiter):
     outcome = send(limiter, lambda: pytest.fail("sent"))
     assert outcome.status == 429
     assert "100 requests in 1 seconds" in outcome.reason
-    assert 55 < outcome.retry_after <= 60
+    assert 55 < outcome.retry_after <= 61
 
 
 def test_wait_is_logged_with_its_reason(limiter):
@@ -144,7 +150,7 @@ def test_wait_is_logged_with_its_reason(limiter):
     with pytest.raises(InterruptedError):
         send(limiter, sleep=stop, log=lambda *line: lines.append(line))
     reason = "GET /entity/syn1: Synapse limits this account to 100 requests in 1 seconds"
-    assert lines == [(logging.WARNING, f"{reason}; waiting 12.0 s")]
+    assert lines == [(logging.WARNING, f"{reason}; waiting 12.2 s")]
 
 
 def test_interruption_ends_a_wait(limiter):
@@ -209,7 +215,7 @@ def test_failed_request_releases_its_slot(limiter):
 
     with pytest.raises(InterruptedError):
         send(limiter, fail)
-    assert waits_of(limiter) == 0
+    assert waits_of(limiter) < 0.1
 
 
 def hold_slot(limiter, pipe) -> None:
@@ -247,14 +253,87 @@ def test_slot_that_is_never_released_does_not_stop_requests(limiter, tmp_path, m
         assert 0.1 < waits_of(limiter) < 5
 
 
-def test_file_lock_of_a_stopped_process_does_not_stop_requests(limiter, tmp_path, monkeypatch):
+def test_file_lock_of_a_stopped_process_is_ignored(limiter, tmp_path, monkeypatch):
     monkeypatch.setattr(request_limiter, "_LOCK_SECONDS", 0.1)
-    send(limiter, refusal(FREQUENT, retry_after=10))
+    send(limiter, refusal(FREQUENT))
     with FileLock(files(tmp_path)[0].with_suffix(".lock"), thread_local=False):
-        assert waits_of(limiter) < 5
+        assert 0.05 < waits_of(limiter) < 5
+        assert waits_of(limiter) < 0.1
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"all": 1}', '{"all": {"unknown": 1}}'])
+def test_request_without_a_slot_before_its_deadline_is_not_sent(limiter, tmp_path):
+    send(limiter, refusal(CONCURRENT))
+    policy = RetryPolicy(attempts=1, total=0.3)
+    with FileLock(files(tmp_path)[0].with_suffix(".0.lock"), thread_local=False):
+        outcome = send(limiter, lambda: pytest.fail("sent"), policy=policy)
+    assert outcome.status == 429
+    assert "2 requests at a time" in outcome.reason
+
+
+def test_refusal_delays_requests_that_wait_for_a_slot(limiter, tmp_path, monkeypatch):
+    send(limiter, refusal(CONCURRENT))
+    monkeypatch.setattr(adaptive_limit, "FIRST_PAUSE", 0.6)
+    monkeypatch.setattr(adaptive_limit, "MAX_PAUSE", 0.6)
+    lock = FileLock(files(tmp_path)[0].with_suffix(".0.lock"), thread_local=False)
+    lock.acquire()
+    refused_at = []
+
+    def sleep(seconds: float) -> None:
+        if not refused_at:
+            refuse_while_running(limiter)
+            lock.release()
+            refused_at.append(time.monotonic())
+        time.sleep(seconds)
+
+    def answer() -> Outcome:
+        assert time.monotonic() - refused_at[0] > 0.25
+        return Outcome(Reply(200))
+
+    assert send(limiter, answer, sleep=sleep).status == 200
+
+
+def refuse_while_running(limiter) -> None:
+    """Record the refusal of a request that was sent without a slot."""
+    state = RetryState(Call("GET", "/entity/syn1"), POLICY, lambda *_: None)
+    admission = request_limiter._Admission()
+    for _ in limiter._record_refusal(state, refusal(CONCURRENT), admission):
+        time.sleep(0.001)
+
+
+def test_refusal_of_another_server_is_no_limit_of_synapse(make, http, tmp_path):
+    target = "https://storage.example.org/file"
+    http.get(f"{REPO}/x", status=307, headers={"Location": target})
+    http.get(target, status=429, headers={"Retry-After": "30"})
+    syn = make("token-of-alice", cache_root_dir=str(tmp_path))
+    with pytest.raises(SynapseTooManyRequestsError):
+        syn.restGET("/x")
+
+    async def get() -> None:
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            is_storage = request.url.host == "storage.example.org"
+            return httpx2.Response(429 if is_storage else 307, headers={"Location": target})
+
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
+            endpoints = Endpoints(REPO, REPO, REPO)
+            session = AsyncSession(
+                endpoints, TOKEN, client=client, retry=POLICY, limiter_root=str(tmp_path)
+            )
+            await session.call(Call("GET", "/x"))
+
+    with pytest.raises(SynapseTooManyRequestsError):
+        asyncio.run(get())
+    assert not files(tmp_path)
+
+
+def test_attempt_after_a_refusal_has_the_delay_of_the_limiter_only(limiter):
+    outcome = send(limiter, refusal(CONCURRENT))
+    assert outcome.is_planned
+    assert 0 < waits_of(limiter) < 0.1
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"all": 1}', '{"all": {"unknown": 1}}', "[" * 100_000]
+)
 def test_damaged_file_is_no_limit(limiter, tmp_path, content):
     send(limiter, refusal(FREQUENT, retry_after=10))
     files(tmp_path)[0].write_text(content)
@@ -322,4 +401,4 @@ def test_cancelled_task_releases_its_slot(limiter, tmp_path):
                 await task
 
     asyncio.run(cancel())
-    assert waits_of(limiter) == 0
+    assert waits_of(limiter) < 0.1
