@@ -171,8 +171,8 @@ class RequestLimiter:
             now = time.monotonic()
             plan.limits = {name: limits[name] for name in names if name in limits}
             plan.start = max([now, *(limit.next_start(now) for limit in plan.limits.values())])
-            waiting = (limit for limit in plan.limits.values() if limit.failures)
-            plan.is_final = plan.start == now or not any(waiting)
+            is_paused = any(limit.failures or limit.pause for limit in plan.limits.values())
+            plan.is_final = plan.start == now or not is_paused
             if plan.is_final and plan.start <= deadline:
                 for name, limit in plan.limits.items():
                     limits[name] = limit.reserve(now, plan.start)
@@ -249,7 +249,8 @@ class RequestLimiter:
                 refusal, admission.sent_at, time.monotonic(), state.policy.delay
             )
 
-        self._create_directory()
+        if not os.path.exists(self._path):  # noqa: PTH110 - fast
+            self._create_directory()
         yield from self._update(refuse)
         now = time.monotonic()
         limit = self._read().get(name)

@@ -300,6 +300,24 @@ def refuse_while_running(limiter) -> None:
         time.sleep(0.001)
 
 
+def test_all_requests_wait_for_the_end_of_a_pause(limiter, monkeypatch):
+    monkeypatch.setattr(adaptive_limit, "FIRST_PAUSE", 0.6)
+    monkeypatch.setattr(adaptive_limit, "MAX_PAUSE", 0.6)
+    send(limiter, refusal(CONCURRENT))
+    waits = []
+
+    def wait() -> None:
+        waits.append(waits_of(limiter))
+
+    threads = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(waits) == 3
+    assert min(waits) > 0.25
+
+
 def test_refusal_of_another_server_is_no_limit_of_synapse(make, http, tmp_path):
     target = "https://storage.example.org/file"
     http.get(f"{REPO}/x", status=307, headers={"Location": target})
@@ -353,7 +371,7 @@ def test_unused_files_are_deleted(limiter, tmp_path):
     old = files(tmp_path)[0].with_name("old.json")
     old.write_text("{}")
     os.utime(old, (0, 0))
-    send(limiter, refusal(FREQUENT))
+    send(RequestLimiter(str(tmp_path), REPO, Token("secret-token-of-bob")), refusal(FREQUENT))
     assert not old.exists()
 
 
