@@ -284,8 +284,10 @@ class RequestLimiter:
                 yield random.uniform(0.001, 0.004)  # noqa: S311 - no secret
             try:
                 limits = self._read()
+                before = dict(limits)
                 change(limits)
-                self._write(limits)
+                if limits != before or not limits:
+                    self._write(limits)
             finally:
                 lock.release()
         except (OSError, NotImplementedError) as error:  # also a file system without locks
