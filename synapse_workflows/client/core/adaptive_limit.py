@@ -142,10 +142,11 @@ class AdaptiveLimit:
             ValueError: A number is not possible.
         """
         limit = cls(**values)
-        numbers = {**limit.__dict__, "description": 0}
+        optional = {"rate": limit.rate or 0, "concurrency": limit.concurrency or 0}
+        numbers = {**limit.__dict__, **optional, "description": 0}
         if not isinstance(limit.description, str):
             raise TypeError("The description is not a text.")
-        if not all(math.isfinite(value) for value in numbers.values() if value is not None):
+        if not all(map(math.isfinite, numbers.values())):
             raise ValueError("A number is not finite.")
         if limit.rate is not None and not (limit.rate > 0 and limit.first_rate > 0):
             raise ValueError("The rate is not positive.")
@@ -158,7 +159,8 @@ class AdaptiveLimit:
     def is_valid(self, now: float) -> bool:
         """Return whether the limit is still in force, and its times are of the current clock."""
         end = max(self.refused_at + RECOVERY_SECONDS, self.blocked_until)
-        return self.refused_at <= now <= end <= now + 2 * MAX_BLOCK_SECONDS
+        last = max(end, self.next_at, self.burst_end)
+        return self.refused_at <= now <= end and last <= now + 2 * MAX_BLOCK_SECONDS
 
     def next_start(self, now: float) -> float:
         """Return the earliest time of the next request."""

@@ -174,6 +174,7 @@ def test_fields_of_a_file_are_validated():
     for name, value in (
         *((name, "text") for name in asdict(limit) if name != "description"),
         *((name, float("nan")) for name in asdict(limit)),
+        *((name, None) for name in asdict(limit) if name not in {"rate", "concurrency"}),
         ("rate", 0),
         ("first_rate", 0),
         ("concurrency", 0.5),
@@ -200,4 +201,5 @@ def test_limit_lasts_as_long_as_a_block():
 def test_times_of_another_clock_are_invalid():
     limit = refused(AdaptiveLimit(), RATE, now=1_000_000)
     assert not limit.is_valid(50)
-    assert not replace(limit, refused_at=0.0, blocked_until=1e9).is_valid(50)
+    for name in ("blocked_until", "next_at", "burst_end"):
+        assert not replace(limit, refused_at=0.0, **{name: 1e9}).is_valid(50)
