@@ -214,7 +214,13 @@ class AdaptiveLimit:
         return limit
 
     def after_refusal(
-        self, refusal: Refusal, sent_at: float, now: float, delay: Callable[[int], float]
+        self,
+        refusal: Refusal,
+        sent_at: float,
+        now: float,
+        delay: Callable[[int], float],
+        *,
+        is_single: bool = True,
     ) -> "AdaptiveLimit":
         """Return the limit after a request that Synapse refused.
 
@@ -225,6 +231,8 @@ class AdaptiveLimit:
             sent_at: Time at which the request was sent.
             now: The time.
             delay: Returns the seconds to wait after a number of consecutive refusals.
+            is_single: Whether no other request of this process was running. If there were some,
+                the process needs no pause, only fewer requests at a time.
         """
         limit = replace(self, description=str(refusal))
         if refusal.retry_after:
@@ -235,9 +243,9 @@ class AdaptiveLimit:
         if not refusal.is_concurrency:
             return _probe(_slow_down(limit, refusal), now, delay)
         if self.concurrency is None:
-            concurrency = max(1.0, float(math.floor(_START * refusal.requests)))
+            concurrency = 1.0 if is_single else float(math.ceil(_START * refusal.requests))
             limit = replace(limit, concurrency=concurrency, ceiling=refusal.requests + 1.0)
-            return _end_burst(limit, now) if concurrency == 1 else limit
+            return _end_burst(limit, now) if is_single else limit
         if self.concurrency < 2:  # noqa: PLR2004 - the other requests are those of other machines
             return _end_burst(limit, now)
         return replace(limit, concurrency=_DECREASE * self.concurrency, ceiling=self.concurrency)

@@ -22,6 +22,7 @@ import platform
 import random
 import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
@@ -61,6 +62,8 @@ _SLOT_POLL_SHARE: Final = 0.05
 _UNUSED_SECONDS: Final = 7 * 86_400
 _ID = re.compile(r"(?:syn)?\d+", re.IGNORECASE)
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+#: Requests that are being sent, by process (which may be forked) and path of their limits.
+_running: Final[defaultdict[tuple[int, str], set[int]]] = defaultdict(set)
 _log = logging.getLogger(__name__)
 
 
@@ -119,6 +122,7 @@ class RequestLimiter:
         name = hashlib.sha256(text.encode()).hexdigest()[:32]
         self._base = os.path.join(cache_root, PRIVATE_NAME, "limits", name)  # noqa: PTH118 - fast
         self._path = f"{self._base}.json"
+        self._running = _running[os.getpid(), self._path]
 
     def attempt(self, state: RetryState) -> Steps[Outcome]:
         """Return the steps of one attempt of a call, and its outcome.
@@ -133,9 +137,11 @@ class RequestLimiter:
                 return admitted
             admission = admitted
         try:
+            self._running.add(id(admission))
             admission.sent_at = time.monotonic()
             outcome = yield None
         finally:
+            self._running.discard(id(admission))
             admission.release()
         if outcome is None:
             raise RuntimeError("The outcome of the request is missing.")
@@ -244,9 +250,11 @@ class RequestLimiter:
         refusal = Refusal.parse(outcome.reason, outcome.retry_after)
         name = route_of(state.call) if refusal.is_route else _ALL
 
+        delay, is_single = state.policy.delay, not self._running
+
         def refuse(limits: _Limits) -> None:
             limits[name] = limits.get(name, AdaptiveLimit()).after_refusal(
-                refusal, admission.sent_at, time.monotonic(), state.policy.delay
+                refusal, admission.sent_at, time.monotonic(), delay, is_single=is_single
             )
 
         if not os.path.exists(self._path):  # noqa: PTH110 - fast

@@ -133,6 +133,11 @@ def test_concurrency_decreases_and_grows():
     assert (limit.concurrency, limit.ceiling) == (3.0, 4.0)
 
 
+def test_process_with_several_requests_sends_fewer_at_a_time_without_a_pause():
+    limit = AdaptiveLimit().after_refusal(CONCURRENCY, 100, 100, delay, is_single=False)
+    assert (limit.concurrency, limit.pause, limit.next_start(100)) == (2, 0, 100)
+
+
 def test_refusals_at_one_request_at_a_time_double_the_pause():
     limit = replace(AdaptiveLimit(), concurrency=1.2, refused_at=100)
     pauses = []

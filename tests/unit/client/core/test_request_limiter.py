@@ -318,6 +318,24 @@ def test_all_requests_wait_for_the_end_of_a_pause(limiter, monkeypatch):
     assert min(waits) > 0.25
 
 
+def test_refusal_of_one_of_several_requests_does_not_stop_the_others(limiter, monkeypatch):
+    monkeypatch.setattr(adaptive_limit, "FIRST_PAUSE", 60)
+    running, refused = threading.Event(), threading.Event()
+
+    def answer() -> Outcome:
+        running.set()
+        assert refused.wait(10)
+        return Outcome(Reply(200))
+
+    thread = threading.Thread(target=send, args=(limiter, answer))
+    thread.start()
+    assert running.wait(10)
+    assert not send(limiter, refusal(CONCURRENT)).is_planned
+    refused.set()
+    thread.join()
+    assert waits_of(limiter) < 1
+
+
 def test_refusal_of_another_server_is_no_limit_of_synapse(make, http, tmp_path):
     target = "https://storage.example.org/file"
     http.get(f"{REPO}/x", status=307, headers={"Location": target})
