@@ -16,7 +16,7 @@ from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowException
 from airflow.sdk.log import mask_secret
 
-from synapse_workflows.client.core.redaction import redact_text, redact_url
+from synapse_workflows.client.core.redaction import redact, redact_text, redact_url
 from synapse_workflows.client.errors import (
     SynapseConfigError,
     SynapseError,
@@ -288,10 +288,7 @@ def _connect(url: str, secrets: tuple[str, ...]) -> tuple[Any, str]:
 
 def _describe(error: Exception, secrets: tuple[str, ...]) -> str:
     """Return the message of an error without credentials."""
-    text = str(error)
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return redact_text(text)
+    return redact_text(redact(str(error), secrets))
 
 
 def _require_absolute(setting: str) -> None:
