@@ -198,7 +198,10 @@ def store_rows(
                 transaction.table_etag = target["etag"]
                 if not transaction.is_done:
                     _write(RowWriter(client, transaction, source, options.chunk_rows), options)
-                return _create_result(client, transaction, options, target, is_new=table.is_new)
+                is_empty = not (table.is_new or transaction.counts or source.has_rows())
+                return _create_result(
+                    client, transaction, options, target, is_new=table.is_new, is_empty=is_empty
+                )
 
 
 def _store_in_view(
@@ -252,6 +255,7 @@ def _create_result(
     target: Mapping[str, Any],
     *,
     is_new: bool,
+    is_empty: bool,
 ) -> SynapseTableRows:
     """Record the provenance of the rows, and return the result.
 
@@ -261,6 +265,7 @@ def _create_result(
         options: Declared provenance, and the mode.
         target: JSON of the table from before its rows changed.
         is_new: Whether this task created the table.
+        is_empty: Whether there were no rows, and no row was changed.
     """
     counts, replaces = transaction.counts, options.mode == "replace"
     entity, activity_id = record_row_provenance(
@@ -269,6 +274,7 @@ def _create_result(
         changed=is_new or bool(counts),
         replaced_etag=transaction.etag if replaces else None,
         known=target if transaction.has_known_table or not replaces else None,
+        is_empty=is_empty,
         **options.provenance,
     )
     return {

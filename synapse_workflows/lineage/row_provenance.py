@@ -1,9 +1,13 @@
 """Provenance of the rows that a task has stored in a table."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+import requests
+
 from synapse_workflows.client.api import provenance
+from synapse_workflows.client.errors import SynapseError
 from synapse_workflows.client.model.ids import parse_entity_id
 from synapse_workflows.lineage.collector import current_collector
 from synapse_workflows.lineage.declared_provenance import (
@@ -22,6 +26,7 @@ def record_row_provenance(
     changed: bool,
     replaced_etag: str | None,
     known: Mapping[str, Any] | None = None,
+    is_empty: bool = False,
     activity: Mapping[str, Any] | None = None,
     used: Any = None,
     executed: Any = None,
@@ -38,6 +43,8 @@ def record_row_provenance(
             they were kept, or the etag is unknown.
         known: JSON of the table from before its rows changed; None to read it. If it is still
             the state of the table, no other request reads the table.
+        is_empty: Whether the task had no rows and changed none: without declared provenance, the
+            table keeps its Activity, or has none.
         activity: Declared Activity, as for `store`.
         used: Additional sources.
         executed: Additional code.
@@ -57,12 +64,21 @@ def record_row_provenance(
         "activity_given": saved is not None,
         "replaced_etag": replaced_etag,
     }
+    if is_empty and not any(declared):
+        details |= {"activity_given": True, "activity_id": _find_activity_id(client, table_id)}
     with attach_declared(DeclaredProvenance() if is_separate else create_declared(*declared)):
         entity = client.emit_table_change(table_id, known, **details)
     collector = current_collector()
     if saved is not None or collector is None:
         return entity, saved["id"] if saved else None
     return entity, collector.activity_ids.get(entity["id"])
+
+
+def _find_activity_id(client: Any, table_id: str) -> str | None:
+    """Return the ID of the Activity of a table; None if there is none, or Synapse fails."""
+    with suppress(SynapseError, requests.RequestException):
+        return str(client.call("GET", f"/entity/{table_id}/generatedBy").json["id"])
+    return None
 
 
 def store_declared_activity(

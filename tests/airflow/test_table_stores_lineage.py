@@ -5,6 +5,7 @@ from airflow.sdk import DAG, task
 from support.execution_api import Run
 
 from synapse_workflows import SynapseHook, Table
+from synapse_workflows.client.errors import SynapseNotFoundError
 
 
 @pytest.fixture
@@ -52,6 +53,21 @@ def test_store_without_changes_keeps_the_activity(store_from, table, alice, argu
     before = alice.getProvenance(table)
     store_from("b.csv", **arguments)
     assert alice.getProvenance(table) == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, {"mode": "upsert", "key": "n"}, {"mode": "replace", "allow_empty": True}]
+)
+def test_a_table_gets_an_activity_from_no_rows_only_if_it_is_declared(
+    store_rows, store_from, table, arguments, sources_of
+):
+    result, run = store_rows(table_id=table, rows=[], **arguments)
+    assert result.state == "success", result.error
+    assert run.value("store")["activity_id"] is None
+    with pytest.raises(SynapseNotFoundError):
+        sources_of(table)
+    source = store_from("a.csv", [], **arguments)
+    assert sources_of(table)[0] == [source]
 
 
 @pytest.mark.parametrize(
