@@ -11,7 +11,7 @@ PORT ?= 8610
 # Python versions of `make test-versions`
 VERSIONS ?= 3.11 3.12 3.13
 # The tests wait for processes and sockets: more workers than processors use these fully
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 3 // 2))')
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, os.cpu_count() * 2))')
 # Tests to run by habit, in less than a minute on 2 processors
 QUICK := tests/unit tests/structure --ignore tests/structure/test_extras.py \
   $(filter-out %_limits.py, $(wildcard tests/service/test_sql_*.py)) \
