@@ -33,6 +33,8 @@ from synapse_workflows.testing import SynapseService
 
 #: Names of the workers, which are also the names of their queues.
 WORKERS = ("a", "b")
+#: Names of all machines: those of the workers, and two whose workers tests start and kill.
+MACHINES = (*WORKERS, "c", "d")
 #: Maximum time for the cluster to start, in seconds.
 START_TIMEOUT = 600
 #: Maximum time for Airflow to find and parse a new DAG file, in seconds.
@@ -80,20 +82,23 @@ class Cluster(Metadata):
             "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}",
         }
 
-    def start_worker(self, name: str, concurrency: int | None = None) -> None:
-        """Start a worker of the default queue and of the queue with its own name.
+    def start_worker(
+        self, name: str, concurrency: int | None = None, queues: Sequence[str] = ()
+    ) -> None:
+        """Start a worker.
 
         Its tasks find the name in the environment variable `MACHINE`.
 
         Args:
             name: name of the worker.
             concurrency: maximum number of concurrent tasks; that of the options by default.
+            queues: its queues; the default queue and that with its own name by default.
         """
         self.processes.start(
             f"worker-{name}",
             "airflow",
             *("celery", "worker", "--skip-serve-logs", "--without-mingle", "--without-gossip"),
-            *("--celery-hostname", name, "--queues", f"default,{name}"),
+            *("--celery-hostname", name, "--queues", ",".join(queues or ("default", name))),
             *("--concurrency", str(concurrency or self.options.concurrency)),
             disk=self.disk(name),
             environment={"MACHINE": name},
@@ -105,8 +110,9 @@ class Cluster(Metadata):
         return log.exists() and f"celery@{name} ready." in log.read_text(errors="replace")
 
     def kill_worker(self, name: str) -> None:
-        """Kill a worker with all its processes at once."""
+        """Kill a worker with all its processes at once; `is_ready` is false then."""
         self.processes.kill(f"worker-{name}")
+        self.processes.log(f"worker-{name}").unlink()
 
     def start_triggerer(self, number: int = 0) -> None:
         self.processes.start(f"triggerer-{number}", "airflow", "triggerer", "--skip-serve-logs")
@@ -123,7 +129,7 @@ class Cluster(Metadata):
             content: its content.
         """
         data = content.encode() if isinstance(content, str) else content
-        for folder in (*map(self.disk, WORKERS), self.folder):  # the DAG processor's last
+        for folder in (*map(self.disk, MACHINES), self.folder):  # the DAG processor's last
             path = folder / "dags" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f".{path.name}.new")
@@ -205,9 +211,9 @@ class Cluster(Metadata):
             time.sleep(0.2)
 
     def task_logs(self, dag_id: str, run_id: str) -> str:
-        """Return the logs of a run's tasks on both workers, with their paths."""
+        """Return the logs of a run's tasks on all machines, with their paths."""
         pattern = f"airflow/logs/dag_id={dag_id}/run_id={run_id}/**/*.log"
-        paths = sorted(path for one in WORKERS for path in self.disk(one).glob(pattern))
+        paths = sorted(path for one in MACHINES for path in self.disk(one).glob(pattern))
         return "\n".join(f"{path}:\n{path.read_text(errors='replace')}" for path in paths)
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -266,7 +272,7 @@ def run_cluster(options: Options | None = None) -> Iterator[Cluster]:
         folder.chmod(0o711)  # PostgreSQL runs as another user
         ports = find_server_ports(("api-server", "postgres", "redis", "logs", "trigger-logs"))
         environment = create_environment(folder, ports, options)
-        for machine in (folder, *(folder / "disks" / name for name in WORKERS)):
+        for machine in (folder, *(folder / "disks" / name for name in MACHINES)):
             for name in ("home", "tmp", "airflow", "dags", "shared"):
                 (machine / name).mkdir(parents=True)
         with run_processes(folder, environment) as processes:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import requests
 from distributed.metadata import Metadata
@@ -17,7 +17,7 @@ from support.airflow_database import create_database
 
 from synapse_workflows.demo.runner import airflow_environment
 
-TIMEOUT = 600
+TIMEOUT = 900
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class DagTest:
 
 class DagTests(Metadata):
     """A process that runs DAGs one after the other, with a metadata database of its own.
+
+    As a context manager, it ends the process after the block.
 
     Args:
         folder: new working directory.
@@ -73,8 +75,10 @@ class DagTests(Metadata):
         log = (self.folder / "dag_tests.log").read_text(errors="replace")
         assert status == 0, log[-5000:]
 
-    def stop(self) -> None:
-        """End the process."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self._process:
             self._process.kill()
             self._process.wait()

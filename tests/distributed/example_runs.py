@@ -5,13 +5,17 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
+from itertools import count
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from distributed.cluster import Cluster
+from distributed.comparison import normalize_activities, sort_versions
+from distributed.dag_tests import DagTest, DagTests
 from support.kill_matrix import World
 
 from synapse_workflows import Dataset, File
@@ -29,7 +33,9 @@ OTHERS = {4: "scored", 8: "model", 13: "approval", 16: "new_files"}
 NO_DAG_TEST = ("synapse_17_alerts",)
 #: The logical dates of the runs. The data interval of example 10 begins on the day before.
 DAYS = ("2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24")
-
+#: Number of runs of each example, or of the events that start them.
+ROUNDS = len(DAYS) - 1
+_numbers = count(7000)
 
 Prepare = Callable[["Inputs", World], dict[str, Any]]
 
@@ -186,3 +192,97 @@ def serve_catalogue(folder: Path) -> Iterator[dict[str, Any]]:
 class _QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """Log nothing."""
+
+
+class Examples:
+    """Runs of the examples: on the cluster in rounds, and with `dag.test`."""
+
+    def __init__(self, cluster: Cluster, client: Any, folder: Path) -> None:
+        self.cluster, self.client, self.folder = cluster, client, folder
+        shared = cluster.folder / "shared"
+        self.inputs = Inputs(cluster.synapse.service_info["seed"], shared)
+        self.worlds: dict[tuple[str, str], World] = {}
+        self.inbox = self.create_world()
+        self.folders = {name: self.inbox.container(name) for name in ("inbox", "quarantine")}
+        ids = {"syn10000002": self.folders["inbox"], "syn10000005": self.folders["quarantine"]}
+        self.challenge = self.create_world()
+        queue, self.predictions = create_challenge(self.challenge)
+        seconds = {"poll_interval: 10": "poll_interval: 1"}
+        pattern = 'name_pattern="*.csv"'
+        minutes = {pattern: f"{pattern}, poll_interval=2"}
+        install_examples(cluster, {"04": queue | seconds, "16": ids | minutes})
+
+    def create_world(self) -> World:
+        number = next(_numbers)
+        folder = self.folder / str(number)
+        folder.mkdir()
+        return World(self.cluster.synapse, self.client, folder, number)
+
+    def start(self, connections: Mapping[str, Mapping[str, Any]]) -> DagTests:
+        """Start all runs; return the process of the runs with `dag.test`.
+
+        Args:
+            connections: further connections by ID.
+        """
+        for name, connection in connections.items():
+            self.cluster.request("POST", "/connections", {"connection_id": name, **connection})
+        runs = [self._prepare(dag_id, day) for dag_id in COMPARED for day in DAYS]
+        self.cluster.wait_for_dags(*COMPARED, "synapse_08_model", "synapse_13_release")
+        self.runs = [
+            (dag_id, self.cluster.run(dag_id, conf, logical_date=f"{day}T00:00:00Z"))
+            for dag_id, day, conf in runs
+            if day != DAYS[0]
+        ]
+        self.releases = self._start_releases()
+        self.tests = DagTests(
+            self.folder / "dag.test",
+            self.cluster.folder / "dags",
+            self.cluster.synapse.airflow_connection,
+            self.cluster.process_environment
+            | {
+                f"AIRFLOW_CONN_{name.upper()}": json.dumps(one)
+                for name, one in connections.items()
+            },
+        )
+        self.tests.start(
+            DagTest(dag_id, conf, logical_date=f"{day}T00:00:00Z")
+            for dag_id, day, conf in runs
+            if day == DAYS[0] and dag_id not in NO_DAG_TEST
+        )
+        return self.tests
+
+    def _start_releases(self) -> list[tuple[str, str]]:
+        """Start runs that release the same tables at the same time."""
+        world = self.create_world()
+        ids = {f"{name}_id": world.container(name) for name in ("staging", "public")}
+        name = "synapse_13_release"
+        return [
+            (name, self.cluster.run(name, ids | {"release": f"r{number}"}))
+            for number in range(ROUNDS)
+        ]
+
+    def _prepare(self, dag_id: str, day: str) -> tuple[str, str, dict[str, Any]]:
+        """Create a world; return the parameters of the run with DAG ID and day."""
+        world = self.worlds[dag_id, day] = self.create_world()
+        before = date.fromisoformat(day) - timedelta(days=1)
+        world.replace(before.isoformat(), "{day before}")
+        world.replace(day, "{day}")
+        world.replace(f"world-{world.salt}", "{world}")
+        return dag_id, day, COMPARED[dag_id](self.inputs, world)
+
+    def describe(self, dag_id: str, day: str) -> dict[str, Any]:
+        """Describe what a run has left in Synapse."""
+        world = self.worlds[dag_id, day]
+        contents = world.contents()
+        entities = sort_versions(normalize_activities(contents.entities))
+        return entities | {"wiki": normalize_activities(contents.describe_wiki(world.project))}
+
+
+@contextmanager
+def run_examples(cluster: Cluster, client: Any, folder: Path) -> Iterator[Examples]:
+    """Start the runs of the examples; end those with `dag.test` after the block."""
+    with serve_catalogue(folder) as catalogue:
+        examples = Examples(cluster, client, folder)
+        warehouse = create_warehouse(cluster.folder / "shared" / "warehouse.db")
+        with examples.start({"warehouse": warehouse, "catalogue": catalogue}):
+            yield examples

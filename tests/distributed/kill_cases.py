@@ -7,7 +7,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from distributed.cluster import WORKERS, Cluster
+from distributed.cluster import Cluster
 from distributed.comparison import normalize_activities
 from distributed.dag_tests import DagTest, DagTests
 from distributed.holding_proxy import HoldingProxy, RecordingProxy
@@ -31,7 +31,10 @@ from support.kill_matrix import (
 
 DAG_FILE = Path(__file__).with_name("dags") / "kill_cases.py"
 MATRIX = Path(__file__).parents[1] / "airflow" / "test_kill_matrix.py"
-RETRY_TIMEOUT = 400
+#: The machines of the killed workers, and the queue of these workers.
+MACHINES = ("c", "d")
+QUEUE = "killed"
+TIMEOUT = 600
 #: Tasks that a worker runs besides the held ones. Without them, it takes the retry of a task whose
 #: heartbeat was late from the queue, and the retry is lost for minutes when the worker is killed.
 SPARE = 12
@@ -150,74 +153,86 @@ class Cases:
             for case in cases:
                 case.proxy.stop()
 
-    def run_undisturbed(self, scenarios: Sequence[Scenario]) -> dict[str, tuple[Any, list[str]]]:
-        """Run scenarios with `dag.test`; return outcome and events by the name of the scenario."""
+    @contextmanager
+    def run_undisturbed(
+        self, scenarios: Sequence[Scenario]
+    ) -> Iterator[Callable[[], dict[str, tuple[Any, list[str]]]]]:
+        """Start runs of scenarios with `dag.test`; end them after the block.
+
+        Yields:
+            Function that waits for the runs and returns the outcome and the events of each, by the
+            name of the scenario.
+        """
         proxy = RecordingProxy(self.upstream)
         proxy.start()
         connection = self.cluster.synapse.airflow_connection
         connection = connection.replace(proxy.upstream, proxy.base_url)
-        with self.prepare([(one, NOWHERE) for one in scenarios], connection) as cases:
-            tests = DagTests(
-                self.folder,
-                self.cluster.folder / "dags",
-                connection,
-                self.cluster.process_environment,
-            )
-            tests.start(
-                DagTest(case.dag_id, announce=proxy.announce(case.dag_id)) for case in cases
-            )
-            try:
-                tests.wait()
-            finally:
-                tests.stop()
-                proxy.stop()
-            found = {}
-            for case in cases:
-                case.world.replace(proxy.base_url, "{synapse}")
-                outcome = self._describe(case, tests, tests.run_id(case.dag_id), None)
-                case.scenario.check(outcome)
-                found[case.scenario.name] = (outcome, proxy.events[case.dag_id])
-            return found
+        dags = self.cluster.folder / "dags"
+        try:
+            with (
+                self.prepare([(one, NOWHERE) for one in scenarios], connection) as cases,
+                DagTests(self.folder, dags, connection, self.cluster.process_environment) as tests,
+            ):
+                tests.start(
+                    DagTest(case.dag_id, announce=proxy.announce(case.dag_id)) for case in cases
+                )
+                yield partial(self._collect, cases, tests, proxy)
+        finally:
+            proxy.stop()
+
+    def _collect(
+        self, cases: Sequence[Case], tests: DagTests, proxy: RecordingProxy
+    ) -> dict[str, tuple[Any, list[str]]]:
+        """Return the outcomes and events of runs with `dag.test`."""
+        tests.wait()
+        found = {}
+        for case in cases:
+            case.world.replace(proxy.base_url, "{synapse}")
+            outcome = self._describe(case, tests, tests.run_id(case.dag_id), None)
+            case.scenario.check(outcome)
+            found[case.scenario.name] = (outcome, proxy.events[case.dag_id])
+        return found
 
     def run_killed(self, cases: Sequence[Case], *, moved: bool) -> None:
-        """Run cases on worker A, kill its tree while all are held, and wait for the retries.
+        """Run cases on worker C, kill its tree while all are held, and wait for the retries.
 
         Args:
             cases: the cases.
-            moved: whether the retries run on worker B.
+            moved: whether the retries run on worker D.
         """
         cluster = self.cluster
-        with self._held(cases):
-            cluster.kill_worker("a")
-            for case in cases:
-                case.proxy.release()
-            cluster.start_worker("b" if moved else "a", len(cases) + SPARE)
-            self._wait(cases)
-        cluster.start_worker("a" if moved else "b")
+        self._run_held(cases)
+        cluster.kill_worker("c")
+        for case in cases:
+            case.proxy.release()
+        name = "d" if moved else "c"
+        self._start_worker(name, cases)
+        self._wait(cases)
+        cluster.kill_worker(name)
 
     def run_frozen(self, cases: Sequence[Case]) -> Iterator[str]:
-        """Run cases on worker A, freeze it while all are held, and wait for the retries on B.
+        """Run cases on worker C, freeze it while all are held, and wait for the retries on D.
 
         Yields:
             What happened: `late`, after the held requests have reached Synapse; and `thawed`,
-            after the tasks on worker A have ended.
+            after the tasks on worker C have ended.
         """
         cluster = self.cluster
-        with self._held(cases):
-            worker = cluster.processes.pids["worker-a"]
-            frozen = cluster.processes.send_signal(worker, signal.SIGSTOP, tree=True)
-            cluster.start_worker("b", len(cases) + SPARE)
-            self._wait(cases)
-            for case in cases:
-                case.proxy.release(late=True)
-            time.sleep(2)  # for the service to process the requests
-            yield "late"
-            for pid in frozen:
-                cluster.processes.send_signal(pid, signal.SIGCONT)
-            time.sleep(8)  # for the supervisors to end the tasks, at the next heartbeat
-            yield "thawed"
-        cluster.kill_worker("a")
-        cluster.start_worker("a")
+        self._run_held(cases)
+        worker = cluster.processes.pids["worker-c"]
+        frozen = cluster.processes.send_signal(worker, signal.SIGSTOP, tree=True)
+        self._start_worker("d", cases)
+        self._wait(cases)
+        for case in cases:
+            case.proxy.release(late=True)
+        time.sleep(2)  # for the service to process the requests
+        yield "late"
+        for pid in frozen:
+            cluster.processes.send_signal(pid, signal.SIGCONT)
+        time.sleep(8)  # for the supervisors to end the tasks, at the next heartbeat
+        yield "thawed"
+        for name in MACHINES:
+            cluster.kill_worker(name)
 
     def describe(self, case: Case) -> dict[str, Any]:
         """Describe the outcome of a case on the cluster."""
@@ -225,23 +240,17 @@ class Cases:
         log = (
             f"airflow/logs/dag_id={case.dag_id}/run_id={RUN_ID}/task_id=store/attempt={number}.log"
         )
-        logs = [path for one in WORKERS if (path := self.cluster.disk(one) / log).exists()]
+        logs = [path for one in MACHINES if (path := self.cluster.disk(one) / log).exists()]
         worker = max(logs, key=lambda path: path.stat().st_mtime).relative_to(
             self.cluster.folder / "disks"
         )
         return self._describe(case, self.cluster, RUN_ID, worker.parts[0])
 
-    @contextmanager
-    def _held(self, cases: Sequence[Case]) -> Iterator[None]:
-        """Run cases on worker A until each is held or has ended; no worker B runs."""
+    def _run_held(self, cases: Sequence[Case]) -> None:
+        """Run cases on worker C until each is held or has ended."""
         cluster = self.cluster
         cluster.wait_for_dags(*(case.dag_id for case in cases))
-        for name in WORKERS:
-            cluster.kill_worker(name)
-        cluster.processes.log("worker-a").unlink()
-        cluster.start_worker("a", len(cases) + SPARE)
-        # until Redis has closed the connections of the killed workers, it sends messages there
-        cluster.wait_until(lambda: cluster.is_ready("a"), RETRY_TIMEOUT)
+        self._start_worker("c", cases)
         runs = [(case.dag_id, cluster.run(case.dag_id, run_id=RUN_ID)) for case in cases]
 
         def is_held() -> bool:
@@ -259,12 +268,19 @@ class Cases:
                 for case in waiting[:3]
             )
 
-        cluster.wait_until(is_held, RETRY_TIMEOUT, describe)
-        yield
+        cluster.wait_until(is_held, TIMEOUT, describe)
+
+    def _start_worker(self, name: str, cases: Sequence[Case]) -> None:
+        """Start a worker and wait until it is ready.
+
+        Until Redis has closed the connections of a killed worker, it sends messages there.
+        """
+        self.cluster.start_worker(name, len(cases) + SPARE, [QUEUE])
+        self.cluster.wait_until(lambda: self.cluster.is_ready(name), TIMEOUT)
 
     def _wait(self, cases: Sequence[Case]) -> None:
         runs = [(case.dag_id, RUN_ID) for case in cases]
-        self.cluster.wait_for_runs(runs, RETRY_TIMEOUT, state=None)
+        self.cluster.wait_for_runs(runs, TIMEOUT, state=None)
 
     def _create(self, scenario: Scenario, point: KillPoint) -> Case:
         number = next(_numbers)
@@ -278,7 +294,7 @@ class Cases:
 
     def _copy_files(self, case: Case) -> None:
         """Copy the files of a world to both machines."""
-        for name in WORKERS:
+        for name in MACHINES:
             target = self.cluster.locate(name, str(case.world.folder))
             shutil.copytree(case.world.folder, target)
 

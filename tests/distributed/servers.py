@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from synapse_workflows.demo.processes import LOOPBACK
@@ -25,10 +26,10 @@ def find_missing() -> str:
         return "PostgreSQL is missing: apt-get install postgresql"
     if shutil.which("redis-server") is None:
         return "Redis is missing: apt-get install redis-server"
-    namespaces = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "true"]
-    if shutil.which("unshare") is None or subprocess.run(namespaces, check=False).returncode:
-        return "this machine permits no mount and PID namespaces"
-    return ""
+    for module in ("airflow.providers.celery", "psycopg2", "redis"):
+        if find_spec(module) is None:
+            return f"{module} is missing: pip install 'synapse-workflows[celery]'"
+    return "" if _can_isolate() else "this machine permits no mount and PID namespaces"
 
 
 def init_database(folder: Path, port: int) -> list[str]:
@@ -101,6 +102,15 @@ def is_listening(port: int) -> bool:
     """Return whether a server accepts connections on a port."""
     with socket.socket() as probe:
         return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def _can_isolate() -> bool:
+    """Return whether this process may create namespaces and mount file systems in them."""
+    program = ["mount", "-t", "tmpfs", "private", "/tmp"]  # noqa: S108
+    namespaces = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", *program]
+    return shutil.which("unshare") is not None and (
+        subprocess.run(namespaces, check=False, stderr=subprocess.DEVNULL).returncode == 0
+    )
 
 
 def _find_binaries() -> Path | None:

@@ -31,11 +31,11 @@ machines()
 """
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1500)
 def test_workers_share_no_files(cluster):
     cluster.add_file("machines.py", DAG)
     cluster.wait_for_dags("machines")
     run = ("machines", cluster.run("machines"))
-    cluster.wait_for_runs([run], 60)
+    cluster.wait_for_runs([run], 600)
     names = ["airflow", "dags", "home", "shared", "tmp"]
     assert cluster.xcom(*run, "find_files") == {"found": [], "names": names}

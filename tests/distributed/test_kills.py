@@ -22,20 +22,20 @@ ALL = os.environ.get("KILLS") == "all"
 BATCH = 28
 SCENARIOS = load_scenarios() if ALL else select_scenarios(load_scenarios())
 
-pytestmark = pytest.mark.timeout(36000 if ALL else 1200)
+pytestmark = pytest.mark.timeout(36000 if ALL else 1800)
 
 
 @pytest.fixture(scope="module")
-def cases(cluster, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("kills")
-    with cluster.synapse.client(cache_root_dir=str(folder / "cache")) as client:
-        yield Cases(cluster, client, folder)
+def cases(cluster, client, tmp_path_factory):
+    return Cases(cluster, client, tmp_path_factory.mktemp("kills"))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(cases):
+def undisturbed(cases, request):
     """Outcome and events of each scenario without a kill."""
-    return cases.run_undisturbed(SCENARIOS)
+    with cases.run_undisturbed(SCENARIOS) as collect:
+        request.getfixturevalue("background")
+        return collect()
 
 
 def split(points):

@@ -7,6 +7,7 @@ import pytest
 
 from synapse_workflows import File, Project
 
+TIMEOUT = 600
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 DAG = Template('''
 from datetime import datetime, timedelta
@@ -28,12 +29,13 @@ class StoreLater(BaseOperator):
         target.write_text(f"{text} {context['ds']}")
 
 
-with DAG("backfilled", schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False):
+start, end = datetime(2026, 1, 1), datetime(2026, 1, 3)  # no other days
+with DAG("backfilled", schedule="@daily", start_date=start, end_date=end, catchup=False):
     StoreLater(task_id="store")
 ''')
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1500)
 def test_each_day_of_a_backfill_has_a_version_and_an_activity(cluster, tmp_path):
     with cluster.synapse.client(cache_root_dir=str(tmp_path / "cache")) as syn:
         project = syn.store(Project("Backfill")).id
@@ -51,9 +53,9 @@ def test_each_day_of_a_backfill_has_a_version_and_an_activity(cluster, tmp_path)
                 "max_active_runs": len(DAYS),
             },
         )
-        cluster.wait_until(lambda: len(list_runs(cluster)) == len(DAYS), 60)
+        cluster.wait_until(lambda: len(list_runs(cluster)) == len(DAYS), TIMEOUT)
         runs = list_runs(cluster)
-        cluster.wait_for_runs([("backfilled", run_id) for run_id, _ in runs], 120)
+        cluster.wait_for_runs([("backfilled", run_id) for run_id, _ in runs], TIMEOUT)
         entity = syn.findEntityId("result.txt", project)
         days = {day: run_id for run_id, day in runs}
         assert sorted(days) == list(DAYS)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 from airflow.sdk import dag, task
@@ -69,6 +70,16 @@ def exchange_rows():
         )
 
 
+def wait_for_both_machines(name: str) -> None:
+    """Wait until this task runs on machine A and on machine B; not in `dag.test`."""
+    folder = Path(os.environ["AIRFLOW_HOME"]).parent / "shared" / name
+    if get_machine():
+        folder.mkdir(exist_ok=True)
+        (folder / get_machine()).touch()
+        while len(list(folder.iterdir())) < 2:
+            time.sleep(0.1)
+
+
 @dag(schedule=None, params=BASE)
 def exchange_mapped():
     """Get on A, read and store on both, compare on B."""
@@ -80,8 +91,8 @@ def exchange_mapped():
     got = SynapseGetOperator.partial(task_id="get", queue="a").expand(entity_id=list_sources())
 
     @task
-    def read(reference):
-
+    def read(reference, run_id):
+        wait_for_both_machines(f"readers of {run_id}")
         return {"text": Path(local_path(reference)).read_text(), "machine": get_machine()}
 
     @task(queue="b")

@@ -17,6 +17,6 @@ for path in sorted(Path(__file__).with_suffix("").glob("*.pickle")):
     case = pickle.loads(path.read_bytes())  # noqa: S301 - written by the test
     if wanted:
         os.environ["AIRFLOW_CONN_SYNAPSE_DEFAULT"] = case["connection"]
-    with DAG(path.stem, schedule=None) as dag:
+    with DAG(path.stem, schedule=None, default_args={"queue": "killed"}) as dag:
         case["create"](task_id="store", retries=5, **case["arguments"])
     globals()[path.stem] = dag

@@ -10,7 +10,7 @@ from synapse_workflows import (
     SynapseTableRowsSensor,
 )
 
-WAIT = {"deferrable": True, "poke_interval": 1, "timeout": 200}
+WAIT = {"deferrable": True, "poke_interval": 1, "timeout": 1200}
 PARAMS = {"project": "", "table": "", "queue": "", "rows": 1}
 
 
