@@ -57,12 +57,11 @@ def load_scenarios() -> list[Scenario]:
 
 
 def select_scenarios(scenarios: Iterable[Scenario]) -> list[Scenario]:
-    """Return the first scenario of each operator and each function."""
+    """Return the first scenario of each operator, and of the code of tasks."""
     first: dict[Any, Scenario] = {}
     for scenario in scenarios:
         create = scenario.create
-        key = create.args if isinstance(create, partial) else create
-        first.setdefault(key, scenario)
+        first.setdefault(create.func if isinstance(create, partial) else create, scenario)
     return list(first.values())
 
 
@@ -80,7 +79,7 @@ def select_points(scenario: Scenario, events: Sequence[str]) -> list[KillPoint]:
         for one in points[points.index(last) :]
         if one.event.startswith(f"{last.event} ") and one.number == last.number
     )
-    return list(dict.fromkeys([*sent[:1], last, after]))
+    return [sent[0] if sent else last, last, after]
 
 
 @dataclass
