@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from synapse_workflows.challenge.claim_annotations import ClaimRecord, set_claim
+from synapse_workflows.challenge.claim_ids import have_same_identity
 from synapse_workflows.challenge.claim_limit import ClaimLimit, count_claim, reset_count
 from synapse_workflows.challenge.claims import Claim, build_claim
 from synapse_workflows.challenge.evaluation_queue import QueuedSubmission
@@ -83,7 +84,7 @@ class ClaimAttempt:
             evaluation_id: ID of the evaluation.
 
         Returns:
-            The claim; None if the submission was not claimed.
+            The claim, or that of another try of the task; None if the submission was not claimed.
 
         Raises:
             LostRaceError: The submission has another status, or another task has claimed it.
@@ -117,6 +118,9 @@ class ClaimAttempt:
     def _change(self, status: dict[str, Any]) -> Mapping[str, Any] | None:
         if self._written is not None and ClaimRecord.of(status) == self._written:
             return None  # the response to this update was lost
+        if self._is_of_other_try(status):
+            self._written = ClaimRecord.of(status)
+            return None
         is_own = self._is_own(status)
         self._written = replace(self._record, expires_on=None)
         if status.get("cancelRequested"):
@@ -127,6 +131,22 @@ class ClaimAttempt:
         self._written = self._record
         claimed = {"status": self._options.new_status, "canCancel": True}
         return set_claim(status if is_own else count_claim(status), self._record) | claimed
+
+    def _is_of_other_try(self, status: Mapping[str, Any]) -> bool:
+        """Return whether another try of the task has claimed the submission meanwhile.
+
+        One of these tries is frozen or cut off. Its later requests must not change the claim, nor
+        claim another submission instead of this one.
+        """
+        record = ClaimRecord.of(status)
+        return (
+            status["status"] == self._options.new_status
+            and record is not None
+            and record.claimed_by == self._record.claimed_by
+            and record.claim_id != self._record.claim_id
+            and have_same_identity(record.claim_id, self._record.claim_id)
+            and record.is_live(get_server_clock(self._client).now())
+        )
 
     def _is_own(self, status: Mapping[str, Any]) -> bool:
         """Return whether the task has the claim already; False if it may claim the submission.

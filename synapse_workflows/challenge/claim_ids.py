@@ -28,6 +28,12 @@ def create_claim_id(identity: str = "") -> str:
     return f"{identity}{uuid.uuid4().hex[:_ID_LENGTH]}"
 
 
+def have_same_identity(claim_id: str, other_id: str) -> bool:
+    """Return whether two claims were made by the same task, in any of its tries."""
+    identity = claim_id[:-_ID_LENGTH]
+    return bool(identity) and identity == other_id[:-_ID_LENGTH]
+
+
 def create_identity() -> str:
     """Return a unique text that identifies the claims of one task."""
     return f"{uuid.uuid4().hex[:_ID_LENGTH]}-"

@@ -205,6 +205,23 @@ def test_cancellation_between_the_list_and_the_claim_is_honoured(faulty):
     assert queue.status(first)["status"] == "REJECTED"
 
 
+def test_late_request_of_an_earlier_try_claims_nothing_more(faulty):
+    """The retry has claimed the submission by then; the limit still leaves the last one."""
+    injector, syn, queue = faulty
+    submissions = queue.submit(4)
+    task, options, retried = new_task(), ClaimOptions(max_claims=3), []
+
+    def retry():
+        injector.clear()
+        retried.extend(claim_submissions(syn, queue.id, A, options, task))
+
+    injector.at(STATUS_PUT, retry, nth=3)
+    late = claim_submissions(syn, queue.id, A, options, task)
+    assert [one.claim_id for one in late] == [one.claim_id for one in retried]
+    assert [one.submission_id for one in late] == submissions[:3]
+    assert queue.with_status("RECEIVED") == {submissions[3]}
+
+
 def test_lost_response_is_recognized_as_the_own_claim(faulty):
     injector, syn, queue = faulty
     submissions = queue.submit(3)
