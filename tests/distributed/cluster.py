@@ -80,7 +80,14 @@ class Cluster(Metadata):
         return {
             "AIRFLOW__SYNAPSE__STAGING": f"file://{self.folder}/shared/staging",
             "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}",
+            "TMPDIR": str(self.folder / "tmp"),
         }
+
+    def create_folder(self, name: str) -> Path:
+        """Create a folder for files of the tests, which is removed with the cluster."""
+        path = self.folder / "tests" / name
+        path.mkdir(parents=True)
+        return path
 
     def start_worker(
         self, name: str, concurrency: int | None = None, queues: Sequence[str] = ()

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from distributed.backfill import Backfill, start_backfill
 from distributed.cluster import Cluster, run_cluster
 from distributed.environment import Options
 from distributed.example_runs import Examples, run_examples
 from distributed.exchange_stories import Exchange, run_stories
 from distributed.servers import find_missing
+from distributed.waiting_sensors import WaitingSensors
 
 
 @pytest.fixture(scope="session")
@@ -21,35 +23,35 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def client(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def client(cluster: Cluster) -> Iterator[Any]:
     """A client of the local Synapse of the cluster."""
-    cache = tmp_path_factory.mktemp("cache")
+    cache = cluster.create_folder("cache")
     with cluster.synapse.client(cache_root_dir=str(cache)) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def examples(
-    cluster: Cluster, client: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Examples]:
+def examples(cluster: Cluster, client: Any) -> Iterator[Examples]:
     """The runs of the examples."""
-    with run_examples(cluster, client, tmp_path_factory.mktemp("examples")) as started:
+    with run_examples(cluster, client, cluster.create_folder("examples")) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def exchange(
-    cluster: Cluster, client: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Exchange]:
+def exchange(cluster: Cluster, client: Any) -> Iterator[Exchange]:
     """The runs that exchange files and rows."""
-    with run_stories(cluster, client, tmp_path_factory.mktemp("exchange")) as started:
+    with run_stories(cluster, client, cluster.create_folder("exchange")) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def background(request: pytest.FixtureRequest) -> None:
-    """Start the runs for later tests, for which a test that mostly waits leaves the time."""
-    needed = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
-    for name in ("exchange", "examples"):
-        if name in needed:
-            request.getfixturevalue(name)
+def backfill(cluster: Cluster, client: Any) -> Backfill:
+    """A started backfill."""
+    return start_backfill(cluster, client, cluster.create_folder("backfill"))
+
+
+@pytest.fixture(scope="session")
+def sensors(cluster: Cluster, client: Any) -> WaitingSensors:
+    """Started runs with sensors, and a second triggerer."""
+    cluster.start_triggerer(1)
+    return WaitingSensors(cluster, client, cluster.create_folder("sensors"))

@@ -192,22 +192,21 @@ class Cases:
             found[case.scenario.name] = (outcome, proxy.events[case.dag_id])
         return found
 
-    def run_killed(self, cases: Sequence[Case], *, moved: bool) -> None:
+    def run_killed(self, cases: Sequence[Case]) -> None:
         """Run cases on worker C, kill its tree while all are held, and wait for the retries.
 
-        Args:
-            cases: the cases.
-            moved: whether the retries run on worker D.
+        The retries run on worker C, started again, and on worker D.
         """
         cluster = self.cluster
         self._run_held(cases)
         cluster.kill_worker("c")
         for case in cases:
             case.proxy.release()
-        name = "d" if moved else "c"
-        self._start_worker(name, cases)
+        for name in MACHINES:
+            self._start_worker(name, cases)
         self._wait(cases)
-        cluster.kill_worker(name)
+        for name in MACHINES:
+            cluster.kill_worker(name)
 
     def run_frozen(self, cases: Sequence[Case]) -> Iterator[str]:
         """Run cases on worker C, freeze it while all are held, and wait for the retries on D.

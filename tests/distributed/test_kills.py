@@ -21,23 +21,31 @@ from support.kill_matrix import select_kill_points
 
 ALL = os.environ.get("KILLS") == "all"
 #: Number of tasks that are held at the same time.
-BATCH = 24
+BATCH = 32
 SCENARIOS = load_scenarios() if ALL else select_scenarios(load_scenarios())
 
 pytestmark = pytest.mark.timeout(36000 if ALL else 1800)
 
 
 @pytest.fixture(scope="module")
-def cases(cluster, client, tmp_path_factory):
-    return Cases(cluster, client, tmp_path_factory.mktemp("kills"))
+def cases(cluster, client):
+    return Cases(cluster, client, cluster.create_folder("kills"))
 
 
 @pytest.fixture(scope="module")
 def undisturbed(cases, request):
     """Outcome and events of each scenario without a kill."""
     with cases.run_undisturbed(SCENARIOS) as collect:
-        request.getfixturevalue("background")
+        start_early(request, "examples", "exchange", "backfill")
         return collect()
+
+
+def start_early(request, *fixtures):
+    """Start the runs of other selected tests, which proceed while these tests wait."""
+    needed = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    for name in fixtures:
+        if name in needed:
+            request.getfixturevalue(name)
 
 
 def split(points):
@@ -65,11 +73,12 @@ def test_retry_of_a_killed_worker_has_the_outcome_of_an_undisturbed_run(
         points += [(scenario, point) for point in selected]
     for number, batch in enumerate(split(points)):
         with cases.prepare(batch) as started:
-            cases.run_killed(started, moved=number % 2 == 0)
+            cases.run_killed(started)
             compare(cases, started, undisturbed, subtests, number)
 
 
-def test_late_request_of_a_frozen_worker_changes_nothing(cases, undisturbed, subtests):
+def test_late_request_of_a_frozen_worker_changes_nothing(cases, undisturbed, subtests, request):
+    start_early(request, "sensors")
     points = [
         (scenario, select_points(scenario, undisturbed[scenario.name][1])[1])
         for scenario in SCENARIOS

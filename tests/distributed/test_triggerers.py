@@ -1,28 +1,11 @@
 """Deferred sensors over a killed triggerer: none is lost, and none reports an event twice."""
 
-from itertools import count
-from pathlib import Path
-
 import pytest
 from distributed.cluster import Cluster
-from support.kill_matrix import World
+from distributed.waiting_sensors import RUNS
 
-DAG_FILE = Path(__file__).with_name("dags") / "waiting.py"
 SENSORS = ("files", "change", "rows", "submissions")
-RUNS = 2
 TIMEOUT = 600
-NUMBERS = count(8000)
-
-
-@pytest.fixture
-def worlds(cluster, tmp_path):
-    with cluster.synapse.client(cache_root_dir=str(tmp_path / "cache")) as client:
-        found = []
-        for number in [next(NUMBERS) for _ in range(2)]:
-            folder = tmp_path / str(number)
-            folder.mkdir()
-            found.append(World(cluster.synapse, client, folder, number))
-        yield found
 
 
 def count_deferred(cluster: Cluster, runs) -> int:
@@ -51,24 +34,17 @@ def count_late_heartbeats(cluster: Cluster, run) -> int:
 
 
 @pytest.mark.timeout(1500)
-def test_sensors_resume_after_triggerers_were_killed(cluster, worlds):
+def test_sensors_resume_after_triggerers_were_killed(cluster, sensors):
     """First one of two triggerers is killed, then the other one, and one is started again."""
-    cluster.add_file("waiting.py", DAG_FILE.read_text())
-    confs = [
-        {"project": world.container("inbox"), "table": world.table([["a", 1]])}
-        | {"queue": world.queue.id}
-        for world in worlds
-    ]
-    cluster.wait_for_dags("waiting")
-    cluster.start_triggerer(1)
-    cluster.wait_until(lambda: len(list_triggerers(cluster)) == 2, TIMEOUT)
-    runs = [("waiting", cluster.run("waiting", conf)) for conf in confs for _ in range(RUNS)]
+    worlds, confs, runs = sensors.worlds, sensors.confs, sensors.runs
     total = len(SENSORS) * len(runs)
-    cluster.wait_until(
-        lambda: count_deferred(cluster, runs) == total and sum(list_triggerers(cluster)) == total,
-        TIMEOUT,
-    )
-    numbers = list_triggerers(cluster)
+    numbers = []
+
+    def are_shared():
+        numbers[:] = list_triggerers(cluster)
+        return len(numbers) == 2 and sum(numbers) == count_deferred(cluster, runs) == total
+
+    cluster.wait_until(are_shared, TIMEOUT, lambda: str(numbers))
     first = numbers.index(max(numbers))
     files = []
     for index, (world, conf) in enumerate(zip(worlds, confs, strict=True)):
