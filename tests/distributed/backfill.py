@@ -9,7 +9,7 @@ from distributed.cluster import Cluster
 
 from synapse_workflows import File, Project
 
-DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
+DAYS = ("2024-01-01", "2024-01-02", "2024-01-03")
 DAG = Template('''
 from datetime import datetime, timedelta
 
@@ -30,7 +30,7 @@ class StoreLater(BaseOperator):
         target.write_text(f"{text} {context['ds']}")
 
 
-start, end = datetime(2026, 1, 1), datetime(2026, 1, 3)  # no other days
+start, end = datetime(2024, 1, 1), datetime(2024, 1, 3)  # no other days
 with DAG("backfilled", schedule="@daily", start_date=start, end_date=end, catchup=False):
     StoreLater(task_id="store")
 ''')

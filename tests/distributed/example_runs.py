@@ -32,7 +32,7 @@ OTHERS = {4: "scored", 8: "model", 13: "approval", 16: "new_files"}
 #: Examples that `dag.test` cannot run: in Airflow 3.3 it reads no DAG with a deadline.
 NO_DAG_TEST = ("synapse_17_alerts",)
 #: The logical dates of the runs. The data interval of example 10 begins on the day before.
-DAYS = ("2026-11-21", "2026-11-22", "2026-11-23", "2026-11-24")
+DAYS = ("2024-11-21", "2024-11-22", "2024-11-23", "2024-11-24")
 #: Number of runs of each example, or of the events that start them.
 ROUNDS = len(DAYS) - 1
 _numbers = count(7000)
@@ -167,7 +167,7 @@ def create_warehouse(path: Path) -> dict[str, Any]:
     """Create the database of example 10; return the connection."""
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("create table downloads (day text, project text, bytes integer)")
-        days = ("2026-11-20", *DAYS)
+        days = ("2024-11-20", *DAYS)
         rows = [(day, name, size) for day in days for name, size in (("a", 5), ("a", 7), ("b", 1))]
         database.executemany("insert into downloads values (?, ?, ?)", rows)
     return {"conn_type": "sqlite", "host": str(path)}
