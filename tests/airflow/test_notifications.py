@@ -268,7 +268,10 @@ def test_service_that_does_not_respond_delays_a_task_shortly(
 def test_rate_limit_is_one_line_of_the_log(tmp_path, notify, monkeypatch):
     with over_socket(tmp_path, throttle=Throttle(concurrent=9, messages=1)) as service:
         monkeypatch.setenv("AIRFLOW_CONN_LIMITED", service.airflow_connection)
-        for expected in ("Sent the Synapse message", "maximum of 1 message"):
+        for expected in (
+            "Sent the Synapse message",
+            "limits this account to 1 request in 60 seconds",
+        ):
             (line,) = notify({}, synapse_conn_id="limited", timeout=4)
             assert expected in line
         assert len(service.inbox("bob")) == 1

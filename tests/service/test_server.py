@@ -280,7 +280,7 @@ def test_a_link_of_service_json_signs_in_to_the_portal_and_its_token_is_not_logg
     link = served.facts["signInUrls"]["bob"]
     page = requests.get(link, timeout=30)
     assert page.url == served.facts["portalEndpoint"]
-    assert "bob <button>Sign out" in page.text
+    assert "bob</a> <button>Sign out" in page.text
     wait_until(lambda: "GET /sign-in 303" in served.log.read_text())
     assert link.partition("token=")[2] not in served.log.read_text()
 

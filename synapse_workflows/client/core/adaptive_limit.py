@@ -90,9 +90,10 @@ class Refusal:
         return cls(False, bool(_ROUTE.search(reason)), requests, seconds, retry_after)
 
     def __str__(self) -> str:
+        count = "1 request" if self.requests == 1 else f"{self.requests} requests"
         if self.is_concurrency:
-            return f"{self.requests} requests at a time"
-        return f"{self.requests} requests in {self.seconds:g} seconds"
+            return f"{count} at a time"
+        return f"{count} in {self.seconds:g} seconds"
 
 
 @dataclass(frozen=True)

@@ -91,4 +91,4 @@ def test_error_of_a_body_closes_the_connection(server):
         with pytest.raises(requests.ConnectionError, match="nothing was sent"):
             session.put(url, auth=Failing(), timeout=5)
         assert session.put(url, auth=Body(), timeout=5).ok
-    assert received[-1][1] == DATA
+    assert DATA in [data for _, data in received]  # a thread records the broken one, maybe later
