@@ -62,7 +62,7 @@ def test_committed_file_has_permanent_url(checkout):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of files")
 @pytest.mark.parametrize("owner_of_repository", [65533, 1234])
 def test_checkout_of_another_user(checkout, owner_of_repository):
-    """As git-sync makes it; a repository that somebody else put around the code is not read."""
+    """A checkout as git-sync creates it is read; a repository of a third user around it is not."""
     for path in [checkout, *checkout.rglob("*")]:
         is_repository = ".git" in path.relative_to(checkout).parts
         os.chown(path, owner_of_repository if is_repository else 65533, 0)
