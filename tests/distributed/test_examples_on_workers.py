@@ -53,7 +53,7 @@ def test_examples_store_on_two_machines_what_they_store_on_one(examples, subtest
 
 
 def test_cleaned_files_trigger_the_model(examples):
-    """Each run of example 7 triggers one of example 8."""
+    """Assets of example 7 trigger example 8; `wait_for_runs` fails unless its runs succeed."""
     cluster = examples.cluster
 
     def find_runs():

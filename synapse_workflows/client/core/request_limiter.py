@@ -298,7 +298,7 @@ class RequestLimiter:
                     self._write(limits)
             finally:
                 lock.release()
-        except (OSError, NotImplementedError) as error:  # also a file system without locks
+        except (OSError, NotImplementedError) as error:  # filelock 3.16: no locks there
             _log.debug("The request limiter cannot be used: %s", error)
 
     def _read(self) -> _Limits:
