@@ -171,13 +171,21 @@ def test_service_without_connection_raises(syn, proxy, big, project):
 def test_permanent_error_ends_the_delays_of_other_parts(syn, proxy, big, project):
     syn.retry = RetryPolicy(attempts=8, total=100.0)
 
-    def reject_after_the_first_part(exchange):
-        while not proxy.count("PUT", "/add/1"):
+    def wait_for_request(path):
+        while not proxy.count("PUT", path):
             time.sleep(0.01)
+
+    def delay_while_the_second_part_is_sent(exchange):
+        wait_for_request("/add/2")
+        fault_proxy.respond(429, Retry_After="60")(exchange)
+
+    def reject_during_the_delay(exchange):
+        wait_for_request("/add/1")
+        time.sleep(0.5)
         fault_proxy.respond(403, "no longer allowed")(exchange)
 
-    proxy.fail("PUT", "/add/1", fault_proxy.respond(429, Retry_After="60"))
-    proxy.fail("PUT", "/add/2", reject_after_the_first_part)
+    proxy.fail("PUT", "/add/1", delay_while_the_second_part_is_sent)
+    proxy.fail("PUT", "/add/2", reject_during_the_delay)
     started = time.monotonic()
     with pytest.raises(SynapseForbiddenError, match="no longer allowed"):
         syn.store(File(str(big), parent=project))
