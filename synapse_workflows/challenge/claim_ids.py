@@ -5,6 +5,7 @@ import uuid
 from typing import Any, Final
 
 from synapse_workflows.client.model.annotations import MAX_CHARACTERS
+from synapse_workflows.idempotency.task_state import TaskState
 
 _ID_LENGTH: Final = 16
 
@@ -23,7 +24,7 @@ def create_claim_id(identity: str = "") -> str:
     """Return a unique ID for a new claim.
 
     Args:
-        identity: Text that the IDs of all claims of one task start with; see `create_identity`.
+        identity: Text that the IDs of all claims of one task start with; see `load_identity`.
     """
     return f"{identity}{uuid.uuid4().hex[:_ID_LENGTH]}"
 
@@ -34,9 +35,23 @@ def have_same_identity(claim_id: str, other_id: str) -> bool:
     return bool(identity) and identity == other_id[:-_ID_LENGTH]
 
 
-def create_identity() -> str:
-    """Return a unique text that identifies the claims of one task."""
-    return f"{uuid.uuid4().hex[:_ID_LENGTH]}-"
+def load_identity(task: TaskState, state_key: str, evaluation_id: str) -> str:
+    """Return the text that the IDs of the claims of a task on a queue start with.
+
+    The name of the task is not sufficient: another Airflow may run a DAG of the same name.
+
+    Args:
+        task: State of the task. All its tries have the same identity; a cleared task has another.
+        state_key: Key of the identity in the task state store.
+        evaluation_id: ID of the evaluation queue.
+    """
+    key = {"evaluation_id": evaluation_id, "max_tries": task.max_tries}
+    saved = task.store.get(state_key) or {}
+    if key.items() <= saved.items():
+        return str(saved["identity"])
+    identity = f"{uuid.uuid4().hex[:_ID_LENGTH]}-"
+    task.store.set(state_key, {**key, "identity": identity})
+    return identity
 
 
 def shorten_claimant(claimant: str) -> str:

@@ -12,7 +12,11 @@ from synapse_workflows.challenge.claim_annotations import (
     set_claim,
 )
 from synapse_workflows.challenge.claim_attempt import CancelledStatus, LostRaceError
-from synapse_workflows.challenge.claim_ids import create_claim_id, shorten_claimant
+from synapse_workflows.challenge.claim_ids import (
+    create_claim_id,
+    load_identity,
+    shorten_claimant,
+)
 from synapse_workflows.challenge.claim_limit import reset_count
 from synapse_workflows.challenge.evaluation_queue import (
     QueuedSubmission,
@@ -27,6 +31,7 @@ from synapse_workflows.client.errors import SynapseBadRequestError, SynapseNotFo
 from synapse_workflows.client.model.argument_types import SubmissionStatusName
 from synapse_workflows.idempotency.task_state import TaskState
 
+_IDENTITY_KEY: Final = "reap_submissions_identity"
 _STATE_KEY: Final = "reap_submissions"
 
 #: What to do with a submission whose claim has expired.
@@ -88,10 +93,10 @@ def reap_submissions(
         evaluation_id: ID of the evaluation queue.
         reaper: The task, `dag/run/task[map_index]`; it becomes the annotation `claimed_by`.
         options: What to do with which claims.
-        task: State of the task. A retry returns the submissions of the earlier tries as well.
+        task: State of the task.
 
     Returns:
-        The submissions whose claims the task has ended, oldest first.
+        The submissions whose claims the task has ended, in any of its tries, oldest first.
 
     Raises:
         SynapseNotFoundError: No such evaluation.
@@ -123,37 +128,35 @@ class _ReaperRun:
         self._client = client
         self._name = shorten_claimant(reaper)
         self._options = options
-        self._task = task
-        #: Identifies the state of this task. A task that was cleared has another one.
-        self._key = {"evaluation_id": evaluation_id, "max_tries": task.max_tries}
-        #: What was done, by the ID that was written as `claim_id`.
+        self._store = task.store
+        #: Text that the IDs written by all tries of the task start with.
+        self._identity = load_identity(task, _IDENTITY_KEY, evaluation_id)
+        #: What was done, by ID of the submission.
         self._reaped: dict[str, ReapedSubmission] = {}
         self._refusals: list[SynapseBadRequestError] = []
 
     def add_earlier(self) -> None:
         """Add the submissions that an earlier try has changed."""
-        saved = self._task.store.get(_STATE_KEY) or {}
-        if not self._key.items() <= saved.items():
+        saved = self._store.get(_STATE_KEY) or {}
+        if saved.get("identity") != self._identity:
             return
-        for claim_id, planned in saved["planned"].items():
+        for submission_id, planned in saved["planned"].items():
             try:
-                status = read_status(self._client, planned["submission_id"])
+                status = read_status(self._client, submission_id)
             except SynapseNotFoundError:
                 continue
-            record = ClaimRecord.of(status)
-            if record is not None and record.claim_id == claim_id:
-                self._reaped[claim_id] = planned
+            if self._is_ended_by_task(status):
+                self._reaped[submission_id] = planned
 
     def reap(self, submissions: Sequence[QueuedSubmission]) -> None:
         """End the claims of submissions, unless another client is faster."""
-        ends = {create_claim_id(): submission for submission in submissions}
-        planned = {claim_id: self._describe(one.status) for claim_id, one in ends.items()}
+        planned = {one.id: self._describe(one.status) for one in submissions}
         if planned:
-            saved = self._key | {"planned": self._reaped | planned}
-            self._task.store.set(_STATE_KEY, saved)
-        for claim_id, submission in ends.items():
+            saved = {"identity": self._identity, "planned": self._reaped | planned}
+            self._store.set(_STATE_KEY, saved)
+        for submission in submissions:
             try:
-                self._end_claim(submission, claim_id)
+                self._end_claim(submission)
             except (LostRaceError, SynapseNotFoundError):
                 self._client.logger.info("The submission %s was changed meanwhile", submission.id)
             except SynapseBadRequestError as error:
@@ -183,21 +186,36 @@ class _ReaperRun:
         limit = timedelta(seconds=self._options.unclaimed_after)
         return modified_on if modified_on + limit <= now else None
 
-    def _end_claim(self, submission: QueuedSubmission, claim_id: str) -> None:
-        written = ClaimRecord(claim_id, self._name, None)
+    def _is_ended_by_task(self, status: Mapping[str, Any]) -> bool:
+        """Return whether a try of this task has ended the claim.
+
+        A try that was frozen or cut off must not omit what the next try has done meanwhile: its
+        result may replace that of the next try.
+        """
+        record = ClaimRecord.of(status)
+        return (
+            record is not None
+            and record.expires_on is None
+            and status["status"] != self._options.new_status
+            and record.claimed_by == self._name
+            and record.claim_id.startswith(self._identity)
+        )
+
+    def _end_claim(self, submission: QueuedSubmission) -> None:
+        written = ClaimRecord(create_claim_id(self._identity), self._name, None)
         done = self._describe(submission.status)
 
         def change(status: dict[str, Any]) -> Mapping[str, Any] | None:
             nonlocal done
-            if ClaimRecord.of(status) == written:
-                return None  # the response to this update was lost
+            if self._is_ended_by_task(status):
+                return None  # by this update, whose response was lost, or by another try
             if self.find_end(status) is None:
                 raise LostRaceError(submission.id)
             done = self._describe(status)
             return _apply(set_claim(status, written), done)
 
         update_status(self._client, submission.id, change, submission.status)
-        self._reaped[claim_id] = done
+        self._reaped[submission.id] = done
         self._client.logger.info(
             "Submission %s was %s and has the status %s now. The claim of %s ended on %s",
             submission.id,

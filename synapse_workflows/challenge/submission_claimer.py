@@ -13,7 +13,7 @@ from synapse_workflows.challenge.claim_attempt import ClaimAttempt, ClaimOptions
 from synapse_workflows.challenge.claim_errors import ClaimError
 from synapse_workflows.challenge.claim_ids import (
     create_claim_id,
-    create_identity,
+    load_identity,
     shorten_claimant,
 )
 from synapse_workflows.challenge.claims import Claim, release_claim
@@ -75,25 +75,11 @@ def claim_submissions(
         GET /evaluation/{id}/submission/bundle/all, PUT /evaluation/submission/{id}/status
     """
     require_rights(client, evaluation_id)
-    identity = _load_identity(task, evaluation_id)
+    identity = load_identity(task, _STATE_KEY, evaluation_id)
     claimer = SubmissionClaimer(client, evaluation_id, claimant, options, identity)
     claimer.claim_from_in_progress()
     claimer.claim_new()
     return claimer.get_claims()
-
-
-def _load_identity(task: TaskState, evaluation_id: str) -> str:
-    """Return the text that the IDs of the claims of this task start with.
-
-    The name of the task is not sufficient: another Airflow may run a DAG of the same name.
-    """
-    saved = task.store.get(_STATE_KEY) or {}
-    key = {"evaluation_id": evaluation_id, "max_tries": task.max_tries}
-    if key.items() <= saved.items():
-        return str(saved["identity"])
-    identity = create_identity()
-    task.store.set(_STATE_KEY, {**key, "identity": identity})
-    return identity
 
 
 class SubmissionClaimer:

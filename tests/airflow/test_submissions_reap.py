@@ -11,11 +11,13 @@ from support.execution_api import Run
 from support.submission_queue import SubmissionQueue
 
 from synapse_workflows import SynapseReapSubmissionsOperator
+from synapse_workflows.challenge import claim_reaper
 from synapse_workflows.challenge.claim_attempt import ClaimOptions
 from synapse_workflows.challenge.claim_errors import ClaimLostError
 from synapse_workflows.challenge.claim_reaper import ReapOptions, reap_submissions
 from synapse_workflows.challenge.claims import finish_claim
 from synapse_workflows.challenge.submission_claimer import claim_submissions
+from synapse_workflows.challenge.submission_status import update_status
 from synapse_workflows.idempotency.task_state import MemoryStore, TaskState
 
 _names = count(1)
@@ -157,6 +159,32 @@ def test_reapers_and_claimers_at_the_same_time_act_once_each(socket_service, que
     assert queue.with_status("EVALUATION_IN_PROGRESS") == held
     assert queue.with_status("RECEIVED") == set(submissions) - held
     assert set(submissions) - held <= set(reaped)
+
+
+def test_frozen_try_returns_what_the_next_try_has_reaped(
+    socket_service, alice, queue, claim, monkeypatch
+):
+    """The frozen try has reaped one submission, and has the other in its list."""
+    submissions = queue.submit(2)
+    claim()
+    queue.expire(*submissions)
+    task = TaskState(MemoryStore(), 1)
+    arguments = (queue.id, "care/run/reap", ReapOptions(), task)
+    of_next_try = []
+
+    def freeze(client, submission_id, *args):
+        if submission_id == submissions[1] and not of_next_try:
+            with socket_service.client() as other:
+                of_next_try.append([])
+                of_next_try[:] = [reap_submissions(other, *arguments)]
+        return update_status(client, submission_id, *args)
+
+    monkeypatch.setattr(claim_reaper, "update_status", freeze)
+    of_frozen_try = reap_submissions(alice, *arguments)
+    assert [one["submission_id"] for one in of_frozen_try] == submissions
+    assert of_next_try == [of_frozen_try]
+    cleared = TaskState(task.store, 2)
+    assert reap_submissions(alice, *arguments[:-1], cleared) == []
 
 
 @pytest.mark.parametrize(
