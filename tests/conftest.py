@@ -1,6 +1,7 @@
 """Services for the tests, in-process and over a socket, with every exchange validated."""
 
 import gc
+import logging
 import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -26,6 +27,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# Airflow's log configuration turns it on; the service itself logs its requests.
+logging.getLogger("uvicorn.access").disabled = True
+
 TRANSPORTS = ("in-process", "socket")
 #: Modules about the transport itself; their tests run in-process and over a socket.
 OF_TRANSPORTS = ("test_login", "test_table_file_download", "test_transfers")
@@ -42,12 +46,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Collect no garbage among the modules and tests, which all stay: a third of the time."""
+    """Collect no garbage among the modules and tests, which all stay: a third of the time.
+
+    Afterwards, collect it seldom: the heap is large, and tests leave little garbage.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         gc.enable()
 
 

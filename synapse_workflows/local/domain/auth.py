@@ -42,6 +42,8 @@ ALL_SCOPES = (*TOKEN_SCOPES, "authorize")
 _PORTAL_SCOPES = ("view", "download")
 
 HOUR_MS = 60 * 60 * 1000
+#: Query of each request: columns are loaded faster than objects.
+_TOKEN = select(AccessToken.id, AccessToken.user_id, AccessToken.scopes, AccessToken.last_used)
 #: A token expires if it is not used for this time, in milliseconds.
 IDLE_LIMIT_MS = 180 * 24 * HOUR_MS
 
@@ -80,14 +82,14 @@ def build_claims(
     }
 
 
-def is_expired(record: AccessToken, now: int) -> bool:
+def is_expired(last_used: int, now: int) -> bool:
     """Return whether a token has expired because it was not used for too long.
 
     Args:
-        record: Token record.
+        last_used: Date of the last use, in milliseconds since the epoch.
         now: Milliseconds since the epoch.
     """
-    return now - record.last_used > IDLE_LIMIT_MS
+    return now - last_used > IDLE_LIMIT_MS
 
 
 def _build_caller(
@@ -133,10 +135,10 @@ def authenticate(session: Session, credentials: RequestCredentials, now: int) ->
         user_id = api_keys.authenticate(session, credentials, now)
         return _build_caller(session, user_id, ALL_SCOPES, now)
     digest = hash_token(credentials)
-    record = session.scalar(select(AccessToken).where(AccessToken.digest == digest))
+    record = session.execute(_TOKEN.where(AccessToken.digest == digest)).one_or_none()
     if record is None:
         return _authenticate_session(session, digest, now)
-    if is_expired(record, now):
+    if is_expired(record.last_used, now):
         raise Unauthorized
     return _build_caller(
         session,

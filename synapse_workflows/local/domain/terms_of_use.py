@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import auth, request_fields
@@ -27,7 +28,8 @@ _INFO: Final = {
 
 def has_agreed(session: Session, user_id: int) -> bool:
     """Return whether a user has agreed to the terms of use."""
-    record = session.get(TermsAgreement, user_id)
+    query = select(TermsAgreement.agreed_on).where(TermsAgreement.user_id == user_id)
+    record = session.execute(query).one_or_none()
     return record is None or record.agreed_on is not None
 
 

@@ -108,7 +108,7 @@ def _serialize(record: AccessToken, now: int) -> dict[str, Any]:
         "userInfoClaims": record.claims,
         "createdOn": to_iso(record.created_on),
         "lastUsed": to_iso(record.last_used),
-        "state": "EXPIRED" if auth.is_expired(record, now) else "ACTIVE",
+        "state": "EXPIRED" if auth.is_expired(record.last_used, now) else "ACTIVE",
     }
 
 
