@@ -77,7 +77,8 @@ airflow: $(VENV)/installed  ## Run Airflow with the example DAGs and a local Syn
 test: $(VENV)/installed-dev $(PEER)/installed  ## Run all tests
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-test-distributed: $(VENV)/installed-celery  ## Run tests of Celery workers on several machines; needs root, PostgreSQL, Redis (KILLS)
+test-distributed: $(VENV)/installed-celery  ## Run tests of Celery workers on several machines; needs root and Debian packages (KILLS)
+	.ci/debian_packages postgresql redis-server
 	$(BIN)/python -m pytest tests/distributed
 
 test-lowest: $(LOWEST)/installed  ## Run unit, SQL, import and some Airflow tests with the lowest declared dependency versions
