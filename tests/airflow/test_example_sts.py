@@ -1,10 +1,9 @@
 """The examples that read and write objects with STS credentials."""
 
 import os
-import sys
 
 import pytest
-from support.examples import create_dag
+from support.examples import create_dag, install_nextflow
 
 from synapse_workflows import File
 
@@ -32,34 +31,10 @@ def test_summaries_are_registered_with_their_sources(sts):
     assert again.value("register")["activity_id"] is None
 
 
-NEXTFLOW = """\
-#!{python}
-import sys
-from pathlib import Path
-
-import boto3
-
-assert sys.argv[1:3] == ["run", "nf-core/rnaseq"], sys.argv
-*_, outdir = sys.argv
-bucket, _, key = outdir.removeprefix("s3://").partition("/")
-sheet = Path(sys.argv[sys.argv.index("--input") + 1]).read_text().splitlines()
-for line in sheet[1:]:
-    sample, path = line.split(",")
-    content = Path(path).read_bytes()
-    if b"broken" in content:
-        sys.exit("the pipeline failed")
-    boto3.client("s3").put_object(Bucket=bucket, Key=f"{{key}}/{{sample}}.txt", Body=content)
-"""
-
-
 @pytest.fixture
 def nextflow(tmp_path, monkeypatch):
-    """A program `nextflow` that copies its samples to S3."""
-    program = tmp_path / "bin" / "nextflow"
-    program.parent.mkdir()
-    program.write_text(NEXTFLOW.format(python=sys.executable))
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    install_nextflow(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
 
 
 @pytest.fixture

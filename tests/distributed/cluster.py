@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from distributed.environment import TESTS, Options, create_environment
+from distributed.environment import TESTS, Options, create_environment, create_path
 from distributed.metadata import Metadata
 from distributed.processes import Processes, run_processes
 from distributed.servers import (
@@ -79,6 +79,7 @@ class Cluster(Metadata):
         """Environment variables of processes that import the modules of the tests."""
         return {
             "AIRFLOW__SYNAPSE__STAGING": f"file://{self.folder}/shared/staging",
+            "PATH": create_path(self.folder),
             "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}",
             "TMPDIR": str(self.folder / "tmp"),
         }
@@ -304,7 +305,7 @@ def _start_servers(
     processes.start(
         "synapse",
         "synapse",
-        *("serve", "--data", str(service_file.parent), "--port", "0", "--s3", "off", *seeds),
+        *("serve", "--data", str(service_file.parent), "--port", "0", *seeds),
     )
     deadline = time.monotonic() + START_TIMEOUT
     while not (

@@ -34,6 +34,11 @@ class Options:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+def create_path(folder: Path) -> str:
+    """Return the variable PATH with the programs that the machines of a cluster share."""
+    return f"{folder}/shared/bin{os.pathsep}{os.environ['PATH']}"
+
+
 def create_environment(folder: Path, ports: Mapping[str, int], options: Options) -> dict[str, str]:
     """Return the environment variables of all processes of a cluster."""
     url = f"http://{LOOPBACK}:{ports['api-server']}"
@@ -96,10 +101,11 @@ def create_environment(folder: Path, ports: Mapping[str, int], options: Options)
         for section, values in settings.items()
         for name, value in values.items()
     }
-    inherited = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("LANG", "TZ") if name in os.environ}
     paths = {
         "AIRFLOW_HOME": folder / "airflow",
         "HOME": folder / "home",
+        "PATH": create_path(folder),
         "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}",
         "TMPDIR": folder / "tmp",
     }

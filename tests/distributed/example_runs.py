@@ -13,9 +13,11 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import boto3
 from distributed.cluster import Cluster
 from distributed.comparison import normalize_activities, sort_versions
 from distributed.dag_tests import DagTest, DagTests
+from support.examples import install_nextflow
 from support.kill_matrix import World
 
 from synapse_workflows import Dataset, File
@@ -24,8 +26,6 @@ from synapse_workflows.demo.paths import examples_dir
 #: Example -> why it does not run here.
 NOT_RUN = {
     5: "needs a Docker host",
-    6: "needs an S3 server, and its tasks cross machines only by objects in S3",
-    12: "needs Nextflow and an S3 server",
 }
 #: Example -> the test that runs it, if that is not the comparison with `dag.test`.
 OTHERS = {4: "scored", 8: "model", 13: "approval", 16: "new_files"}
@@ -64,6 +64,34 @@ def rank(inputs: Inputs, world: World) -> dict[str, Any]:
 
 def snapshot(_: Inputs, world: World) -> dict[str, Any]:
     return {"tables": [world.table([["a", 1]])]}
+
+
+def create_sts_folder(world: World, **objects: str) -> str:
+    """Create a folder whose files are objects in a bucket; return its ID."""
+    folder, place = world.container("objects"), {"bucket_name": "examples", "base_key": world.salt}
+    world.syn.create_s3_storage_location(folder=folder, sts_enabled=True, **place)
+    credentials = world.syn.get_sts_storage_token(folder, "read_write", output_format="boto")
+    url = world.service.service_info["s3Url"]
+    s3 = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **credentials)
+    for name, text in objects.items():
+        s3.put_object(Bucket="examples", Key=f"{world.salt}/raw/{name}.csv", Body=text.encode())
+    s3.close()
+    return folder
+
+
+def summarize(_: Inputs, world: World) -> dict[str, Any]:
+    header = "diagnosis,mean_radius,mean_texture,mean_concavity\n"
+    rows = {"one": "benign,1,2,3\nbenign,3,4,5\n", "two": "malignant,1,1,1\n"}
+    objects = {name: header + text for name, text in rows.items()}
+    return {"folder_id": create_sts_folder(world, **objects)}
+
+
+def run_pipeline(inputs: Inputs, world: World) -> dict[str, Any]:
+    sample = world.put("sample.fastq", "ACGT")
+    sheet = world.put("samples.csv", f"sample,fastq\na,syn://{sample}.1")
+    world.replace(sample, "{sample}")
+    ids = {"folder_id": create_sts_folder(world), "sample_sheet": f"{sheet}.1"}
+    return ids | {"work": str(inputs.shared / f"work-{world.salt}")}
 
 
 def report(_: Inputs, world: World) -> dict[str, Any]:
@@ -110,10 +138,12 @@ COMPARED: dict[str, Prepare] = {
     "synapse_01_summarise": read_seed,
     "synapse_02_rank_features": rank,
     "synapse_03_nightly_snapshots": snapshot,
+    "synapse_06_sts_etl": summarize,
     "synapse_07_clean": read_seed,
     "synapse_09_run_report": report,
     "synapse_10_warehouse_metrics": in_project("parent_id"),
     "synapse_11_tables_to_parquet": export,
+    "synapse_12_nextflow": run_pipeline,
     "synapse_14_catalogue": in_project("project_id"),
     "synapse_15_sync": in_project("folder_id"),
     "synapse_17_alerts": alert,
@@ -200,6 +230,7 @@ class Examples:
     def __init__(self, cluster: Cluster, client: Any, folder: Path) -> None:
         self.cluster, self.client, self.folder = cluster, client, folder
         shared = cluster.folder / "shared"
+        install_nextflow(shared / "bin")
         self.inputs = Inputs(cluster.synapse.service_info["seed"], shared)
         self.worlds: dict[tuple[str, str], World] = {}
         self.inbox = self.create_world()

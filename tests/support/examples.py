@@ -3,10 +3,31 @@
 import importlib.util
 import sys
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from synapse_workflows.demo.paths import examples_dir
+
+#: Program that copies the samples of its sheet to S3, as the command `nextflow` of example 12.
+NEXTFLOW = """\
+#!{python}
+import sys
+from pathlib import Path
+
+import boto3
+
+assert sys.argv[1:3] == ["run", "nf-core/rnaseq"], sys.argv
+*_, outdir = sys.argv
+bucket, _, key = outdir.removeprefix("s3://").partition("/")
+sheet = Path(sys.argv[sys.argv.index("--input") + 1]).read_text().splitlines()
+for line in filter(lambda line: "," in line, sheet[1:]):
+    sample, path = line.split(",")
+    content = Path(path).read_bytes()
+    if b"broken" in content:
+        sys.exit("the pipeline failed")
+    boto3.client("s3").put_object(Bucket=bucket, Key=f"{{key}}/{{sample}}.txt", Body=content)
+"""
 
 
 @cache
@@ -26,3 +47,11 @@ def create_dag(number: int, name: str) -> Any:
     dag = getattr(module, name)()
     dag.fileloc = module.__file__
     return dag
+
+
+def install_nextflow(folder: Path) -> None:
+    """Write a program `nextflow` that copies its samples to S3 into a new folder."""
+    folder.mkdir()
+    program = folder / "nextflow"
+    program.write_text(NEXTFLOW.format(python=sys.executable))
+    program.chmod(0o755)

@@ -295,7 +295,7 @@ def select_kill_points(
     request of a job that changes something and after its last one; before and after downloads. Of
     the parts of a transfer, the first two and the last one; see also `Scenario.uploads`.
 
-    `sample` selects every sixth of these points, or every twelfth if the scenario is a variant,
+    `sample` selects every fourth of these points, or every eighth if the scenario is a variant,
     and always the last one. The first point depends on the name of the scenario, so that alike
     scenarios have different points.
 
@@ -319,7 +319,7 @@ def select_kill_points(
     ]
     if extent == "states":
         return states
-    step = 12 if scenario.is_variant else 6
+    step = 8 if scenario.is_variant else 4
     return [*states[:-1][len(scenario.name) % step :: step], states[-1]]
 
 
