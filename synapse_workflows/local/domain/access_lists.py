@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete as sql_delete, exists, select
+from sqlalchemy import Select, bindparam, delete as sql_delete, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ANONYMOUS, AUTHENTICATED_USERS, PUBLIC, AccessType
@@ -14,6 +14,7 @@ from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import generate_etag
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.storage.database import fetch_rows
 from synapse_workflows.local.storage.models import Acl, AclEntry, Membership, Principal
 
 Grants = Mapping[int, Collection[AccessType]]
@@ -43,8 +44,13 @@ def list_groups(session: Session, user_id: int) -> frozenset[int]:
     They are the user, the teams and built-in groups of the user, all authenticated users, and the
     public.
     """
-    groups = select(Membership.group_id).where(Membership.member_id == user_id)
-    return frozenset(session.scalars(groups)) | {user_id, PUBLIC, AUTHENTICATED_USERS}
+    groups = (group for (group,) in fetch_rows(session, _select_groups(), user_id=user_id))
+    return frozenset((*groups, user_id, PUBLIC, AUTHENTICATED_USERS))
+
+
+@cache
+def _select_groups() -> Select[int]:
+    return select(Membership.group_id).where(Membership.member_id == bindparam("user_id"))
 
 
 def select_owners_granting(caller: Caller, kind: str, right: AccessType) -> Select[int]:
@@ -69,20 +75,19 @@ def is_granted_to(
     session: Session, groups: Collection[int], owner: Owner, right: AccessType
 ) -> bool:
     """Return whether the ACL of an owner grants an access type to one of the principals."""
-    values = {"owner_type": owner.kind, "owner_id": owner.id, "right": right.value}
-    return bool(session.scalar(_select_is_granted(), {**values, "groups": list(groups)}))
+    principals = fetch_rows(
+        session, _select_granted(), kind=owner.kind, owner_id=owner.id, right=right.value
+    )
+    return any(principal in groups for (principal,) in principals)
 
 
 @cache
-def _select_is_granted() -> Select[bool]:
-    """Build the query of `is_granted_to` once, as that takes longer than its execution."""
-    entry = select(AclEntry.owner_id).where(
-        AclEntry.owner_type == bindparam("owner_type"),
+def _select_granted() -> Select[int]:
+    return select(AclEntry.principal_id).where(
+        AclEntry.owner_type == bindparam("kind"),
         AclEntry.owner_id == bindparam("owner_id"),
-        AclEntry.principal_id.in_(bindparam("groups", expanding=True)),
         AclEntry.access_type == bindparam("right"),
     )
-    return select(exists(entry))
 
 
 def list_granted(session: Session, caller: Caller, owner: Owner) -> frozenset[str]:

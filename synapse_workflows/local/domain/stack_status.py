@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from synapse_workflows.local.domain import request_fields
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import Forbidden, ServiceUnavailable
+from synapse_workflows.local.storage.database import fetch_rows
 from synapse_workflows.local.storage.models import StackStatus
 
-#: Query of each request: columns are loaded faster than objects.
 _STATUS = select(StackStatus.status, StackStatus.message)
 
 
@@ -34,7 +34,7 @@ def check_available(session: Session) -> None:
     Raises:
         ServiceUnavailable: The status is READ_ONLY or DOWN.
     """
-    status, message = session.execute(_STATUS).one()
+    [(status, message)] = fetch_rows(session, _STATUS)
     if status != Status.READ_WRITE:
         raise ServiceUnavailable(message or "Synapse is down for maintenance.")
 

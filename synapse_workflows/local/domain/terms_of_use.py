@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.local.domain import auth, request_fields
@@ -12,6 +12,7 @@ from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, TermsNotAccepted, Unauthorized
 from synapse_workflows.local.storage.credential_models import TermsAgreement
+from synapse_workflows.local.storage.database import fetch_rows
 
 _LATEST_VERSION: Final = "1.0.0"
 #: Version of an agreement without version, and the oldest version that is accepted.
@@ -24,13 +25,12 @@ _INFO: Final = {
         "requirementDate": to_iso(0),
     },
 }
+_AGREED_ON = select(TermsAgreement.agreed_on).where(TermsAgreement.user_id == bindparam("user_id"))
 
 
 def has_agreed(session: Session, user_id: int) -> bool:
     """Return whether a user has agreed to the terms of use."""
-    query = select(TermsAgreement.agreed_on).where(TermsAgreement.user_id == user_id)
-    record = session.execute(query).one_or_none()
-    return record is None or record.agreed_on is not None
+    return all(date is not None for (date,) in fetch_rows(session, _AGREED_ON, user_id=user_id))
 
 
 def check(session: Session, caller: Caller) -> None:

@@ -1,17 +1,34 @@
 """SQLite database of the service: transactions, locking and durability."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVarTuple
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Row, Select, create_engine, event
 from sqlalchemy.orm import DeclarativeBase, Session
+
+Columns = TypeVarTuple("Columns")
 
 
 class Base(DeclarativeBase):
     """Base class of all tables of the service."""
+
+
+def fetch_rows(
+    session: Session, query: Select[*Columns], **parameters: Any
+) -> Sequence[Row[*Columns]]:
+    """Return the rows of a query for columns, several times faster than `Session.execute`.
+
+    Args:
+        session: Database session.
+        query: Query that was built once, since that takes longer than its execution.
+        parameters: Values of its `bindparam`.
+    """
+    if session.autoflush:
+        session.flush()
+    return session.connection().execute(query, parameters).all()
 
 
 def _configure_connection(connection: Any, synchronous: str) -> None:
