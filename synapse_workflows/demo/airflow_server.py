@@ -23,10 +23,7 @@ from urllib.parse import urlsplit
 import requests
 
 from synapse_workflows.demo.processes import (
-    LOOPBACK,
     ProcessError,
-    find_free_port,
-    is_free_port,
     run_process,
     run_service,
 )
@@ -37,6 +34,7 @@ from synapse_workflows.demo.runner import (
     run_airflow_command,
     step,
 )
+from synapse_workflows.free_ports import LOOPBACK, find_free_port, is_free_port
 
 if TYPE_CHECKING:
     import subprocess

@@ -27,12 +27,7 @@ from synapse_workflows.demo.airflow_server import (
     wait_until_healthy,
 )
 from synapse_workflows.demo.paths import examples_dir
-from synapse_workflows.demo.processes import (
-    LOOPBACK,
-    ProcessError,
-    find_free_port,
-    run_service,
-)
+from synapse_workflows.demo.processes import ProcessError, run_service
 from synapse_workflows.demo.runner import (
     create_client,
     echo,
@@ -40,6 +35,7 @@ from synapse_workflows.demo.runner import (
     show_next_steps,
     step,
 )
+from synapse_workflows.free_ports import LOOPBACK, find_free_port
 from synapse_workflows.provenance.tree import render_tree
 
 #: Maximum time of the round, in seconds.

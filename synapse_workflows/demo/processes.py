@@ -10,7 +10,6 @@ through the process tree, before any process is stopped.
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,7 +23,8 @@ from uuid import uuid4
 
 import psutil
 
-LOOPBACK: Final = "127.0.0.1"
+from synapse_workflows.free_ports import find_free_port
+
 #: Maximum time for the service to start, in seconds.
 START_TIMEOUT: Final = 60.0
 #: Maximum time for processes to end after each signal, in seconds.
@@ -91,8 +91,8 @@ def run_service(
     """
     data.mkdir(parents=True, exist_ok=True)
     log, service_file, port_file = data / "serve.log", data / "service.json", data / "port"
-    if not port and port_file.exists():
-        port = int(port_file.read_text())
+    if not port:
+        port = int(port_file.read_text()) if port_file.exists() else find_free_port()
     arguments = [
         "synapse_workflows",
         "serve",
@@ -113,24 +113,6 @@ def run_service(
             time.sleep(0.05)
         port_file.write_text(str(urlsplit(service_info["repoEndpoint"]).port))
         yield service_info
-
-
-def is_free_port(port: int) -> bool:
-    """Return whether no process listens on a TCP port of the loopback interface."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
-
-
-def find_free_port() -> int:
-    """Return a free TCP port of the loopback interface."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def _open_private(log: Path) -> IO[bytes]:

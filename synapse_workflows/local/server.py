@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import uvicorn
 
+from synapse_workflows.free_ports import LOOPBACK
 from synapse_workflows.local import seed
 from synapse_workflows.local.app import create_app
 from synapse_workflows.local.data_dir_lock import lock_data_dir
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("synapse_workflows.local")
 
-LOOPBACK: Final = "127.0.0.1"
 #: Maximum time in seconds that a shutdown waits for running requests.
 _GRACE_SECONDS: Final = 5
 _TEST_GRACE_SECONDS: Final = 1

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from synapse_workflows import Activity, SynapseGetOperator, SynapseStoreOperator
 from synapse_workflows.cli import app
 from synapse_workflows.client.errors import SynapseNotFoundError
-from synapse_workflows.demo.processes import find_free_port
+from synapse_workflows.free_ports import find_free_port
 from synapse_workflows.provenance.pending_activity import PENDING_KEY, PendingActivity
 from synapse_workflows.provenance.pending_xcoms import PendingXComError, read_pending_xcoms
 

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import pytest
-from support.sftp_server import HOST, CuttingProxy, free_port, password_sftp, sshd
+from support.sftp_server import HOST, CuttingProxy, password_sftp, sshd
 
 from synapse_workflows import File, Folder, Project
 from synapse_workflows.client.errors import (
@@ -22,6 +22,7 @@ from synapse_workflows.client.transfer import sftp
 from synapse_workflows.client.transfer.sftp_connection import SftpUrl
 from synapse_workflows.client.transfer.upload_source import UploadSource
 from synapse_workflows.constants import EXTERNAL_FILE_HANDLE, MiB
+from synapse_workflows.free_ports import find_free_port
 
 
 @pytest.fixture(scope="session")
@@ -178,7 +179,7 @@ def test_interrupted_download_is_resumed(
 
 
 def test_unreachable_server_raises_after_retries(syn, sftp_server, configure, make_file):
-    port = free_port()
+    port = find_free_port()
     syn.configPath = configure(sftp_server, port)
     with pytest.raises(SynapseConnectionError, match="the connection failed"):
         upload(syn, UploadSource.of(make_file()), f"sftp://{HOST}:{port}/x")

@@ -22,19 +22,20 @@ from distributed.metadata import Metadata
 from distributed.processes import Processes, run_processes
 from distributed.servers import (
     DATABASE_USER,
-    find_server_ports,
     init_database,
     is_listening,
     redis_arguments,
 )
 
-from synapse_workflows.demo.processes import LOOPBACK
+from synapse_workflows.free_ports import LOOPBACK, find_free_ports
 from synapse_workflows.testing import SynapseService
 
 #: Names of the workers, which are also the names of their queues.
 WORKERS = ("a", "b")
 #: Names of all machines: those of the workers, and two whose workers tests start and kill.
 MACHINES = (*WORKERS, "c", "d")
+#: Names of the servers that listen on a port.
+SERVERS = ("api-server", "postgres", "redis", "logs", "trigger-logs")
 #: Maximum time for the cluster to start, in seconds.
 START_TIMEOUT = 600
 #: Maximum time for Airflow to find and parse a new DAG file, in seconds.
@@ -278,7 +279,7 @@ def run_cluster(options: Options | None = None) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="synapse-cluster-"))
     try:
         folder.chmod(0o711)  # PostgreSQL runs as another user
-        ports = find_server_ports(("api-server", "postgres", "redis", "logs", "trigger-logs"))
+        ports = dict(zip(SERVERS, find_free_ports(len(SERVERS)), strict=True))
         environment = create_environment(folder, ports, options)
         for machine in (folder, *(folder / "disks" / name for name in MACHINES)):
             for name in ("home", "tmp", "airflow", "dags", "shared"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from distributed.servers import DATABASE_USER
 
-from synapse_workflows.demo.processes import LOOPBACK
+from synapse_workflows.free_ports import LOOPBACK
 
 TESTS = Path(__file__).parents[1]
 

@@ -2,20 +2,16 @@
 
 import os
 import pwd
-import secrets
 import shutil
 import socket
 import subprocess
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from synapse_workflows.demo.processes import LOOPBACK
+from synapse_workflows.free_ports import LOOPBACK
 
 #: PostgreSQL does not run as root; it is also the name of its superuser in the database.
 DATABASE_USER = "postgres"
-#: First port for servers; those below have known uses.
-FIRST_PORT = 10_000
 
 
 def find_missing() -> str:
@@ -82,20 +78,6 @@ def redis_arguments(folder: Path, port: int) -> list[str]:
     options = {"bind": LOOPBACK, "port": str(port), "save": "", "appendonly": "no"}
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     return ["redis-server", *words, "--dir", str(folder)]
-
-
-def find_server_ports(names: Sequence[str]) -> dict[str, int]:
-    """Return a free port for each server, to be used by servers that start seconds later.
-
-    The kernel uses none of these ports for connections to other servers.
-    """
-    limits = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
-    ports: dict[str, int] = {}
-    while len(ports) < len(names):
-        port = FIRST_PORT + secrets.randbelow(int(limits[0]) - FIRST_PORT)
-        if port not in ports.values() and not is_listening(port):
-            ports[names[len(ports)]] = port
-    return ports
 
 
 def is_listening(port: int) -> bool:

@@ -19,7 +19,7 @@ from support.airflow_database import create_database
 from support.s3_service import require_weed
 
 from synapse_workflows.demo.paths import examples_dir
-from synapse_workflows.demo.processes import find_free_port
+from synapse_workflows.free_ports import find_free_port
 
 
 def start_command(log: Path, *arguments: str, **options) -> "subprocess.Popen[bytes]":

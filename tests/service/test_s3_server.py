@@ -142,10 +142,13 @@ def test_takes_other_ports_if_one_is_taken_meanwhile(tmp_path, monkeypatch):
         taken.listen()
         port = taken.getsockname()[1]
         find = s3_server.find_free_ports
-        found = [[port, *find(7)], find(8)]
-        monkeypatch.setattr(s3_server, "find_free_ports", lambda _count: found.pop(0))
+        found = [[port, *find(7)]]
+        monkeypatch.setattr(
+            s3_server, "find_free_ports", lambda count: found.pop() if found else find(count)
+        )
         with start_s3_server(tmp_path) as server:
             endpoint = server.wait_until_ready()
+            assert not found
             assert endpoint.url != f"http://127.0.0.1:{port}"
             assert ObjectStore(lambda: endpoint).list_buckets() == []
 

@@ -16,8 +16,8 @@ import requests
 import uvicorn
 
 from support.airflow_database import create_database
-from synapse_workflows.demo.processes import LOOPBACK, find_free_port
 from synapse_workflows.demo.runner import airflow_environment, run_airflow_command
+from synapse_workflows.free_ports import LOOPBACK, find_free_port
 
 TESTS = Path(__file__).parents[1]
 #: Users of the web server and their roles.

@@ -17,8 +17,9 @@ import psutil
 import requests
 
 from support.airflow_database import create_database
-from synapse_workflows.demo.processes import find_free_port, run_process
+from synapse_workflows.demo.processes import run_process
 from synapse_workflows.demo.runner import airflow_environment
+from synapse_workflows.free_ports import find_free_port
 
 #: Maximum time for Airflow to find and parse a new DAG file, in seconds.
 PARSE_TIMEOUT = 120

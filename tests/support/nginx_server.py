@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from synapse_workflows.free_ports import find_free_port
+
 #: Prefix of the path of a pre-signed download URL of the local service.
 DOWNLOADS: Final = "storage/download"
 _START_SECONDS: Final = 30
@@ -114,7 +116,7 @@ def nginx_server(
     program = find_nginx()
     if program is None:
         raise RuntimeError("nginx is not installed: apt-get install nginx-light")
-    work, root, port = directory.resolve(), directory.resolve() / "root", _find_free_port()
+    work, root, port = directory.resolve(), directory.resolve() / "root", find_free_port()
     root.mkdir(parents=True, exist_ok=True)
     config = work / "nginx.conf"
     config.write_text(_format_config(work, root, port, upstream, locations))
@@ -140,13 +142,6 @@ def _format_config(work: Path, root: Path, port: int, upstream: str | None, loca
     return _CONFIG.format(
         locations=locations, **settings, upstream=forward, connections=connections
     )
-
-
-def _find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_until_started(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

@@ -16,6 +16,8 @@ import paramiko
 import psutil
 import pytest
 
+from synapse_workflows.free_ports import find_free_port
+
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 HOST = "127.0.0.1"
 
@@ -46,12 +48,6 @@ class SftpServer:
         return "".join(f"[{HOST}]:{port} {self.host_key}\n" for port in (self.port, *ports))
 
 
-def free_port() -> int:
-    """Return a free port on loopback."""
-    with socket.create_server((HOST, 0)) as server:
-        return server.getsockname()[1]
-
-
 @contextmanager
 def sshd(folder: Path, home: Path) -> Iterator[SftpServer]:
     """Run sshd as the current user, who may log in with a new key in `home`/.ssh.
@@ -68,7 +64,7 @@ def sshd(folder: Path, home: Path) -> Iterator[SftpServer]:
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True
         )
-    port = free_port()
+    port = find_free_port()
     (folder / "files").mkdir()
     (folder / "sshd_config").write_text(
         f"ListenAddress {HOST}\nPort {port}\nHostKey {folder}/host_key\nPidFile none\n"

@@ -20,19 +20,19 @@ import json
 import logging
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import ProxyHandler, build_opener
 
 import psutil
 
+from synapse_workflows.free_ports import LOOPBACK, find_free_ports, is_free_port
 from synapse_workflows.local.errors import ServiceError
 from synapse_workflows.local.s3.credentials import MAX_SECONDS
 from synapse_workflows.local.s3.endpoint import DEFAULT_ROLE, S3ConfigurationError, S3Endpoint
@@ -42,7 +42,6 @@ from synapse_workflows.local.storage.private_file import write_private_file
 log = logging.getLogger("synapse_workflows.local")
 
 FOLDER: Final = "s3"
-LOOPBACK: Final = "127.0.0.1"
 #: Maximum time in seconds until weed answers.
 START_SECONDS: Final = 60
 _POLL_SECONDS: Final = 0.05
@@ -81,25 +80,6 @@ def find_weed() -> str | None:
     """Return the path of the binary `weed`; None if it is not installed."""
     beside = Path(sys.executable).with_name("weed")
     return str(beside) if os.access(beside, os.X_OK) else shutil.which("weed")
-
-
-def find_free_ports(count: int) -> list[int]:
-    """Return different free TCP ports of the loopback interface."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((LOOPBACK, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
 
 
 class S3Server:
@@ -226,7 +206,7 @@ class S3Server:
                 process.wait(_POLL_SECONDS * 100)
 
     def _choose_ports(self, previous: Mapping[str, int]) -> dict[str, int]:
-        if set(previous) == set(PORTS) and all(_is_free(each) for each in previous.values()):
+        if set(previous) == set(PORTS) and all(is_free_port(each) for each in previous.values()):
             return dict(previous)
         return dict(zip(PORTS, find_free_ports(len(PORTS)), strict=True))
 

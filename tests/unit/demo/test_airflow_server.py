@@ -6,7 +6,8 @@ import socket
 import pytest
 
 from synapse_workflows.demo.airflow_server import choose_port, create_environment
-from synapse_workflows.demo.processes import ProcessError, find_free_port, is_free_port
+from synapse_workflows.demo.processes import ProcessError
+from synapse_workflows.free_ports import find_free_port, is_free_port
 
 SERVICE = {"airflow_connection": "{}"}
 
