@@ -4,7 +4,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,7 +92,7 @@ def _download(
         partial.require_space(size)
         area = StagingArea.open()
         try:
-            retry_transfer(lambda: _download_once(area, key, partial.path, reference))
+            retry_transfer(lambda: _download_any(area, key, partial.path, reference))
             partial.path.replace(path)
         finally:
             partial.path.unlink(missing_ok=True)
@@ -114,10 +114,33 @@ def _reporting_cache_errors(cache: Cache, reference: Mapping[str, Any]) -> Itera
         ) from error
 
 
+def _download_any(area: StagingArea, key: str, target: Path, reference: Mapping[str, Any]) -> None:
+    """Download a file, or the same content that another try of the task has staged."""
+    for one in _iter_keys(area, key, reference):
+        with suppress(FileNotFoundError):
+            return _download_once(area, one, target, reference)
+    raise _missing_error(area, reference)
+
+
+def _iter_keys(area: StagingArea, key: str, reference: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the key of a reference, then those of other tries with the same content.
+
+    The result of a try that was frozen may replace that of its retry, which has removed the file.
+    """
+    yield key
+    for file in area.list_files(StagingTask.of_reference(reference).directory):
+        if file.key.endswith(f"/{reference['md5']}"):
+            yield file.key
+
+
 def _download_once(
     area: StagingArea, key: str, target: Path, reference: Mapping[str, Any]
 ) -> None:
-    """Download a file and check its MD5."""
+    """Download a file and check its MD5.
+
+    Raises:
+        FileNotFoundError: The file is not in the staging area.
+    """
     digest = hashlib.md5(usedforsecurity=False)
     label, size = f"{reference['name']} from {area.url}", reference["size"]
     shown = ProgressLog(_log.info, f"Fetching {label}", f"Fetched {label}", size, time.monotonic)
@@ -126,10 +149,7 @@ def _download_once(
         digest.update(block)
         shown.advance(len(block))
 
-    try:
-        area.download(key, target, add)
-    except FileNotFoundError:
-        raise _missing_error(area, reference) from None
+    area.download(key, target, add)
     if digest.hexdigest() != reference["md5"]:
         raise SynapseMd5MismatchError(
             f"The staged file {reference['name']!r} in {area.url} is spoilt: its MD5 is "
@@ -146,8 +166,8 @@ def _missing_error(area: StagingArea, reference: Mapping[str, Any]) -> SynapseFi
         "[synapse] staging is not set, so files are staged in a folder of each machine: set it to "
         "an object storage or a shared folder if the tasks run on several machines"
         if area.is_default
-        else "clean_staging or a rule of the storage has removed it, or the worker that staged it "
-        "has another [synapse] staging"
+        else "clean_staging, a retry of the task or a rule of the storage has removed it, or the "
+        "worker that staged it has another [synapse] staging"
     )
     return SynapseFileNotFoundError(
         f"The staged file {reference['name']!r} is not in {area.url}: {reason}. "

@@ -243,6 +243,22 @@ def test_a_retry_replaces_what_earlier_tries_have_staged(stage, shared, disk):
     assert read(reference) == "third\n"
 
 
+def test_the_reference_of_a_frozen_try_gives_what_its_retry_has_staged(stage, shared, disk):
+    """A try that is frozen after `staged` may return its reference after the retry has ended."""
+    late = stage(run_id="frozen")[1].value("make")
+    _, run = stage(run_id="frozen")
+    assert run.value("make")["staged"] != late["staged"]
+    assert files_in(shared) == [f"synapse-staged/{run.value('make')['staged']}"]
+    assert read(late) == TEXT
+
+
+def test_the_reference_of_a_frozen_try_with_other_content_fails(stage, shared):
+    late = stage(run_id="frozen", text="first\n")[1].value("make")
+    stage(run_id="frozen", text="second\n")
+    with pytest.raises(SynapseFileNotFoundError, match="Clear task make of run 'frozen'"):
+        read(late)
+
+
 def test_files_of_earlier_tries_that_cannot_be_removed_are_no_error(
     stage, shared, monkeypatch, caplog
 ):
@@ -367,7 +383,9 @@ def test_staged_outside_a_task_fails():
 def test_a_removed_file_fails_with_the_way_out(stage, shared):
     reference = stage()[1].value("make")
     shutil.rmtree(shared)
-    with pytest.raises(SynapseFileNotFoundError, match=r"clean_staging .* Clear task make of run"):
+    with pytest.raises(
+        SynapseFileNotFoundError, match=r"clean_staging, .* Clear task make of run"
+    ):
         local_path(reference)
 
 
