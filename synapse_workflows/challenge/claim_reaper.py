@@ -108,8 +108,8 @@ def reap_submissions(
     """
     require_rights(client, evaluation_id)
     run = _ReaperRun(client, evaluation_id, reaper, options, task)
-    run.add_earlier()
     found = list(iter_submissions(client, evaluation_id, options.new_status))
+    run.add_earlier()  # afterwards: also what the next try has done if this one was frozen
     run.reap([one for one in found if run.find_end(one.status) is not None])
     return run.get_reaped()
 
@@ -136,7 +136,7 @@ class _ReaperRun:
         self._refusals: list[SynapseBadRequestError] = []
 
     def add_earlier(self) -> None:
-        """Add the submissions that an earlier try has changed."""
+        """Add the submissions that another try has changed."""
         saved = self._store.get(_STATE_KEY) or {}
         if saved.get("identity") != self._identity:
             return

@@ -33,6 +33,9 @@ _STATE_KEY: Final = "claim_submissions"
 _WINDOW: Final = 100
 #: Maximum number of submissions to pass over after lost races.
 _MAX_SPREAD: Final = 31
+#: Seconds since the claims were read after which another try of the task may have claimed. Airflow
+#: starts it when the heartbeats of this one are missing.
+_FROZEN_SECONDS: Final = 5.0
 #: Number of lost races after which a submission is left to others.
 _MAX_LOST: Final = 5
 #: Number of times that the excess of a submitter is released and claimed again.
@@ -112,10 +115,13 @@ class SubmissionClaimer:
         self._excluded: set[str] = set()
         self._lost: Counter[str] = Counter()
         self._spread = 0
+        #: Time at which the claims of other tries were read.
+        self._read_at = 0.0
         self._refusals: list[SynapseBadRequestError] = []
 
     def claim_from_in_progress(self) -> None:
         """Keep the claims of earlier tries, then take over claims that have expired."""
+        self._read_at = time.monotonic()
         in_progress = list(self._iter_in_progress())
         self._quota.count(in_progress)
         now = get_server_clock(self._client).now()
@@ -177,7 +183,21 @@ class SubmissionClaimer:
         """Return the oldest submissions that can be claimed, as far as is known."""
         queue = self._iter_submissions(self._options.status)
         fresh = (one for one in queue if one.id not in self._excluded)
-        return list(islice((one for one in fresh if self._has_room(one)), _WINDOW))
+        window = list(islice((one for one in fresh if self._has_room(one)), _WINDOW))
+        if time.monotonic() - self._read_at > _FROZEN_SECONDS:
+            self._keep_claims_of_next_try()
+        return window
+
+    def _keep_claims_of_next_try(self) -> None:
+        """Keep what another try has claimed while this one was frozen.
+
+        The limit holds for both, and the result of this try may replace that of the other one.
+        """
+        self._read_at = time.monotonic()
+        for submission in list(self._iter_in_progress()):
+            is_known = submission.id in self._claims
+            if self._is_own(submission.claim) and not (is_known or self._is_full):
+                self._keep(submission)
 
     def _has_room(self, submission: QueuedSubmission) -> bool:
         return submission.is_cancel_requested or self._quota.has_room(submission)

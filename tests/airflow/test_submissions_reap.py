@@ -16,6 +16,7 @@ from synapse_workflows.challenge.claim_attempt import ClaimOptions
 from synapse_workflows.challenge.claim_errors import ClaimLostError
 from synapse_workflows.challenge.claim_reaper import ReapOptions, reap_submissions
 from synapse_workflows.challenge.claims import finish_claim
+from synapse_workflows.challenge.evaluation_queue import iter_submissions
 from synapse_workflows.challenge.submission_claimer import claim_submissions
 from synapse_workflows.challenge.submission_status import update_status
 from synapse_workflows.idempotency.task_state import MemoryStore, TaskState
@@ -185,6 +186,28 @@ def test_frozen_try_returns_what_the_next_try_has_reaped(
     assert of_next_try == [of_frozen_try]
     cleared = TaskState(task.store, 2)
     assert reap_submissions(alice, *arguments[:-1], cleared) == []
+
+
+def test_frozen_try_that_has_read_nothing_returns_what_the_next_try_has_reaped(
+    socket_service, alice, queue, claim, monkeypatch
+):
+    submissions = queue.submit(2)
+    claim()
+    queue.expire(*submissions)
+    arguments = (queue.id, "care/run/reap", ReapOptions(), TaskState(MemoryStore(), 1))
+    of_next_try = []
+
+    def freeze(*args):
+        if not of_next_try:
+            of_next_try.append([])
+            with socket_service.client() as other:
+                of_next_try[:] = [reap_submissions(other, *arguments)]
+        return iter_submissions(*args)
+
+    monkeypatch.setattr(claim_reaper, "iter_submissions", freeze)
+    of_frozen_try = reap_submissions(alice, *arguments)
+    assert [one["submission_id"] for one in of_frozen_try] == submissions
+    assert of_next_try == [of_frozen_try]
 
 
 @pytest.mark.parametrize(

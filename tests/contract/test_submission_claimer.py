@@ -12,6 +12,7 @@ from support.fault_injection import FaultInjector
 from support.submission_queue import SubmissionQueue
 
 from synapse_workflows import File
+from synapse_workflows.challenge import submission_claimer
 from synapse_workflows.challenge.claim_attempt import ClaimOptions
 from synapse_workflows.challenge.claim_errors import ClaimExpiredError, ClaimLimitError
 from synapse_workflows.challenge.claim_heartbeat import ClaimHeartbeat
@@ -220,6 +221,26 @@ def test_late_request_of_an_earlier_try_claims_nothing_more(faulty):
     assert [one.claim_id for one in late] == [one.claim_id for one in retried]
     assert [one.submission_id for one in late] == submissions[:3]
     assert queue.with_status("RECEIVED") == {submissions[3]}
+
+
+@pytest.mark.parametrize("nth", [2, 3])
+def test_frozen_try_claims_what_the_next_try_has_claimed(faulty, monkeypatch, nth):
+    """The frozen try has read its claims; it reads the queue after the next try has ended."""
+    monkeypatch.setattr(submission_claimer, "_FROZEN_SECONDS", 0)
+    injector, syn, queue = faulty
+    queue.submit(2)
+    task, options, of_next_try = new_task(), ClaimOptions(max_claims=3), []
+
+    def run_next_try():
+        injector.clear()
+        queue.submit(2)
+        of_next_try.extend(claim_submissions(syn, queue.id, A, options, task))
+
+    injector.at(r"GET /repo/v1/evaluation/\d+/submission/\w+/all", run_next_try, nth=nth)
+    of_frozen_try = claim_submissions(syn, queue.id, A, options, task)
+    assert [one.submission_id for one in of_frozen_try] == queue.submissions[:3]
+    assert [one.claim_id for one in of_frozen_try] == [one.claim_id for one in of_next_try]
+    assert queue.with_status("RECEIVED") == {queue.submissions[3]}
 
 
 def test_lost_response_is_recognized_as_the_own_claim(faulty):
