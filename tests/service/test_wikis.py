@@ -175,8 +175,8 @@ def test_update_needs_the_current_etag(wiki):
     assert changed["etag"] != page["etag"]
     assert_error(wiki.try_update(page), 412, f"Object: {page['id']} was updated since")
     assert_error(wiki.try_update(page, "wiki2", etag=None), 412)
-    response = wiki.user.put(f"{wiki.base}/wiki/{page['id']}", {**changed, "id": "1"})
-    assert_error(response, 400, "The id 1 of the body")
+    response = wiki.user.put(f"{wiki.base}/wiki/{page['id']}", {**changed, "id": "123456"})
+    assert_error(response, 400, "The id 123456 of the body")
     assert wiki.get() == changed
 
 
