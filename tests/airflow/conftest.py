@@ -8,6 +8,7 @@ import sys
 import tempfile
 import warnings
 from contextlib import ExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
 from textwrap import dedent
@@ -29,6 +30,7 @@ with warnings.catch_warnings():
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk._shared.secrets_masker import reset_secrets_masker
+from support.activity_sources import list_sources
 from support.airflow_scheduler import Scheduler, run_scheduler
 from support.challenge import Challenge
 from support.execution_api import ExecutionApi, Run
@@ -174,21 +176,7 @@ def triggerer(connection, monkeypatch):
 @pytest.fixture
 def sources_of(alice):
     """Function that returns the used and the executed references of an entity's Activity."""
-
-    def get_sources(entity, version=None):
-        activity = alice.getProvenance(entity, version)
-        used, executed = [], []
-        for item in activity["used"]:
-            reference = item.get("reference")
-            name = (
-                f"{reference['targetId']}.{reference['targetVersionNumber']}"
-                if reference
-                else item["url"]
-            )
-            (executed if item["wasExecuted"] else used).append(name)
-        return used, executed
-
-    return get_sources
+    return partial(list_sources, alice)
 
 
 @pytest.fixture

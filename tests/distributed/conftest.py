@@ -11,15 +11,25 @@ from distributed.example_runs import Examples, run_examples
 from distributed.exchange_stories import Exchange, run_stories
 from distributed.servers import find_missing
 from distributed.waiting_sensors import WaitingSensors
+from support.container_apis import DockerDaemon, serve
+from support.image_challenge import run_model
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def daemon() -> DockerDaemon:
+    """The stand-in for the Docker host of all workers."""
+    return DockerDaemon(program=run_model)
+
+
+@pytest.fixture(scope="session")
+def cluster(daemon: DockerDaemon) -> Iterator[Cluster]:
     """A running cluster, shared by all tests."""
     if reason := find_missing():
         pytest.skip(reason)
-    with run_cluster(Options(seeds=["demo"])) as running:
-        yield running
+    with serve(daemon) as url:
+        environment = {"DOCKER_HOST": url.replace("http", "tcp")}
+        with run_cluster(Options(seeds=["demo"], environment=environment)) as running:
+            yield running
 
 
 @pytest.fixture(scope="session")

@@ -17,20 +17,20 @@ import boto3
 from distributed.cluster import Cluster
 from distributed.comparison import normalize_activities, sort_versions
 from distributed.dag_tests import DagTest, DagTests
+from support.challenge import Challenge
 from support.examples import install_nextflow
+from support.image_challenge import CONNECTION, ImageChallenge
 from support.kill_matrix import World
 
 from synapse_workflows import Dataset, File
 from synapse_workflows.demo.paths import examples_dir
 
-#: Example -> why it does not run here.
-NOT_RUN = {
-    5: "needs a Docker host",
-}
 #: Example -> the test that runs it, if that is not the comparison with `dag.test`.
-OTHERS = {4: "scored", 8: "model", 13: "approval", 16: "new_files"}
+OTHERS = {4: "scored", 5: "scored", 8: "model", 13: "approval", 16: "new_files"}
 #: Examples that `dag.test` cannot run: in Airflow 3.3 it reads no DAG with a deadline.
 NO_DAG_TEST = ("synapse_17_alerts",)
+#: Tasks of example 5 -> the worker that runs them.
+QUEUES = {"claim": "a", "score": "b"}
 #: The logical dates of the runs. The data interval of example 10 begins on the day before.
 DAYS = ("2024-11-21", "2024-11-22", "2024-11-23", "2024-11-24")
 #: Number of runs of each example, or of the events that start them.
@@ -173,22 +173,19 @@ def create_challenge(world: World) -> tuple[dict[str, str], str]:
 
 
 def install_examples(cluster: Cluster, replacements: Mapping[str, Mapping[str, str]]) -> None:
-    """Copy the examples to the DAG folder of each machine, with IDs of this test.
+    """Copy the examples to the DAG folder of each machine, with other texts in their files.
 
     Args:
         cluster: the cluster.
-        replacements: number of an example -> replacements of IDs in its files.
+        replacements: number of an example -> replacements in its files.
     """
     folder = examples_dir()
     for path in sorted(folder.rglob("*"), reverse=True):  # the DAG files last
         name = path.relative_to(folder)
-        number = name.name[:2]
         if not path.is_file() or "__pycache__" in name.parts:
             continue
-        if number.isdigit() and int(number) in NOT_RUN:
-            continue
         text = path.read_text()
-        for old, new in replacements.get(number, {}).items():
+        for old, new in replacements.get(name.name[:2], {}).items():
             text = text.replace(old, new)
         cluster.add_file(str(name), text)
 
@@ -238,16 +235,26 @@ class Examples:
         ids = {"syn10000002": self.folders["inbox"], "syn10000005": self.folders["quarantine"]}
         self.challenge = self.create_world()
         queue, self.predictions = create_challenge(self.challenge)
-        seconds = {"poll_interval: 10": "poll_interval: 1"}
-        pattern = 'name_pattern="*.csv"'
-        minutes = {pattern: f"{pattern}, poll_interval=2"}
-        install_examples(cluster, {"04": queue | seconds, "16": ids | minutes})
+        self.images = self._create_image_challenge(shared / "challenge")
+        replacements = {
+            "04": queue | {"poll_interval: 10": "poll_interval: 1"},
+            "05": self.images.replacements
+            | {"asset(QUEUE)": "asset(QUEUE, poll_interval=1)"}
+            | {f'"{name}",': f'"{name}", queue="{one}",' for name, one in QUEUES.items()},
+            "16": ids | {'"*.csv"': '"*.csv", poll_interval=2'},
+        }
+        install_examples(cluster, replacements)
 
     def create_world(self) -> World:
         number = next(_numbers)
         folder = self.folder / str(number)
         folder.mkdir()
         return World(self.cluster.synapse, self.client, folder, number)
+
+    def _create_image_challenge(self, folder: Path) -> ImageChallenge:
+        world = self.create_world()
+        queue = Challenge(self.client, world.project, world.folder / "challenge")
+        return ImageChallenge(queue, folder)
 
     def start(self, connections: Mapping[str, Mapping[str, Any]]) -> DagTests:
         """Start all runs; return the process of the runs with `dag.test`.
@@ -315,5 +322,10 @@ def run_examples(cluster: Cluster, client: Any, folder: Path) -> Iterator[Exampl
     with serve_catalogue(folder) as catalogue:
         examples = Examples(cluster, client, folder)
         warehouse = create_warehouse(cluster.folder / "shared" / "warehouse.db")
-        with examples.start({"warehouse": warehouse, "catalogue": catalogue}):
+        connections = {
+            "warehouse": warehouse,
+            "catalogue": catalogue,
+            "docker_synapse": CONNECTION,
+        }
+        with examples.start(connections):
             yield examples

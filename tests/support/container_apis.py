@@ -5,9 +5,10 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,27 +45,42 @@ class ContainerApi:
 
 
 class DockerDaemon(ContainerApi):
-    """Docker daemon with one container.
+    """Docker daemon that has all images.
 
     Args:
-        exit_code: exit code of the container.
-        digests: names with digests of the image.
+        exit_code: exit code of the containers.
+        digests: names with digests of the images.
+        program: what the containers run; it gets the specification of the container.
+
+    Attributes:
+        containers: specifications of all containers, by their IDs `c1`, `c2`, ...
     """
 
-    def __init__(self, exit_code: int = 0, digests: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        exit_code: int = 0,
+        digests: tuple[str, ...] = (),
+        program: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
         super().__init__(exit_code)
-        self.digests = digests
+        self.digests, self.program = digests, program
+        self.containers: dict[str, dict[str, Any]] = {}
+        self._numbers = count(1)
 
     def handle(self, method: str, path: str, body: Any) -> Any:  # noqa: ARG002
         if "/images/" in path and path.endswith("/json"):
             return {"Id": "sha256:1", "RepoDigests": list(self.digests)}
         if path.endswith("/create"):
             self.environment = dict(one.split("=", 1) for one in body.get("Env") or ())
+            container = f"c{next(self._numbers)}"
+            self.containers[container] = body
+            return {"Id": container, "Warnings": []}
+        if self.program and path.endswith("/start"):
+            self.program(self.containers[path.split("/")[-2]])
         replies = {
             "_ping": "OK",
             "version": {"ApiVersion": "1.44"},
-            "json": {"Id": "c1", "Config": {"Tty": True}},
-            "create": {"Id": "c1", "Warnings": []},
+            "json": {"Config": {"Tty": True}},
             "attach": self.output,
             "wait": {"StatusCode": self.exit_code},
         }
