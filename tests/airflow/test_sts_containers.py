@@ -44,7 +44,8 @@ def run(sts, issued_secrets, tmp_path, capfd):
         log = one.read_log("work")
         assert result.state == state, log
         texts = {f"request {number}": str(each) for number, each in enumerate(sts.api.requests)}
-        texts |= {"log": log, "rendered": str(sts.api.rendered), "output": str(capfd.readouterr())}
+        texts |= {"log": log, "rendered": str(sts.api.rendered)}
+        texts |= {"output": one.read_output("work"), "output of the test": str(capfd.readouterr())}
         assert find_secrets(texts, issued_secrets) == []
         return one, log
 
