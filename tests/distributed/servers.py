@@ -22,7 +22,7 @@ def find_missing() -> str:
         return "PostgreSQL is missing: apt-get install postgresql"
     if shutil.which("redis-server") is None:
         return "Redis is missing: apt-get install redis-server"
-    for module in ("airflow.providers.celery", "psycopg2", "redis"):
+    for module in ("airflow.providers.celery", "celery", "psycopg2", "asyncpg", "redis"):
         if find_spec(module) is None:
             return f"{module} is missing: pip install 'synapse-workflows[celery]'"
     return "" if _can_isolate() else "this machine permits no mount and PID namespaces"
