@@ -74,9 +74,9 @@ def test_a_resumed_task_has_the_remaining_time_only(wait):
 
 def test_the_deferral_ends_with_the_timeout(wait):
     """The timeout is the same for operators and sensors; only operators are retried."""
-    run = wait(timeout=10)
+    run = wait(timeout=100)
     deferred = run.task("wait", max_tries=3)
-    assert timedelta() < deferred.msg.trigger_timeout <= timedelta(seconds=10)
+    assert timedelta() < deferred.msg.trigger_timeout <= timedelta(seconds=100)
     ended = run.task("wait", max_tries=3, timed_out=True)
     assert isinstance(ended.error, AirflowSensorTimeout | SynapseTimeoutError)
     is_sensor = isinstance(ended.error, AirflowSensorTimeout)
@@ -90,7 +90,7 @@ def test_the_default_timeout_is_that_of_sensors(wait):
 
 @pytest.mark.parametrize(
     ("timeout", "execution_timeout", "error", "state"),
-    [(10, 20, AirflowSensorTimeout, "failed"), (20, 10, AirflowTaskTimeout, "up_for_retry")],
+    [(100, 200, AirflowSensorTimeout, "failed"), (200, 100, AirflowTaskTimeout, "up_for_retry")],
 )
 def test_the_shorter_timeout_of_a_sensor_counts(
     api, filled, timeout, execution_timeout, error, state
@@ -105,7 +105,7 @@ def test_the_shorter_timeout_of_a_sensor_counts(
         )
     run = Run(api, dag, f"run_{next(RUNS)}")
     deferred = run.task("wait", max_tries=3)
-    assert deferred.msg.trigger_timeout <= timedelta(seconds=10)
+    assert deferred.msg.trigger_timeout <= timedelta(seconds=100)
     again = run.task("wait", max_tries=3, event={"error": "SynapseUnauthorizedError: 401"})
     assert again.msg.trigger_timeout < deferred.msg.trigger_timeout
     ended = run.task("wait", max_tries=3, timed_out=True)

@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 import structlog
 from airflow.triggers.shared_stream import AckTimeout, SharedStreamManager
+from support.waiting import wait_until_async
 
 from synapse_workflows import File, Folder, Project, SynapseFilesTrigger
 from synapse_workflows.testing import over_socket
@@ -127,12 +128,12 @@ class Triggerer:
         options = {"container_id": inbox.id, "poll_interval": INTERVAL} | arguments
         files = []
         task = asyncio.create_task(self.run(SynapseFilesTrigger(**options), files, is_stored))
+        self.tasks.append(task)
         try:
             yield files
         finally:
             task.cancel()
             await asyncio.wait([task])
-            self.tasks.append(task)
 
     async def run(self, trigger, files, is_stored):
         key, number = trigger.shared_stream_key(), next(self.ids)
@@ -149,15 +150,9 @@ class Triggerer:
             await self.manager.unsubscribe(number, key)
 
 
-async def wait_for(condition):
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - counted by the thread of the service
-            await asyncio.sleep(0.01)
-
-
 async def wait_for_polls(polls, number=3):
     start = polls.number
-    await wait_for(lambda: polls.number >= start + number)
+    await wait_until_async(lambda: polls.number >= start + number)
 
 
 def ids_of(files):
@@ -186,7 +181,7 @@ def test_new_files_are_announced_once(inbox, polls):
                 lambda: syn.restPUT(f"/trashcan/restore/{trashed}") or trashed,
             ):
                 expected.append(action())
-                await wait_for(lambda: ids_of(files) == expected)
+                await wait_until_async(lambda: ids_of(files) == expected)
             await wait_for_polls(polls, 6)
             return files
 
@@ -207,7 +202,7 @@ def test_a_burst_is_announced_in_batches(inbox, polls, monkeypatch):
         async with Triggerer().watch(inbox) as files:
             await wait_for_polls(polls)
             added = [inbox.put(f"{number}.csv") for number in range(8)]
-            await wait_for(lambda: len(files) >= 8)
+            await wait_until_async(lambda: len(files) >= 8)
             await wait_for_polls(polls)
             assert sorted(ids_of(files)) == sorted(added)
 
@@ -229,10 +224,10 @@ def test_names_versions_and_depth(inbox, polls):
             await wait_for_polls(polls, 6)
             added = [inbox.put("a.csv"), inbox.put("b.tmp"), inbox.put("c.csv", folder)]
             assert inbox.put("kept.csv") == kept
-            await wait_for(lambda: len(versions) >= 4 and len(children) >= 2)
+            await wait_until_async(lambda: len(versions) >= 4 and len(children) >= 2)
             renamed = inbox.syn.restGET(f"/entity/{added[1]}")
             inbox.syn.restPUT(f"/entity/{added[1]}", renamed | {"name": "b.csv"})
-            await wait_for(lambda: len(names) >= 3)
+            await wait_until_async(lambda: len(names) >= 3)
             await wait_for_polls(polls, 6)
         assert sorted(ids_of(names)) == sorted(added)
         found = sorted((file["id"], file["version"]) for file in versions)
@@ -252,8 +247,8 @@ def test_a_restart_loses_and_repeats_nothing(inbox, polls, store):
         assert files == []
         added = [inbox.put("added.csv")]
         async with Triggerer().watch(inbox, asset_name="files") as files:
-            await wait_for(lambda: ids_of(files) == added)
-            await wait_for(lambda: len(store[0]) == 1)
+            await wait_until_async(lambda: ids_of(files) == added)
+            await wait_until_async(lambda: len(store[0]) == 1)
             await wait_for_polls(polls)
         async with Triggerer().watch(inbox, asset_name="files") as files:
             await wait_for_polls(polls)
@@ -261,7 +256,7 @@ def test_a_restart_loses_and_repeats_nothing(inbox, polls, store):
             inbox.syn.delete(added[0])
             await wait_for_polls(polls)
             inbox.syn.restPUT(f"/trashcan/restore/{added[0]}")
-            await wait_for(lambda: ids_of(files) == added)
+            await wait_until_async(lambda: ids_of(files) == added)
 
     asyncio.run(main())
 
@@ -274,9 +269,9 @@ def test_a_store_that_fails_delays_the_start(inbox, polls, store):
     async def main():
         inbox.put("existing.csv")
         async with Triggerer().watch(inbox, asset_name="files") as files:
-            await wait_for(lambda: store[0])
+            await wait_until_async(lambda: store[0])
             added = inbox.put("added.csv")
-            await wait_for(lambda: ids_of(files) == [added])
+            await wait_until_async(lambda: ids_of(files) == [added])
 
     asyncio.run(main())
     assert store[1] == []
@@ -290,7 +285,7 @@ def test_existing_files_are_announced_on_request(inbox, polls, store):
             async with Triggerer().watch(
                 inbox, asset_name="files", announce_existing=True
             ) as files:
-                await wait_for(lambda: files or (len(store[0]) and polls.number > 4))
+                await wait_until_async(lambda: files or (len(store[0]) and polls.number > 4))
                 await wait_for_polls(polls)
             yielded.append(ids_of(files))
 
@@ -305,10 +300,10 @@ def test_an_event_that_is_not_stored_is_announced_again(inbox, polls, store):
         async with triggerer.watch(inbox, asset_name="files", is_stored=False) as files:
             await wait_for_polls(polls)
             added = inbox.put()
-            await wait_for(lambda: files)
-            await asyncio.sleep(1.5)
+            await wait_until_async(lambda: files)
+            await wait_until_async(triggerer.tasks[0].done)
         async with triggerer.watch(inbox, asset_name="files") as again:
-            await wait_for(lambda: ids_of(again) == [added])
+            await wait_until_async(lambda: ids_of(again) == [added])
         return triggerer.tasks[0]
 
     assert isinstance(asyncio.run(main()).exception(), AckTimeout)
@@ -324,7 +319,7 @@ def test_errors_are_polled_again(inbox, polls, status):
             await wait_for_polls(polls, 2)
             assert not files
             polls.status = None
-            await wait_for(lambda: ids_of(files) == [added])
+            await wait_until_async(lambda: ids_of(files) == [added])
 
     asyncio.run(main())
 
@@ -343,11 +338,11 @@ def test_a_file_that_becomes_readable_is_new(inbox, polls, recorded_service, mon
         async with Triggerer().watch(inbox, synapse_conn_id="bob") as files:
             await wait_for_polls(polls, 2)
             syn.setPermissions(inbox.id, bob, ["READ"])
-            await asyncio.sleep(1)
+            await wait_for_polls(polls)  # one of them starts with the permission and ends
             visible = inbox.put("visible.csv")
-            await wait_for(lambda: ids_of(files) == [visible])
+            await wait_until_async(lambda: ids_of(files) == [visible])
             syn.setPermissions(hidden, bob, ["READ"])
-            await wait_for(lambda: ids_of(files) == [visible, below])
+            await wait_until_async(lambda: ids_of(files) == [visible, below])
 
     asyncio.run(main())
 
@@ -364,7 +359,7 @@ def test_watchers_of_a_container_share_the_requests(inbox, polls):
             start, loop = polls.number, asyncio.get_running_loop()
             began = loop.time()
             added = inbox.put()
-            await wait_for(lambda: ids_of(one) == ids_of(two) == ids_of(three) == [added])
+            await wait_until_async(lambda: ids_of(one) == ids_of(two) == ids_of(three) == [added])
             await asyncio.sleep(5 * INTERVAL)
             intervals = (loop.time() - began) / INTERVAL
             assert polls.number - start <= 1.5 * intervals + 2

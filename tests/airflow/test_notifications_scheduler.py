@@ -1,13 +1,14 @@
 """SynapseNotifier under a scheduler: callbacks of a task and of a DAG, and a missed deadline."""
 
-import time
 from string import Template
 
 import pytest
+from support.waiting import wait_until
 
 DAG_FILE = """
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference, task
 from synapse_workflows import SynapseNotifier
 
@@ -27,7 +28,8 @@ with DAG(
 
     @task(on_failure_callback=SynapseNotifier(to="bob", body="$marker {{ exception }}"))
     def fail():
-        time.sleep(5)
+        while not Path("$missed").exists():
+            time.sleep(0.1)
         raise ValueError("too late")
 
     fail()
@@ -36,18 +38,19 @@ with DAG(
 
 @pytest.mark.timeout(240)
 def test_task_dag_and_deadline_are_reported(tmp_path, scheduler, socket_service):
-    marker = f"marker-{tmp_path.name}"
-    with scheduler.run_dags(Template(DAG_FILE).substitute(marker=marker), "late"):
+    marker, missed = f"marker-{tmp_path.name}", tmp_path / "missed"
+
+    def find_messages():
+        return [each for each in socket_service.inbox("bob") if marker in each.body]
+
+    source = Template(DAG_FILE).substitute(marker=marker, missed=missed)
+    with scheduler.run_dags(source, "late"):
+        wait_until(find_messages, 120)  # about the deadline
+        missed.touch()
         assert scheduler.wait_for_runs("late", 1, 120) == {"failed": 1}
         ((run_id,),) = scheduler.query("select run_id from dag_run where dag_id = 'late'")
-        deadline = time.monotonic() + 60
-        while True:
-            found = [each for each in socket_service.inbox("bob") if marker in each.body]
-            if len(found) == 3:
-                break
-            assert time.monotonic() < deadline, found
-            time.sleep(0.5)
-    assert {each.subject: each.body for each in found} == {
+        wait_until(lambda: len(find_messages()) == 3)
+    assert {each.subject: each.body for each in find_messages()} == {
         "Task late.fail failed": f"{marker} too late",
         "DAG late failed": f"{marker} task_failure {run_id}",
         "DAG late missed its deadline": f"{marker} {run_id}",

@@ -191,19 +191,22 @@ def test_withdrawn_submission(score, challenge, alice):
 
 def test_submission_that_is_withdrawn_while_it_is_scored(score, challenge, alice, tmp_path):
     submission = challenge.submit_text(GOOD)
-    started = str(tmp_path / "started")
+    started, withdrawn = str(tmp_path / "started"), str(tmp_path / "withdrawn")
 
     def wait(predictions):
         import time
         from pathlib import Path
 
         Path(started).touch()
-        time.sleep(3)
+        while not Path(withdrawn).exists():
+            time.sleep(0.02)
         return {"auc": 0.5}
 
-    with challenge.in_background(
-        started, lambda: alice.restDELETE(f"/evaluation/submission/{submission}")
-    ):
+    def withdraw():
+        alice.restDELETE(f"/evaluation/submission/{submission}")
+        (tmp_path / "withdrawn").touch()
+
+    with challenge.in_background(started, withdraw):
         result, _ = score(submission, scorer=wait, max_tries=3)
     assert result.state == "failed"
     assert "was withdrawn" in str(result.error)

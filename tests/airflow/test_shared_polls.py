@@ -10,6 +10,7 @@ from itertools import count
 
 import pytest
 from airflow.sdk import BaseHook
+from support.waiting import wait_until_async
 
 from synapse_workflows import Column, Project, Schema, Table
 from synapse_workflows.client.core import shared_session
@@ -155,14 +156,8 @@ async def running(*triggers):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def wait_for(condition):
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - changed by the thread of the service
-            await asyncio.sleep(0.01)
-
-
 async def wait_for_polls(gate, count):
-    await wait_for(lambda: len(gate.polls) >= count)
+    await wait_until_async(lambda: len(gate.polls) >= count)
 
 
 @pytest.mark.usefixtures("connect")
@@ -228,7 +223,7 @@ def test_a_poll_that_already_runs_does_not_answer_a_later_subscriber(client, tab
         (first,) = await collect_events(change_trigger(table, None))
         gate.holds_next = True
         async with running(change_trigger(table, first)) as early:
-            await wait_for(lambda: gate.is_holding)
+            await wait_until_async(lambda: gate.is_holding)
             client.store(Table(table, [[2]]))
             second = client.run(fetch_state(table, Polling())).to_json()
             async with running(change_trigger(table, second)) as late:
@@ -236,6 +231,22 @@ def test_a_poll_that_already_runs_does_not_answer_a_later_subscriber(client, tab
                 gate.is_holding = False  # the result is the first state
                 assert await early[0] == [second]
                 assert not late[0].done()
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("connect")
+def test_triggers_do_not_block_the_event_loop(client, table, gate):
+    """The response to the first of four triggers is held until another coroutine runs."""
+
+    async def main():
+        gate.holds_next = True
+        triggers = [rows_trigger(table, poll_interval=INTERVAL * n) for n in range(1, 5)]
+        async with running(*triggers) as tasks:
+            await wait_until_async(lambda: gate.is_holding)
+            gate.is_holding = False
+            client.store(Table(table, [[2]]))
+            assert await asyncio.gather(*tasks) == [[{"rows": 2}]] * 4
 
     asyncio.run(main())
 
@@ -296,10 +307,11 @@ def test_repeated_errors_increase_the_delay(table, gate):
 def test_an_interval_of_zero_does_not_flood_the_service(table, gate):
     async def main():
         async with running(rows_trigger(table, 1000, poll_interval=0.0)):
-            await asyncio.sleep(1)
+            await wait_for_polls(gate, 5)
 
+    start = time.monotonic()
     asyncio.run(main())
-    assert 1 <= len(gate.polls) <= 11
+    assert len(gate.polls) <= (time.monotonic() - start) / 0.1 + 1
 
 
 def test_a_new_token_applies_to_the_next_poll(gated_service, connect, table, gate):

@@ -89,10 +89,10 @@ def test_tables_that_are_not_known(sql, is_write):
 
 
 def test_a_long_text_is_not_parsed():
-    started = time.monotonic()
+    started = time.thread_time()
     sql = "insert into t values " + ", ".join(["(1, 'x')"] * 200_000)
     assert [one.is_write for one in parse_sql(sql, None)] == [True]
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_without_a_parser_the_tables_are_unknown(monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 import structlog
 from airflow.triggers.shared_stream import AckTimeout, SharedStreamManager
 from support.submission_queue import SubmissionQueue
+from support.waiting import wait_until_async
 
 from synapse_workflows import SynapseSubmissionTrigger
 from synapse_workflows.client.core.submission_lists import MAX_IDS
@@ -99,12 +100,12 @@ class Triggerer:
         """Run a watcher during the block; yield the growing list of its payloads."""
         payloads = []
         task = asyncio.create_task(self.run(trigger, payloads, is_stored))
+        self.tasks.append(task)
         try:
             yield payloads
         finally:
             task.cancel()
             await asyncio.wait([task])
-            self.tasks.append(task)
 
     async def run(self, trigger, payloads, is_stored):
         key, number = trigger.shared_stream_key(), next(self.ids)
@@ -123,25 +124,19 @@ def announced_ids(payloads):
     return [one for payload in payloads for one in payload["submission_ids"]]
 
 
-async def wait_for(condition):
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - counted by the thread of the service
-            await asyncio.sleep(0.01)
-
-
 async def wait_for_polls(polls, number):
     start = len(polls.times)
-    await wait_for(lambda: len(polls.times) >= start + number)
+    await wait_until_async(lambda: len(polls.times) >= start + number)
 
 
 def test_new_submissions_are_announced_in_one_event(queue, polls):
     async def main():
         first = queue.submit(3)
         async with Triggerer().watch(create_trigger(queue)) as payloads:
-            await wait_for(lambda: payloads)
+            await wait_until_async(lambda: payloads)
             await wait_for_polls(polls, 2)
             second = queue.submit(1)
-            await wait_for(lambda: len(payloads) == 2)
+            await wait_until_async(lambda: len(payloads) == 2)
             await wait_for_polls(polls, 2)
         return first, second, payloads
 
@@ -169,11 +164,11 @@ def test_a_submission_that_returns_is_announced_again(queue, polls):
     async def main():
         (one,) = queue.submit()
         async with Triggerer().watch(create_trigger(queue)) as payloads:
-            await wait_for(lambda: payloads)
+            await wait_until_async(lambda: payloads)
             queue.update(one, status="EVALUATION_IN_PROGRESS")
             await wait_for_polls(polls, 2)
             queue.update(one, status="RECEIVED")
-            await wait_for(lambda: len(payloads) == 2)
+            await wait_until_async(lambda: len(payloads) == 2)
             return one, payloads
 
     one, payloads = asyncio.run(main())
@@ -184,7 +179,7 @@ def test_a_submission_that_stays_is_announced_again_after_a_while(queue, polls):
     async def main():
         queue.submit()
         async with Triggerer().watch(create_trigger(queue, repeat_interval=0.5)) as payloads:
-            await wait_for(lambda: len(payloads) == 2)
+            await wait_until_async(lambda: len(payloads) == 2)
         async with Triggerer().watch(create_trigger(queue, repeat_interval=None)) as others:
             await wait_for_polls(polls, 4)
         return payloads, others
@@ -198,10 +193,10 @@ def test_a_restart_without_state_announces_what_still_has_the_status(queue):
     async def main():
         gone, stays = queue.submit(2)
         async with Triggerer().watch(create_trigger(queue)) as payloads:
-            await wait_for(lambda: payloads)
+            await wait_until_async(lambda: payloads)
         queue.update(gone, status="SCORED")
         async with Triggerer().watch(create_trigger(queue)) as payloads:
-            await wait_for(lambda: payloads)
+            await wait_until_async(lambda: payloads)
         return stays, payloads
 
     stays, payloads = asyncio.run(main())
@@ -215,10 +210,10 @@ def test_an_event_that_is_not_stored_is_announced_again(queue):
         ids = queue.submit(2)
         triggerer = Triggerer(ack_timeout=0.3)
         async with triggerer.watch(create_trigger(queue), is_stored=False) as payloads:
-            await wait_for(lambda: payloads)
-            await asyncio.sleep(2)
+            await wait_until_async(lambda: payloads)
+            await wait_until_async(triggerer.tasks[0].done)
         async with triggerer.watch(create_trigger(queue)) as again:
-            await wait_for(lambda: again)
+            await wait_until_async(lambda: again)
         return ids, triggerer.tasks[0], again
 
     ids, task, again = asyncio.run(main())
@@ -231,11 +226,11 @@ def test_errors_are_polled_again(queue, polls, status):
     async def main():
         polls.status = status
         async with Triggerer().watch(create_trigger(queue, poll_interval=0.1)) as payloads:
-            await wait_for(lambda: len(polls.times) >= 3)
+            await wait_until_async(lambda: len(polls.times) >= 3)
             assert not payloads
             polls.status = None
             queue.submit()
-            await wait_for(lambda: payloads)
+            await wait_until_async(lambda: payloads)
 
     asyncio.run(main())
     assert len(polls.times) >= 4
@@ -249,7 +244,7 @@ def test_an_undefined_connection_is_read_again(queue, recorded_service, monkeypa
             await asyncio.sleep(2 * INTERVAL)
             connection = recorded_service[0].airflow_connection
             monkeypatch.setenv("AIRFLOW_CONN_LATER", connection)
-            await wait_for(lambda: payloads)
+            await wait_until_async(lambda: payloads)
             assert len(payloads) == 1
 
     asyncio.run(main())
@@ -276,7 +271,7 @@ def test_watchers_and_sensors_of_a_queue_share_the_requests(queue, polls):
             await wait_for_polls(polls, 4)
             ids = queue.submit(2)
             results = await asyncio.gather(*sensors)
-            await wait_for(lambda: announced_ids(one) == announced_ids(two) == ids)
+            await wait_until_async(lambda: announced_ids(one) == announced_ids(two) == ids)
         return results
 
     results = asyncio.run(main())

@@ -258,37 +258,6 @@ def test_trigger_fires_once(table):
 
 
 @pytest.mark.usefixtures("wait")
-def test_triggers_do_not_block_the_event_loop(table):
-    """Four triggers wait while another coroutine runs."""
-    pauses = []
-
-    async def tick():
-        while True:
-            start = time.perf_counter()
-            await asyncio.sleep(0.005)
-            pauses.append(time.perf_counter() - start)
-
-    async def main():
-        query = no_rows(table)
-        triggers = [
-            asyncio.create_task(
-                collect_events(trigger(SynapseTableRowsTrigger, table, sql=query, min_rows=1))
-            )
-            for _ in range(4)
-        ]
-        await asyncio.sleep(0.1)
-        ticking = asyncio.create_task(tick())
-        await asyncio.sleep(0.2)
-        for one in [*triggers, ticking]:
-            one.cancel()
-        return await asyncio.gather(*triggers, ticking, return_exceptions=True)
-
-    results = asyncio.run(main())
-    assert all(isinstance(end, asyncio.CancelledError) for end in results)
-    assert len(pauses) > 3
-
-
-@pytest.mark.usefixtures("wait")
 def test_cancelled_trigger_closes_its_connection(table):
     """An open connection causes a ResourceWarning, which fails the test."""
 

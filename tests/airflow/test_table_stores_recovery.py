@@ -8,6 +8,7 @@ from airflow.sdk import DAG
 from support.execution_api import Run, fire_trigger
 from support.fault_injection import FaultInjector
 from support.killable_worker import Worker
+from support.waiting import wait_until
 
 from synapse_workflows import File, Row, RowSet, SynapseTableStoreOperator, Table
 from synapse_workflows.local.settings import utc_now
@@ -248,7 +249,7 @@ class TestUnsavedJobs(WithSlowService):
         arguments, expected, _ = MODES[kind]
         rows = write_csv(*given(kind))
         _, run = store_rows(table_id=filled, rows=rows, **arguments)
-        assert clock.blocked.wait(10)
+        assert clock.blocked.wait(60)
         injector.at("transaction/async/start", clock.released.set, after=True)
         result = run.task("store", max_tries=5)
         assert result.state == "success", result.error
@@ -276,7 +277,7 @@ class TestUnsavedJobs(WithSlowService):
         arguments, expected, counts = MODES[kind]
         rows = write_csv(*given(kind))
         _, run = store_rows(table_id=filled, rows=rows, **arguments)
-        assert clock.blocked.wait(10)
+        assert clock.blocked.wait(60)
         injector.at("transaction/async/start", clock.released.set, after=True)
         if shared:
             (state,) = next(iter(api.instances.values())).store.values()
@@ -333,13 +334,6 @@ class TestUnsavedJobs(WithSlowService):
 
 def add(alice, table, *rows):
     alice.store(Table(table, [list(row) for row in rows]))
-
-
-def wait_until(condition):
-    limit = monotonic() + 20
-    while not condition():
-        assert monotonic() < limit
-        sleep(0.05)
 
 
 #: When to terminate the worker: pattern of a request, and whether after the request.

@@ -118,21 +118,21 @@ def test_overlapping_blocks_in_threads_do_not_affect_each_other(
             def enter_first():
                 with syn.without_lineage():
                     first_entered.set()
-                    second_entered.wait(10)
+                    second_entered.wait(60)
                     syn.get(first)
                 first_left.set()
 
             def enter_second():
-                first_entered.wait(10)
+                first_entered.wait(60)
                 with syn.without_lineage():
                     second_entered.set()
-                    first_left.wait(10)
+                    first_left.wait(60)
                     syn.get(second)
 
             threads = [threading.Thread(target=one) for one in (enter_first, enter_second)]
             for thread in threads:
                 thread.start()
-            second_entered.wait(10)
+            second_entered.wait(60)
             syn.get(recorded)
             for thread in threads:
                 thread.join()

@@ -1,7 +1,7 @@
 """Submissions of a queue are claimed once each, by tasks that claim at the same time."""
 
 import multiprocessing
-import time
+import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.fault_injection import FaultInjector
 from support.submission_queue import SubmissionQueue
+from support.waiting import wait_until
 
 from synapse_workflows import File
 from synapse_workflows.challenge import submission_claimer
@@ -279,12 +280,18 @@ def test_holder_keeps_its_claim_after_lost_responses(faulty):
 def test_claim_that_cannot_be_renewed_stops_the_work_when_its_lease_runs_out(faulty):
     injector, syn, queue = faulty
     claim = take_claim(syn, queue.submit()[0], "dag/run/score", 60)
-    with ClaimHeartbeat(syn, claim, 0.8) as heartbeat:
-        injector.at(r"GET /repo/v1/evaluation/submission/\d+/status", lambda: time.sleep(5))
+    can_respond = threading.Event()
+
+    def is_checked() -> bool:
         heartbeat.check()
-        time.sleep(4)
+        return False
+
+    with ClaimHeartbeat(syn, claim, 4) as heartbeat:
+        injector.at(r"GET /repo/v1/evaluation/submission/\d+/status", lambda: can_respond.wait(60))
+        heartbeat.check()
         with pytest.raises(ClaimExpiredError, match="not renewed before its lease ran out"):
-            heartbeat.check()
+            wait_until(is_checked)
+        can_respond.set()
     heartbeat.check_claim()
     assert finish_claim(syn, claim, status="SCORED")["status"] == "SCORED"
 

@@ -42,7 +42,7 @@ def test_concurrent_uploads_of_a_file_return_one_handle(socket_service, project_
         with socket_service.client("alice", cache_root_dir=cache) as syn:
             handles = []
             for file in files:
-                ready.wait(10)
+                ready.wait(60)
                 handles.append(syn.uploadFileHandle(str(file), project_id)["id"])
         return handles
 

@@ -154,7 +154,7 @@ def test_demo_of_a_challenge(tmp_path):
 
 def log_in(airflow: str) -> dict[str, str]:
     """Return the headers of an authorized request."""
-    token = requests.get(f"{airflow}/auth/token", timeout=5).json()["access_token"]
+    token = requests.get(f"{airflow}/auth/token", timeout=30).json()["access_token"]
     return {"Authorization": f"Bearer {token}"}
 
 

@@ -91,7 +91,7 @@ def test_response_is_produced_while_it_is_read(create_session):
 
 def test_threads_can_share_a_session(create_session):
     session = create_session(echo)
-    barrier = threading.Barrier(8, timeout=10)
+    barrier = threading.Barrier(8, timeout=60)
 
     async def wait_for_all(scope, receive, send):
         await asgi_adapter.to_thread.run_sync(barrier.wait)

@@ -6,6 +6,7 @@ import pytest
 from support.entity_api import REPO, Author
 from support.file_api import assert_error, ok, start_service
 from support.table_api import M, TableClient
+from support.waiting import wait_until
 
 from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.app import create_app
@@ -133,7 +134,7 @@ def test_number_of_parallel_jobs_is_limited(tmp_path):
             with lock:
                 running[0] += 1
                 highest[0] = max(highest[0], running[0])
-            release.wait(5)
+            release.wait(60)
             with lock:
                 running[0] -= 1
             return {"concreteType": "done"}
@@ -146,10 +147,11 @@ def test_number_of_parallel_jobs_is_limited(tmp_path):
                 caller = authenticate(service, session, alice)
                 tokens.append(async_jobs.create_job(session, caller, job_type, {}))
             async_jobs.submit_job(service, caller, tokens[-1], job_type)
-        service.jobs.wait(tokens[0], 0.1)
+        wait_until(lambda: running[0] == 2)
+        service.jobs.wait(tokens[0], 0.1)  # others would start
         release.set()
         for token in tokens:
-            service.jobs.wait(token, 5)
+            service.jobs.wait(token, 60)
         with service.database.read_transaction() as session:
             states = {async_jobs.get_job(session, caller, str(token)).state for token in tokens}
     assert highest == [2]
@@ -174,7 +176,7 @@ def test_unexpected_error_is_logged_and_not_returned(tmp_path, caplog):
             caller = authenticate(service, session, alice)
             token = async_jobs.create_job(session, caller, job_type, {})
         async_jobs.submit_job(service, caller, token, job_type)
-        service.jobs.wait(token, 5)
+        service.jobs.wait(token, 60)
         status = ok(alice.get(f"{REPO}/asynchronous/job/{token}"))
     assert status["jobState"] == "FAILED"
     assert "secret" not in status["errorMessage"]

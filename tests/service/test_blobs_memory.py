@@ -48,7 +48,7 @@ def service(tmp_path):
         process = subprocess.Popen(
             [sys.executable, "-m", "synapse_workflows", *arguments], stdout=log, stderr=log
         )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not service_file.exists():
         assert process.poll() is None
         assert time.monotonic() < deadline

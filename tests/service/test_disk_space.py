@@ -28,7 +28,7 @@ def start_limited_service(data_dir):
             stderr=output,
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not (data_dir / "service.json").exists():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline

@@ -164,7 +164,7 @@ def test_batch_returns_handles_and_urls_in_request_order(alice, shared_project):
     first, second = response.json()["requestedFiles"]
     assert [first["fileHandleId"], second["fileHandleId"]] == [b, a]
     assert first["fileHandle"] == ok(alice.get(f"{HANDLE}/{b}"))
-    assert alice.session.get(first["preSignedURL"], timeout=5).content == b"file b"
+    assert alice.session.get(first["preSignedURL"], timeout=30).content == b"file b"
     assert "failureCode" not in first
 
 
@@ -228,7 +228,7 @@ def test_batch_allows_file_handle_of_older_version(rest_service, alice, shared_p
     carol = rest_service.user("carol")
     results = ok(carol.batch((old, entity, "FileEntity"), (new, entity, "FileEntity")))
     urls = [each["preSignedURL"] for each in results["requestedFiles"]]
-    assert [carol.session.get(url, timeout=5).content for url in urls] == [
+    assert [carol.session.get(url, timeout=30).content for url in urls] == [
         b"old bytes",
         b"new bytes",
     ]
@@ -268,11 +268,11 @@ def test_entity_file_route_redirects_to_download(rest_service, alice, bob, share
     carol = rest_service.user("carol")
     response = carol.get(f"/file/v1/file/{handle}?{query}")
     assert response.status_code == 307
-    assert carol.session.get(response.headers["Location"], timeout=5).content == b"redirected"
+    assert carol.session.get(response.headers["Location"], timeout=30).content == b"redirected"
     response = carol.get(f"/file/v1/file/{handle}?{query}&redirect=false")
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("text/plain")
-    assert carol.session.get(response.text, timeout=5).content == b"redirected"
+    assert carol.session.get(response.text, timeout=30).content == b"redirected"
     assert_error(bob.get(f"/file/v1/file/{handle}?{query}"), 403, "DOWNLOAD")
     assert_error(carol.get(f"/file/v1/file/69999999?{query}"), 404)
     assert_error(carol.get(f"/file/v1/file/{handle}"), 400, "fileAssociateType")
@@ -282,7 +282,7 @@ def test_creator_of_file_handle_gets_its_url(alice, bob):
     handle = alice.upload(b"direct")
     response = alice.get(f"{HANDLE}/{handle}/url")
     assert response.status_code == 307
-    assert alice.session.get(response.headers["Location"], timeout=5).content == b"direct"
+    assert alice.session.get(response.headers["Location"], timeout=30).content == b"direct"
     assert_error(bob.get(f"{HANDLE}/{handle}/url"), 403)
 
 

@@ -31,12 +31,12 @@ class Jobs:
     def submit(self, job_id, user, key=None):
         def run(_progress):
             self.started.append(job_id)
-            self.release.wait(10)
+            self.release.wait(60)
 
         self.pool.submit(job_id, user, run, key)
 
     def wait_for(self, count):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(self.started) < count and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(0.05)
@@ -101,7 +101,7 @@ def test_long_queries_do_not_delay_another_user(tmp_path):
         begin = time.monotonic()
         other.append(table, ["x"])
         assert other.query(f"select a from {table}") == [["x"]]
-        assert time.monotonic() - begin < 15
+        assert time.monotonic() - begin < 25
         assert long.get(tokens[0]).status_code == 202
         for token in tokens:
             assert long.author.get(f"{REPO}/asynchronous/job/{token}/cancel").ok

@@ -219,10 +219,10 @@ def test_signed_content_type_is_required(alice):
     ]
     url, data = signed["uploadPresignedUrl"], b"some bytes"
     assert signed["signedHeaders"] == {"Content-Type": "text/x-part"}
-    assert alice.session.put(url, data=data, timeout=5).status_code == 403
-    other = alice.session.put(url, data=data, headers={"Content-Type": "text/y"}, timeout=5)
+    assert alice.session.put(url, data=data, timeout=30).status_code == 403
+    other = alice.session.put(url, data=data, headers={"Content-Type": "text/y"}, timeout=30)
     assert other.status_code == 403
-    right = alice.session.put(url, data=data, headers=signed["signedHeaders"], timeout=5)
+    right = alice.session.put(url, data=data, headers=signed["signedHeaders"], timeout=30)
     assert right.status_code == 200
 
 
@@ -319,7 +319,7 @@ def test_late_equal_parts_are_accepted_and_dropped(alice, data_dir):
         upload_part(alice, upload, number, piece)
     completed = ok(alice.complete(upload))
     before = bytes_on_disk(data_dir)
-    assert alice.session.put(early, data=PARTS[1], timeout=5).status_code == 200
+    assert alice.session.put(early, data=PARTS[1], timeout=30).status_code == 200
     for number, piece in enumerate(PARTS, 1):
         assert upload_part(alice, upload, number, piece) == "ADD_SUCCESS"
     assert ok(alice.complete(upload)) == completed

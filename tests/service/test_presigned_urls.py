@@ -101,7 +101,7 @@ def test_expired_download_url_is_rejected(tmp_path, seconds, status):
         alice = rest_service.user("alice")
         url = alice.url(alice.upload(b"expires"))
         rest_service.clock.advance(seconds)
-        response = alice.session.get(url, timeout=5)
+        response = alice.session.get(url, timeout=30)
     assert response.status_code == status
     if status == 403:
         assert response.headers["Content-Type"].startswith("application/xml")
@@ -114,7 +114,7 @@ def test_expired_upload_url_is_rejected(tmp_path):
         upload = alice.start(b"too late").json()["uploadId"]
         url = alice.part_url(upload)
         rest_service.clock.advance(901)
-        assert alice.session.put(url, data=b"too late", timeout=5).status_code == 403
+        assert alice.session.put(url, data=b"too late", timeout=30).status_code == 403
         assert alice.put_part(upload, 1, b"too late").status_code == 200
 
 
@@ -141,30 +141,30 @@ def test_url_lifetimes_are_configurable(tmp_path):
     ],
 )
 def test_changed_query_is_rejected(alice, handle, change):
-    response = alice.session.get(change_query(alice.url(handle), **change), timeout=5)
+    response = alice.session.get(change_query(alice.url(handle), **change), timeout=30)
     assert response.status_code == 403
     assert response.text.startswith("<?xml")
 
 
 def test_repeated_query_parameter_is_rejected(alice, handle):
-    response = alice.session.get(alice.url(handle) + "&X-Amz-Expires=3000", timeout=5)
+    response = alice.session.get(alice.url(handle) + "&X-Amz-Expires=3000", timeout=30)
     assert response.status_code == 403
 
 
 def test_signature_is_valid_for_one_path_and_method(alice, handle):
     other = alice.upload(b"other file")
     url = alice.url(handle)
-    assert alice.session.get(url.replace(handle, other), timeout=5).status_code == 403
+    assert alice.session.get(url.replace(handle, other), timeout=30).status_code == 403
     upload = alice.start(b"verb").json()["uploadId"]
     put = alice.part_url(upload)
-    assert alice.session.put(put.replace("/1?", "/2?"), data=b"x", timeout=5).status_code == 403
-    assert alice.session.put(url, data=b"x", timeout=5).status_code == 405
-    assert alice.session.get(put, timeout=5).status_code == 405
+    assert alice.session.put(put.replace("/1?", "/2?"), data=b"x", timeout=30).status_code == 403
+    assert alice.session.put(url, data=b"x", timeout=30).status_code == 405
+    assert alice.session.get(put, timeout=30).status_code == 405
 
 
 def test_url_without_signature_is_rejected(alice, handle):
     bare = alice.url(handle).partition("?")[0]
-    response = alice.session.get(bare, timeout=5)
+    response = alice.session.get(bare, timeout=30)
     assert response.status_code == 403
     assert "not signed" in response.text
 
@@ -172,21 +172,21 @@ def test_url_without_signature_is_rejected(alice, handle):
 def test_signature_of_another_service_is_rejected(tmp_path, alice, handle):
     with start_service(tmp_path) as other:
         url = other.user("alice").url(other.user("alice").upload(DATA))
-    assert alice.session.get(url, timeout=5).status_code == 403
+    assert alice.session.get(url, timeout=30).status_code == 403
 
 
 def test_url_of_deleted_file_handle_is_not_found(alice):
     handle = alice.upload(b"deleted")
     url = alice.url(handle)
     alice.delete(f"/file/v1/fileHandle/{handle}")
-    response = alice.session.get(url, timeout=5)
+    response = alice.session.get(url, timeout=30)
     assert response.status_code == 404
     assert "<Code>NoSuchKey</Code>" in response.text
 
 
 def test_presigned_url_ignores_access_token(alice, handle):
     headers = {"Authorization": "Bearer nonsense"}
-    assert alice.session.get(alice.url(handle), headers=headers, timeout=5).status_code == 200
+    assert alice.session.get(alice.url(handle), headers=headers, timeout=30).status_code == 200
 
 
 @settings(max_examples=80, deadline=None)

@@ -9,6 +9,7 @@ import pytest
 import requests
 from fastapi import FastAPI
 from support.entity_api import REPO, unique_name
+from support.waiting import wait_until
 
 from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.routers.request_log import RequestLog
@@ -73,7 +74,7 @@ def test_client_that_closes_the_connection_is_one_line(tmp_path, caplog, head):
                 connection.sendall("\r\n".join(lines).encode())
                 time.sleep(0.1)
         requests.get(f"{service.base_url}/repo/v1/version", timeout=10)
-        time.sleep(0.3)
+        wait_until(lambda: caplog.text.count("closed the connection") >= 3)
     assert "Traceback" not in caplog.text
     assert "exc_info" not in caplog.text
     assert caplog.text.count("closed the connection") == 3

@@ -163,13 +163,13 @@ def test_refuses_administration(s3_service, store, permission):
 
 
 def test_refuses_expired_credentials(s3_service, store):
-    client = s3_service.issue(BUCKET, "base", "read_only", seconds=2)
+    client = s3_service.issue(BUCKET, "base", "read_only", seconds=5)
     url = client.generate_presigned_url(
         "get_object", Params={"Bucket": BUCKET, "Key": "base/read.txt"}, ExpiresIn=3600
     )
     assert client.get_object(Bucket=BUCKET, Key="base/read.txt")["ContentLength"] == 13
     assert requests.get(url, timeout=10).status_code == 200
-    time.sleep(2.5)
+    time.sleep(5.5)
     with pytest.raises(ClientError) as failure:
         client.get_object(Bucket=BUCKET, Key="base/read.txt")
     assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403

@@ -29,6 +29,7 @@ from support.file_api import (
     ok,
 )
 from support.long_queries import LongQueries
+from support.waiting import wait_until
 
 from synapse_workflows.local.data_dir_lock import DataDirInUseError
 from synapse_workflows.local.server import (
@@ -71,7 +72,7 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not service_file.exists():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline
@@ -127,7 +128,7 @@ def test_local_service_serves_requests_until_it_exits(tmp_path):
         assert next(iter(service.users)) == "admin"
         base_url = service.base_url
     with pytest.raises(requests.ConnectionError):
-        requests.get(base_url, timeout=5)
+        requests.get(base_url, timeout=30)
     remaining = set(threading.enumerate()) - before
     assert not [thread for thread in remaining if thread.name == "local-synapse"]
 
@@ -202,19 +203,12 @@ def test_log_contains_no_tokens_and_no_signatures(tmp_path, caplog):
         alice = log_in(service)
         handle = alice.upload(b"secret")
         alice.read(handle)
-        requests.get(alice.url(handle) + "0", timeout=5)
+        requests.get(alice.url(handle) + "0", timeout=30)
         lines = [each.getMessage() for each in caplog.records if each.name.startswith("synapse")]
         assert any(line.startswith(f"GET /storage/download/{handle} 200") for line in lines)
         text = "\n".join(lines)
         assert "X-Amz" not in text
         assert service.token("alice") not in text
-
-
-def wait_until(is_true):
-    deadline = time.monotonic() + 10
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # serve: a separate process.

@@ -131,9 +131,9 @@ def test_like_matches_folded_text(table, text, pattern, expected):
 
 def test_like_time_is_linear_in_the_length_of_the_text():
     pattern = "%a" * 400 + "%b"
-    begin = time.monotonic()
+    begin = time.thread_time()
     assert like("a" * 200_000, pattern, "\\") is False
-    assert time.monotonic() - begin < 10
+    assert time.thread_time() - begin < 10
 
 
 CHARACTERS = st.characters(codec="utf-8", exclude_categories=("Cn", "Co"))

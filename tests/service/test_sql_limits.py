@@ -61,10 +61,10 @@ def repeat(text, count, between=", "):
     ids=lambda value: value[:30],
 )
 def test_too_large_query_is_rejected(memory, sql, message):
-    begin = time.monotonic()
+    begin = time.thread_time()
     with pytest.raises(BadRequest, match=message):
         memory.compile(sql)
-    assert time.monotonic() - begin < 20
+    assert time.thread_time() - begin < 20
 
 
 def test_alias_costs_each_time_it_is_used(memory):
@@ -116,13 +116,13 @@ def test_slow_function_is_stopped_in_time(memory):
     statement = memory.compile(f"select s from syn1 where txt like '%{'y_' * 30}b%'")
     rows = ", json_each('[1,2,3,4,5,6,7,8,9]')" * 5
     sql = statement.sql.replace(" AS t", f" AS t{rows}")
-    begin = time.monotonic()
+    begin = time.thread_time()
     with (
         pytest.raises(QueryTimeoutError),
         sandbox(memory.connection, sqlite_functions.ALLOWED_FUNCTIONS, 0.3) as safe,
     ):
         safe.execute(f"{sql} LIMIT 1", statement.params).fetchall()
-    assert time.monotonic() - begin < 15
+    assert time.thread_time() - begin < 15
 
 
 def test_long_list_of_in_is_supported(memory):
@@ -165,7 +165,7 @@ def test_unnesting_of_many_lists_is_stopped_in_time(tmp_path, recording):
 def test_queries_of_100000_rows_are_fast(memory):
     many = MemoryTable({"s": "STRING", "i": "INTEGER", "d": "DOUBLE"})
     many.fill([[f"Nämé {n % 5000}", str(n), str(n / 7)] for n in range(100_000)])
-    begin = time.monotonic()
+    begin = time.thread_time()
     assert many.fetch("select count(*) from syn1 where s like 'name 49%' and i % 2 = 0") == [
         ["1100"]
     ]
@@ -174,7 +174,7 @@ def test_queries_of_100000_rows_are_fast(memory):
     ]
     assert many.fetch("select i from syn1 order by s desc, d desc limit 1") == [["95999"]]
     assert len(many.fetch_stored("select distinct s from syn1")) == 5000
-    assert time.monotonic() - begin < 30
+    assert time.thread_time() - begin < 30
     many.close()
 
 

@@ -26,7 +26,7 @@ def start_transaction(ann, table, body):
     """Start a transaction and wait until it has snapshot progress."""
     path = f"{REPO}/entity/{table}/table/transaction/async"
     token = ok(ann.post(f"{path}/start", body))["token"]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     status = f"{REPO}/asynchronous/job/{token}"
     while ok(ann.get(status)).get("progressTotal", 0) < 2:
         assert time.monotonic() < deadline

@@ -96,12 +96,12 @@ def test_concurrent_readers_of_a_view_share_one_file_and_do_not_block_other_view
     def create():
         created.append(1)
         started.set()
-        assert released.wait(10)
+        assert released.wait(60)
         return 1, write(store, (1, 1, "x"))
 
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(read_current, store, 1, 1, create)
-        assert started.wait(10)
+        assert started.wait(60)
         others = [pool.submit(read_current, store, 1, 1, create) for _ in range(3)]
         cells = read_current(store, 2, 1, lambda: (1, write(store, (1, 1, "not blocked"))))
         assert cells == ["not blocked"]

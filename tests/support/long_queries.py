@@ -32,7 +32,7 @@ class LongQueries:
     def get(self, token):
         return self.author.get(f"{self.path}/get/{token}")
 
-    def wait(self, token, seconds=20):
+    def wait(self, token, seconds=60):
         deadline = time.monotonic() + seconds
         while (answer := self.get(token)).status_code == 202 and time.monotonic() < deadline:
             time.sleep(0.05)

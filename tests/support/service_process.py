@@ -26,7 +26,7 @@ def start_service_process(data_dir: Path) -> Iterator[tuple[subprocess.Popen[byt
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not service_file.exists():
             assert process.poll() is None
             assert time.monotonic() < deadline

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.waiting import is_running, wait_until
 
 from synapse_workflows.challenge.scorer_process import (
     ScorerError,
@@ -22,14 +23,6 @@ MB = 1_000_000
 def run(folder, code, check=lambda: None, environment=None, **limits):
     command = [sys.executable, "-c", code]
     return ScorerProcess(command, folder, environment or {}, ScorerLimits(**limits)).run(check)
-
-
-def is_running(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
 
 
 def test_output_and_exit_code(tmp_path):
@@ -61,9 +54,9 @@ def test_no_file_descriptor_of_the_worker_is_open(tmp_path):
 
 def test_time_limit(tmp_path):
     started = time.monotonic()
-    with pytest.raises(ScorerError, match=r"time_limit=0\.5 seconds") as raised:
-        run(tmp_path, "import time; print('working', flush=True); time.sleep(600)", time_limit=0.5)
-    assert time.monotonic() - started < 10
+    with pytest.raises(ScorerError, match=r"time_limit=5 seconds") as raised:
+        run(tmp_path, "import time; print('working', flush=True); time.sleep(600)", time_limit=5)
+    assert time.monotonic() - started < 40
     assert "working" in str(raised.value)
     assert not raised.value.is_permanent
 
@@ -140,7 +133,7 @@ def test_processes_left_behind_are_killed(tmp_path, start, end):
     else:
         error = KeyError if end == "error" else ScorerError
         with pytest.raises(error):
-            run(tmp_path, code, check, time_limit=2)
+            run(tmp_path, code, check, time_limit=5 if end == "timeout" else 60)
     assert not is_running(int((tmp_path / "pid").read_text()))
 
 
@@ -185,10 +178,3 @@ def test_exit_by_a_signal(tmp_path):
 def test_default_signals_of_the_process(tmp_path):
     code = "from signal import *; print([getsignal(one) is SIG_DFL for one in (SIGTERM, SIGHUP)])"
     assert run(tmp_path, code).stdout == "[True, True]\n"
-
-
-def wait_until(is_true, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

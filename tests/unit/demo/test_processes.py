@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from support.waiting import is_running, wait_until
 
 from synapse_workflows.demo.processes import ProcessError, run_process, run_service
 
@@ -26,10 +26,7 @@ time.sleep(600)
 
 
 def wait_for_line(path):
-    deadline = time.monotonic() + 60
-    while not path.read_text().endswith("\n"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: path.read_text().endswith("\n"))
     return path.read_text().strip()
 
 
@@ -38,10 +35,10 @@ def test_a_child_in_another_session_is_ended(tmp_path):
     log = tmp_path / "log"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     with log.open("wb") as output, run_process(["parent"], environment, output) as process:
-        child = psutil.Process(int(wait_for_line(log)))
-        assert child.is_running()
+        child = int(wait_for_line(log))
+        assert is_running(child)
     assert process.returncode is not None
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert not is_running(child)
 
 
 def test_processes_are_ended_if_the_block_fails(tmp_path):
@@ -105,10 +102,10 @@ def test_a_command_that_is_ended_by_a_signal_ends_its_processes(tmp_path, number
     with log.open("wb") as output:
         command = subprocess.Popen([sys.executable, "-c", COMMAND], env=environment, stdout=output)
     try:
-        child = psutil.Process(int(wait_for_line(log)))
+        child = int(wait_for_line(log))
         command.send_signal(number)
         assert command.wait(30) == 0
     finally:
         command.kill()
     assert log.read_text().endswith("interrupted\n")
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert not is_running(child)

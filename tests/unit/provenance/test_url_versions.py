@@ -150,7 +150,7 @@ def test_every_text_is_parsed(url):
     "end", ["/blob/v1.2.3" + "a" * 20_000 + "!", "/blob" * 5_000, "/" * 20_000, "@" * 20_000]
 )
 def test_long_urls_are_parsed_quickly(end):
-    began = time.monotonic()
+    began = time.thread_time()
     parse_url_version(f"https://github.com/org/repo{end}")
     parse_url_version(f"docker://repo/image{end}")
-    assert time.monotonic() - began < 2
+    assert time.thread_time() - began < 2

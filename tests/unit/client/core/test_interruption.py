@@ -46,7 +46,7 @@ def run_interrupted(function):
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert interrupter.is_waiting.wait(10)
+    assert interrupter.is_waiting.wait(30)
     time.sleep(0.2)
     started = time.monotonic()
     interrupter.interrupt()
@@ -57,7 +57,7 @@ def run_interrupted(function):
 def test_delay_is_interrupted():
     error, seconds = run_interrupted(lambda: interruption.sleep(60))
     assert isinstance(error, InterruptedError)
-    assert seconds < 5
+    assert seconds < 30
 
 
 def test_delay_without_interruption_ends():
@@ -79,4 +79,4 @@ def test_request_is_interrupted(size):
         request = HttpRequest("PUT", url, {}, bytes(size), None, timeout=(60, 60))
         outcome, seconds = run_interrupted(lambda: transport.send(session, request))
     assert outcome.failure is transport.Failure.INTERRUPTED
-    assert seconds < 5
+    assert seconds < 30

@@ -78,8 +78,10 @@ def test_requests_of_an_unlimited_account_leave_no_files(limiter, tmp_path):
 
 
 def test_retry_after_of_one_request_delays_those_of_other_clients(limiter, tmp_path):
+    since = time.monotonic()
     assert send(limiter, refusal(FREQUENT, retry_after=0.3)).status == 429
-    assert 0.1 < waits_of(RequestLimiter(str(tmp_path), REPO, TOKEN)) < 1
+    assert waits_of(RequestLimiter(str(tmp_path), REPO, TOKEN)) < 1
+    assert time.monotonic() - since > 0.25
 
 
 def test_other_accounts_endpoints_and_caches_have_limits_of_their_own(limiter, tmp_path):
@@ -115,9 +117,11 @@ def test_files_contain_no_secret(limiter, tmp_path):
 
 def test_limit_of_a_route_does_not_delay_other_routes(limiter):
     message = Call("POST", "/message")
+    since = time.monotonic()
     send(limiter, refusal(MESSAGES, retry_after=0.3), call=message)
     assert waits_of(limiter) == 0
-    assert waits_of(limiter, call=message) > 0.1
+    assert waits_of(limiter, call=message) < 1
+    assert time.monotonic() - since > 0.25
 
 
 @pytest.mark.parametrize(
@@ -172,8 +176,10 @@ def test_interruption_ends_a_wait(limiter):
 
 
 def test_success_ends_the_tests_of_the_limit(limiter, tmp_path):
+    since = time.monotonic()
     send(limiter, refusal(FREQUENT))
-    assert 0.1 < waits_of(limiter) < 1
+    assert waits_of(limiter) < 1
+    assert time.monotonic() - since > 0.1
     (limit,) = json.loads(files(tmp_path)[0].read_text()).values()
     assert (limit["failures"], limit["rate"]) == (0, 50.0)
     assert waits_of(limiter) < 0.1
@@ -249,15 +255,19 @@ def test_slot_that_is_never_released_does_not_stop_requests(limiter, tmp_path, m
     monkeypatch.setattr(request_limiter, "_SLOT_SECONDS", 0.2)
     send(limiter, refusal(CONCURRENT))
     path = files(tmp_path)[0].with_suffix(".0.lock")
+    since = time.monotonic()
     with FileLock(path, thread_local=False):
-        assert 0.1 < waits_of(limiter) < 5
+        assert waits_of(limiter) < 5
+    assert time.monotonic() - since > 0.2
 
 
 def test_file_lock_of_a_stopped_process_is_ignored(limiter, tmp_path, monkeypatch):
     monkeypatch.setattr(request_limiter, "_LOCK_SECONDS", 0.1)
     send(limiter, refusal(FREQUENT))
+    since = time.monotonic()
     with FileLock(files(tmp_path)[0].with_suffix(".lock"), thread_local=False):
-        assert 0.05 < waits_of(limiter) < 5
+        assert waits_of(limiter) < 5
+        assert time.monotonic() - since > 0.1
         assert waits_of(limiter) < 0.1
 
 
@@ -280,9 +290,9 @@ def test_refusal_delays_requests_that_wait_for_a_slot(limiter, tmp_path, monkeyp
 
     def sleep(seconds: float) -> None:
         if not refused_at:
+            refused_at.append(time.monotonic())
             refuse_while_running(limiter)
             lock.release()
-            refused_at.append(time.monotonic())
         time.sleep(seconds)
 
     def answer() -> Outcome:
@@ -303,19 +313,20 @@ def refuse_while_running(limiter) -> None:
 def test_all_requests_wait_for_the_end_of_a_pause(limiter, monkeypatch):
     monkeypatch.setattr(adaptive_limit, "FIRST_PAUSE", 0.6)
     monkeypatch.setattr(adaptive_limit, "MAX_PAUSE", 0.6)
+    since, delays = time.monotonic(), []
     send(limiter, refusal(CONCURRENT))
-    waits = []
 
-    def wait() -> None:
-        waits.append(waits_of(limiter))
+    def answer() -> Outcome:
+        delays.append(time.monotonic() - since)
+        return Outcome(Reply(200))
 
-    threads = [threading.Thread(target=wait) for _ in range(3)]
+    threads = [threading.Thread(target=send, args=(limiter, answer)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(waits) == 3
-    assert min(waits) > 0.25
+    assert len(delays) == 3
+    assert min(delays) > 0.25
 
 
 def test_refusal_of_one_of_several_requests_does_not_stop_the_others(limiter, monkeypatch):
@@ -324,12 +335,12 @@ def test_refusal_of_one_of_several_requests_does_not_stop_the_others(limiter, mo
 
     def answer() -> Outcome:
         running.set()
-        assert refused.wait(10)
+        assert refused.wait(60)
         return Outcome(Reply(200))
 
     thread = threading.Thread(target=send, args=(limiter, answer))
     thread.start()
-    assert running.wait(10)
+    assert running.wait(60)
     assert not send(limiter, refusal(CONCURRENT)).is_planned
     refused.set()
     thread.join()
@@ -403,8 +414,6 @@ def test_limiter_can_be_switched_off(make, http, tmp_path):
 
 
 def test_async_session_shares_the_limit(limiter, tmp_path):
-    send(limiter, refusal(FREQUENT, retry_after=0.3))
-
     async def get(root: str | None) -> float:
         transport = httpx2.MockTransport(lambda _: httpx2.Response(200, json={}))
         async with httpx2.AsyncClient(transport=transport) as client:
@@ -414,8 +423,12 @@ def test_async_session_shares_the_limit(limiter, tmp_path):
             await session.call(Call("GET", "/entity/syn1"))
             return time.monotonic() - since
 
-    assert asyncio.run(get(None)) < 0.2
-    assert 0.1 < asyncio.run(get(str(tmp_path))) < 2
+    since = time.monotonic()
+    send(limiter, refusal(FREQUENT, retry_after=0.3))
+    assert asyncio.run(get(str(tmp_path))) < 10
+    assert time.monotonic() - since > 0.25
+    send(limiter, refusal(FREQUENT, retry_after=60))
+    assert asyncio.run(get(None)) < 30
 
 
 def test_cancelled_task_releases_its_slot(limiter, tmp_path):

@@ -114,7 +114,7 @@ def test_dripped_response_ends_in_bounded_time(server, connect, blocks):
     started = time.monotonic()
     with connect(server(blocks)) as syn, pytest.raises(SynapseTimeoutError):
         syn.call("GET", "/x")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
 
 
 @pytest.mark.parametrize("blocks", [endless_body, gzip_bomb])
@@ -183,7 +183,7 @@ def test_download_ends_in_bounded_time(
                 associate_id="syn1",
                 directory=tmp_path / "here",
             )
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 40
     assert list((tmp_path / "here").iterdir()) == []
 
 

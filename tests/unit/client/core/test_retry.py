@@ -257,7 +257,7 @@ def send_nothing(connection):
 @pytest.mark.parametrize("fault", [CUT, CUT_CHUNK, disconnect, reset, send_nothing])
 def test_get_is_retried_after_connection_faults(fault, make, faulty_server):
     repo, received = faulty_server(fault, fault, OK)
-    syn = make(repo=repo, timeout=0.1)
+    syn = make(repo=repo, timeout=2 if fault is send_nothing else 30)
     assert syn.restGET("/x") == {}
     assert len(received) == 3
 
@@ -273,7 +273,7 @@ def test_post_is_sent_once_after_connection_faults(fault, make, faulty_server):
 
 def test_post_is_sent_once_after_a_timeout(make, faulty_server):
     repo, received = faulty_server(send_nothing, OK)
-    syn = make(repo=repo, timeout=0.1)
+    syn = make(repo=repo, timeout=1)
     with pytest.raises(SynapseTimeoutError, match="POST /entity: no response within the timeout"):
         syn.restPOST("/entity", "{}")
     assert len(received) == 1

@@ -62,7 +62,7 @@ def test_small_body_is_sent_with_its_headers(server, monkeypatch):
     monkeypatch.setattr(HTTPConnection, "send", lambda *args: (sent.append(args), send(*args)))
     with transport.new_session() as session:
         for body in (b"first", b"second", DATA):
-            assert session.put(url, data=body, timeout=5).ok
+            assert session.put(url, data=body, timeout=30).ok
     assert [body for _, body in received] == [b"first", b"second", DATA]
     assert len(sent) == 4
 
@@ -72,7 +72,7 @@ def test_body_is_sent_with_its_length(server, body):
     url, received = server
     with transport.new_session() as session:
         for _ in range(2):  # the second request uses the same connection
-            assert session.put(url, **body, timeout=5).ok
+            assert session.put(url, **body, timeout=30).ok
     for headers, data in received:
         assert data == DATA
         assert headers["Content-Length"] == str(len(DATA))
@@ -89,6 +89,6 @@ def test_error_of_a_body_closes_the_connection(server):
 
     with transport.new_session() as session:
         with pytest.raises(requests.ConnectionError, match="nothing was sent"):
-            session.put(url, auth=Failing(), timeout=5)
-        assert session.put(url, auth=Body(), timeout=5).ok
+            session.put(url, auth=Failing(), timeout=30)
+        assert session.put(url, auth=Body(), timeout=30).ok
     assert DATA in [data for _, data in received]  # a thread records the broken one, maybe later

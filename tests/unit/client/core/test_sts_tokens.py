@@ -183,13 +183,13 @@ def test_slow_request_does_not_block_other_folders():
 
     def slow():
         waiting.set()
-        assert release.wait(10)
+        assert release.wait(60)
         return parsed(1)
 
     keys = [key for key in range(16) if hash(key) % 16 != 0]
     with ThreadPoolExecutor(1) as pool:
         pending = pool.submit(cache.get, "read_only", 0, HOUR, slow)
-        assert waiting.wait(10)
+        assert waiting.wait(60)
         cache.get("read_only", keys[0], HOUR, lambda: parsed(2))
         release.set()
         pending.result(10)

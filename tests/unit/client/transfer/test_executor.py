@@ -88,7 +88,7 @@ def test_more_parts_are_allowed_while_one_is_running(executor):
             second.set()
         else:
             allowed = 2
-            assert second.wait(10)
+            assert second.wait(60)
 
     executor.run(range(2), work, CancelToken(), threads=2, limit=lambda: allowed)
 
@@ -115,7 +115,7 @@ def test_run_raises_the_first_error_after_other_parts_stopped(executor):
     begun = threading.Barrier(3)
 
     def work(number):
-        begun.wait(10)
+        begun.wait(60)
         if number == 1:
             raise KeyError("first")
         try:
@@ -181,7 +181,7 @@ def test_transfers_share_the_threads(executor):
         time.sleep(0.001)
 
     def one():
-        barrier.wait(10)
+        barrier.wait(60)
         executor.run(range(40), work, CancelToken(), threads=3)
 
     transfers = [threading.Thread(target=one) for _ in range(2)]

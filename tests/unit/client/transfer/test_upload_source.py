@@ -131,7 +131,7 @@ def big(tmp_path):
 def sockets():
     """Two connected sockets."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        sender = socket.create_connection(server.getsockname(), timeout=5)
+        sender = socket.create_connection(server.getsockname(), timeout=30)
         receiver, _ = server.accept()
         with sender, receiver:
             yield sender, receiver
@@ -193,14 +193,14 @@ def test_part_is_written_to_a_socket_with_tls(big, sockets, cancel_token, progre
 def test_slow_receiver_is_not_interrupted(big, sockets, cancel_token, progress):
     """The timeout applies to the time without progress, not to the whole part."""
     sender, receiver = sockets
-    sender.settimeout(0.5)
+    sender.settimeout(3.5)
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
     with big_body(big, cancel_token, progress) as body:
         started = time.monotonic()
         thread = send(body, sender)
-        assert len(receive(receiver, delay=0.05)) == 4 * MiB - 4
+        assert len(receive(receiver, delay=0.2)) == 4 * MiB - 4
         thread.join()
-    assert time.monotonic() - started > 1.0
+    assert time.monotonic() - started > 3.5
 
 
 def test_stalled_receiver_is_interrupted(tmp_path, sockets, cancel_token, progress):
