@@ -26,7 +26,7 @@ from synapse_workflows import Dataset, File
 from synapse_workflows.demo.paths import examples_dir
 
 #: Example -> the test that runs it, if that is not the comparison with `dag.test`.
-OTHERS = {4: "scored", 5: "scored", 8: "model", 13: "approval", 16: "new_files"}
+OTHERS = {4: "events", 5: "events", 8: "model", 13: "approval", 16: "events"}
 #: Examples that `dag.test` cannot run: in Airflow 3.3 it reads no DAG with a deadline.
 NO_DAG_TEST = ("synapse_17_alerts",)
 #: Tasks of example 5 -> the worker that runs them.

@@ -25,23 +25,39 @@ def has_state(cluster, folder):
     return bool(cluster.query(sql, f"%%files/{folder}%%"))
 
 
-def test_new_files_are_checked_once(examples):
-    """The asset watcher of the triggerer starts a run for each new file; the file is moved."""
+def put_events(examples, daemon, bob, file, number):
+    """Put a file into the inbox, submit a file and an image, and wait until all are done."""
+    inbox, queue, images = examples.inbox, examples.challenge.queue, examples.images
+    inbox.put(f"new{number}.csv", "a,b\n1,2", parent=examples.folders["inbox"])
+    bob.submit(queue.id, file)
+    image = images.submit()
+
+    def are_done():
+        moved = list(inbox.syn.getChildren(examples.folders["quarantine"]))
+        scored = list(queue.syn.getSubmissions(queue.id, status="SCORED"))
+        return len(moved) == len(scored) == number and images.is_scored(image)
+
+    examples.cluster.wait_until(are_done, TIMEOUT)
+    images.check(image, daemon)
+
+
+def test_events_start_runs(examples, daemon):
+    """The asset watchers of the triggerer start runs for new files, submissions and images."""
     world, cluster, folders = examples.inbox, examples.cluster, examples.folders
     cluster.wait_until(lambda: has_state(cluster, folders["inbox"]), TIMEOUT)
-    names: list[str] = []
-
-    def are_moved():
-        moved = [one["name"] for one in world.syn.getChildren(folders["quarantine"])]
-        return sorted(moved) == names
-
-    for number in range(ROUNDS):  # of events in quick succession, Airflow may lose the last one
-        names.append(f"new{number}.csv")
-        world.put(names[-1], "a,b\n1,2", parent=folders["inbox"])
-        cluster.wait_until(are_moved, TIMEOUT)
-    for child in world.syn.getChildren(folders["quarantine"]):
+    with world.service.client("bob", cache_root_dir=str(world.folder / "bob")) as bob:
+        project = bob.store(Project(f"Submissions of {world.salt}"))
+        file = bob.store(File(examples.predictions, parent=project))
+        for number in range(1, ROUNDS + 1):  # Airflow may lose an event that follows at once
+            put_events(examples, daemon, bob, file, number)
+    moved = list(world.syn.getChildren(folders["quarantine"]))
+    assert {one["name"] for one in moved} == {f"new{one}.csv" for one in range(1, ROUNDS + 1)}
+    for child in moved:
         annotations = world.syn.get_annotations(child["id"])
         assert (annotations["quality"], annotations["problems"]) == (["failed"], ["line 3"])
+    for task_id, worker in QUEUES.items():
+        logs = cluster.disk(worker).glob(f"airflow/logs/dag_id=synapse_05*/*/task_id=*{task_id}")
+        assert len(list(logs)) >= ROUNDS
 
 
 def test_examples_store_on_two_machines_what_they_store_on_one(examples, subtests):
@@ -79,28 +95,6 @@ def test_release_is_public_after_the_approval(examples):
     cluster.wait_for_runs(runs, TIMEOUT)
     for run in runs:
         assert examples.client.getPermissions(cluster.xcom(*run, "copy")["id"]) == ["READ"]
-
-
-def test_submissions_are_scored(examples, daemon):
-    """The asset watchers of the triggerer start runs for each file and image."""
-    world, cluster, queue = examples.challenge, examples.cluster, examples.challenge.queue
-    images = examples.images
-    with world.service.client("bob", cache_root_dir=str(world.folder / "bob")) as bob:
-        project = bob.store(Project(f"Submissions of {world.salt}"))
-        file = bob.store(File(examples.predictions, parent=project))
-        for number in range(1, ROUNDS + 1):
-            bob.submit(queue.id, file)
-            image = images.submit()
-
-            def are_scored(number=number, image=image):
-                scored = list(world.syn.getSubmissions(queue.id, status="SCORED"))
-                return len(scored) == number and images.is_scored(image)
-
-            cluster.wait_until(are_scored, TIMEOUT)
-            images.check(image, daemon)
-    for task_id, worker in QUEUES.items():
-        logs = cluster.disk(worker).glob(f"airflow/logs/dag_id=synapse_05*/*/task_id=*{task_id}")
-        assert len(list(logs)) >= ROUNDS
 
 
 def test_tasks_ran_on_both_workers(examples):
