@@ -102,7 +102,10 @@ def serve(
     ] = 43_200,
 ) -> None:
     """Run the local Synapse until Ctrl-C."""
+    import gc
     import logging
+
+    gc.disable()  # until the service has started; `server.serve` enables it
 
     from synapse_workflows.local import server
     from synapse_workflows.local.errors import ServiceError

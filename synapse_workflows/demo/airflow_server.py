@@ -54,8 +54,8 @@ _PRELOADED: Final = "synapse_workflows.demo.preloaded_airflow"
 _COMPONENTS: Final[dict[str, list[str]]] = {
     "scheduler": [_PRELOADED, "scheduler", "--skip-serve-logs"],
     "dag-processor": [_PRELOADED, "dag-processor"],
-    "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
-    "api-server": ["airflow", "api-server"],
+    "triggerer": [_PRELOADED, "triggerer", "--skip-serve-logs"],
+    "api-server": [_PRELOADED, "api-server"],
 }
 
 Components = Mapping[str, "subprocess.Popen[bytes]"]

@@ -3,9 +3,12 @@
 python -m synapse_workflows.demo.run_dags DAG_ID CONF_JSON [DAG_ID CONF_JSON ...]
 """
 
+import gc
 import sys
 
-from airflow.cli.cli_parser import get_parser
+gc.set_threshold(50_000, 20, 100)  # as `preloaded_airflow`
+
+from airflow.cli.cli_parser import get_parser  # noqa: E402
 
 
 def main(arguments: list[str]) -> None:

@@ -181,6 +181,7 @@ def serve(
             write_private_file(data_dir / SERVICE_FILE, json.dumps(service_info, indent=2) + "\n")
 
         gc.freeze()  # exclude long-lived objects from garbage collection
+        gc.enable()  # the command line disables it during the start
         server = _Server(app, write_service_file)
         try:
             with _handle_signals(server.stop):

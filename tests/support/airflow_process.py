@@ -10,7 +10,8 @@ from pathlib import Path
 
 #: Run `airflow` with each line of arguments, a JSON list; answer with its exit status.
 _PROGRAM = """
-import json, os, sys, traceback
+import gc, json, os, sys, traceback
+gc.set_threshold(50_000, 20, 100)  # as `preloaded_airflow`
 from airflow.cli.cli_parser import get_parser
 
 answers = os.fdopen(int(sys.argv[1]), "w")

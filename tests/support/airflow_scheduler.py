@@ -49,7 +49,7 @@ class Scheduler:
     def start_triggerer(self) -> None:
         with (self.folder / "triggerer.log").open("ab") as log:
             self._triggerer = subprocess.Popen(
-                [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"],
+                [sys.executable, "-m", PRELOADED, "triggerer", "--skip-serve-logs"],
                 env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -158,7 +158,7 @@ def run_scheduler(folder: Path, connection: str) -> Iterator[Scheduler]:
             # before the first one is waited for, so that all end at the same time
             interrupts.callback(process.send_signal, signal.SIGINT)
 
-        start("api-server", "airflow", "api-server", "--port", url.rpartition(":")[2])
+        start("api-server", PRELOADED, "api-server", "--port", url.rpartition(":")[2])
         start("dag-processor", PRELOADED, "dag-processor")
         scheduler = Scheduler(folder, environment, url)
         scheduler.start_triggerer()
