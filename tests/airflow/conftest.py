@@ -34,6 +34,7 @@ from support.activity_sources import list_sources
 from support.airflow_scheduler import Scheduler, run_scheduler
 from support.challenge import Challenge
 from support.execution_api import ExecutionApi, Run
+from support.prepared_entities import append_rows, create_project, create_table, read_rows
 from support.rejecting_app import RejectingApp
 from support.status_server import serve_statuses
 from support.sts_folders import StsSetup
@@ -43,10 +44,8 @@ from synapse_workflows import (
     Column,
     File,
     Project,
-    Schema,
     SynapseScoreSubmissionOperator,
     SynapseTableStoreOperator,
-    Table,
 )
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
@@ -117,7 +116,7 @@ def alice(socket_service, tmp_path):
 @pytest.fixture
 def project(alice):
     """Id of a project that alice owns."""
-    return alice.store(Project(f"Airflow test {next(_names)}")).id
+    return create_project(alice, f"Airflow test {next(_names)}")
 
 
 @pytest.fixture
@@ -186,13 +185,13 @@ def table(alice, project):
         Column(name="a name", columnType="STRING"),
         Column(name="n", columnType="INTEGER"),
     ]
-    return alice.store(Schema("Results", columns, parent=project)).id
+    return create_table(alice, project, "Results", columns)
 
 
 @pytest.fixture
 def filled(alice, table):
     """Id of `table` with three rows."""
-    alice.store(Table(table, [["a", 1], ["b", 2], ["c", 3]]))
+    append_rows(alice, table, [["a", 1], ["b", 2], ["c", 3]])
     return table
 
 
@@ -225,15 +224,9 @@ def store_rows(api):
 
 
 @pytest.fixture
-def rows_of(alice, tmp_path):
+def rows_of(alice):
     """Function that returns the cells of a table, optionally with row ids and versions."""
-
-    def get_rows(table, *, ids=False):
-        sql = f"select * from {table} order by ROW_ID"
-        result = alice.tableQuery(sql, downloadLocation=str(tmp_path / "query"))
-        return [row if ids else row[2:] for row in result]
-
-    return get_rows
+    return partial(read_rows, alice)
 
 
 @pytest.fixture

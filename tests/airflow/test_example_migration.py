@@ -12,8 +12,9 @@ from itertools import count
 import pytest
 from support.execution_api import Run
 from support.guides import DAGS, blocks
+from support.prepared_entities import append_rows, create_table
 
-from synapse_workflows import Column, Schema, Table, create_challenge_dag
+from synapse_workflows import Column, create_challenge_dag
 
 YAML = [block.text for block in blocks("yaml") if block.page.name == "migration.md"]
 CODE = [block.text for block in blocks("python") if block.page.name == "migration.md"]
@@ -28,14 +29,14 @@ _runs = count(1)
 
 
 @pytest.fixture
-def create_table(alice, project):
+def new_table(alice, project):
     """Function that creates a table with columns of text and numbers; returns its ID."""
 
     def create(title, *rows, **types):
         columns = [Column(name=key, columnType=value) for key, value in types.items()]
-        schema = alice.store(Schema(title, columns, parent=project))
-        alice.store(Table(schema, [list(row) for row in rows]))
-        return schema.id
+        table = create_table(alice, project, title, columns)
+        append_rows(alice, table, [list(row) for row in rows])
+        return table
 
     return create
 
@@ -74,7 +75,7 @@ def test_dags_before_are_valid():
         ast.parse(text)
 
 
-def test_store_metrics(api, start, create_table, rows_of, tmp_path):
+def test_store_metrics(api, start, new_table, rows_of, tmp_path):
     """A second run for a day adds no row."""
     pytest.importorskip("airflow.providers.sqlite")
     warehouse = tmp_path / "warehouse.db"
@@ -82,15 +83,15 @@ def test_store_metrics(api, start, create_table, rows_of, tmp_path):
     with closing(sqlite3.connect(warehouse)) as database, database:
         database.execute("create table daily as select '2026-11-25' day, 'a' project, 3 downloads")
     types = {"day": "STRING", "project": "STRING", "downloads": "INTEGER"}
-    table = create_table("metrics", ("2026-11-24", "a", 1), **types)
+    table = new_table("metrics", ("2026-11-24", "a", 1), **types)
     for _ in range(2):
         start("store_metrics", {"syn456": table}).all()
     assert rows_of(table) == [["2026-11-24", "a", 1], ["2026-11-25", "a", 3]]
 
 
-def test_replace_table(start, create_table, rows_of, tmp_path):
+def test_replace_table(start, new_table, rows_of, tmp_path):
     """Invalid rows change nothing."""
-    table = create_table("patients", ("old",), name="STRING")
+    table = new_table("patients", ("old",), name="STRING")
     path = tmp_path / "patients.csv"
     changes = {"syn456": table, "/data/patients.csv": str(path)}
     path.write_text("name\none\ntwo\n")
@@ -102,10 +103,10 @@ def test_replace_table(start, create_table, rows_of, tmp_path):
     assert rows_of(f"{table}.1") == [["one"], ["two"]]
 
 
-def test_snapshot_tables(start, create_table, alice):
+def test_snapshot_tables(start, new_table, alice):
     """A missing table fails its snapshot only; an unchanged table has one."""
-    table = create_table("one", (1,), n="INTEGER")
-    missing = create_table("two", (1,), n="INTEGER")
+    table = new_table("one", (1,), n="INTEGER")
+    missing = new_table("two", (1,), n="INTEGER")
     alice.delete(missing)
     run = start("snapshot_tables", {"syn456": missing, "syn789": table})
     assert [run.task("snapshot", index).state for index in (0, 1)] == ["failed", "success"]

@@ -19,8 +19,9 @@ from airflow.sdk.serde import serialize
 from airflow.serialization.serialized_objects import DagSerialization
 from support.examples import create_dag, import_example
 from support.execution_api import Run
+from support.prepared_entities import append_rows, create_table
 
-from synapse_workflows import Column, Dataset, File, Folder, Project, Schema, Table
+from synapse_workflows import Column, Dataset, File, Folder, Project
 from synapse_workflows.demo.paths import examples_dir
 
 _runs = count(1)
@@ -50,14 +51,14 @@ def start(api):
 
 
 @pytest.fixture
-def create_table(alice, project):
+def new_table(alice, project):
     """Function that creates a table of numbers; returns its ID."""
 
     def create(name, *numbers):
         columns = [Column(name="n", columnType="INTEGER")]
-        schema = alice.store(Schema(name, columns, parent=project))
-        alice.store(Table(schema, [[number] for number in numbers]))
-        return schema.id
+        table = create_table(alice, project, name, columns)
+        append_rows(alice, table, [[number] for number in numbers])
+        return table
 
     return create
 
@@ -122,8 +123,8 @@ def test_10_metrics_of_a_day_are_stored_once(start, warehouse, alice, project, s
     assert any("10_warehouse_metrics.py" in url for url in executed)
 
 
-def test_11_tables_are_exported_from_snapshots(start, create_table, alice, tmp_path):
-    tables = {"one": create_table("One", 1, 2), "two": create_table("Two", 3)}
+def test_11_tables_are_exported_from_snapshots(start, new_table, alice, tmp_path):
+    tables = {"one": new_table("One", 1, 2), "two": new_table("Two", 3)}
 
     def run():
         target = str(tmp_path / "exports")
@@ -207,8 +208,8 @@ def test_14_invalid_catalogue_stores_nothing(start, catalogue, alice, project, e
     assert list(alice.getChildren(project)) == []
 
 
-def test_17_the_last_failed_try_sends_a_message(start, create_table, socket_service):
-    table = create_table("Small", 1, 2)
+def test_17_the_last_failed_try_sends_a_message(start, new_table, socket_service):
+    table = new_table("Small", 1, 2)
     run = start(17, "synapse_17_alerts", table=table)
 
     def messages():
@@ -340,9 +341,9 @@ def test_18_participants_read_their_own_results(start, alice, challenge, submit,
 
 
 @pytest.fixture
-def release(start, create_table, alice, project, monkeypatch):
+def release(start, new_table, alice, project, monkeypatch):
     """Function that runs the release until a person has answered; returns the run."""
-    tables = [create_table("One", 1, 2), create_table("Two", 3)]
+    tables = [new_table("One", 1, 2), new_table("Two", 3)]
     monkeypatch.setattr(import_example(13), "TABLES", tables)
     staging, public = (alice.store(Folder(name, parent=project)).id for name in ("S", "P"))
 

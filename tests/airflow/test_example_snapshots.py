@@ -6,9 +6,10 @@ import re
 
 import pytest
 from support.execution_api import Run
+from support.prepared_entities import append_rows, create_table
 from support.table_types import TABLE_TYPES
 
-from synapse_workflows import Column, Schema, Table
+from synapse_workflows import Column
 from synapse_workflows.demo.paths import examples_dir
 
 
@@ -18,9 +19,9 @@ def tables(alice, project):
     made = []
     for name in ("One", "Two"):
         columns = [Column(name="n", columnType="INTEGER")]
-        schema = alice.store(Schema(name, columns, parent=project))
-        alice.store(Table(schema, [[1]]))
-        made.append(schema.id)
+        table = create_table(alice, project, name, columns)
+        append_rows(alice, table, [[1]])
+        made.append(table)
     return made
 
 
@@ -129,7 +130,7 @@ def test_publishing_run_reads_the_snapshot_of_its_event(
         "activity_id": alice.getProvenance(tables[0], 1)["id"],
         "name": "One",
     }
-    alice.store(Table(tables[0], [[2]]))
+    append_rows(alice, tables[0], [[2]])
     assert create_snapshot(api, nightly, "run_2", 2) == ["success", "skipped"]
     later = events_of(api, tables[0])[-1]
     assert later["extra"]["version"] == 2

@@ -12,11 +12,11 @@ import pytest
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 from support.execution_api import Run
+from support.prepared_entities import create_table
 
 import synapse_workflows
 from synapse_workflows import (
     Column,
-    Schema,
     SynapseGetOperator,
     SynapseHook,
     SynapseStoreOperator,
@@ -207,7 +207,7 @@ def test_special_floats_are_stored(run_one, alice, project, table, file, number)
 
 def test_special_floats_in_json_are_rejected(run_one, alice, project):
     columns = [Column(name="doc", columnType="JSON")]
-    table = alice.store(Schema("documents", columns, parent=project)).id
+    table = create_table(alice, project, "documents", columns)
     failed, _ = run_one(
         SynapseTableStoreOperator, table_id=table, rows=[{"doc": {"a": [math.nan]}}]
     )

@@ -11,6 +11,7 @@ import pytest
 from airflow.sdk import DAG, task
 from hypothesis import assume, given, settings
 from support.execution_api import Run
+from support.prepared_entities import create_table
 from support.row_forms import COLUMNS, FORMS, KINDS, ROWS, read_rows, write
 
 from synapse_workflows import (
@@ -54,7 +55,7 @@ def test_integers_that_pandas_rounded_are_rejected(typed_table, store_rows, rows
 @pytest.fixture
 def typed_table(alice, project):
     """Id of a table with a column of each type in KINDS."""
-    return alice.store(Schema("Typed", COLUMNS, parent=project)).id
+    return create_table(alice, project, "Typed", COLUMNS)
 
 
 DATA = [
@@ -255,7 +256,7 @@ def test_upsert_keeps_the_cells_of_absent_fields(
 def test_references_of_files_and_queries_are_stored_together(
     api, filled, put, alice, project, rows_of, sources_of
 ):
-    copy = alice.store(Schema("Copy", list(alice.getColumns(filled)), parent=project)).id
+    copy = create_table(alice, project, "Copy", list(alice.getColumns(filled)))
     files = [put("1.tsv", "n\ta name\n7\tx\n"), put("2.csv", "a name,n\ny,8\n")]
     with DAG("references", schedule=None) as dag:
         get = SynapseGetOperator.partial(task_id="get").expand(entity_id=files)

@@ -10,9 +10,10 @@ from itertools import count
 
 import pytest
 from airflow.sdk import BaseHook
+from support.prepared_entities import append_rows, create_table
 from support.waiting import wait_until_async
 
-from synapse_workflows import Column, Project, Schema, Table
+from synapse_workflows import Column, Project
 from synapse_workflows.client.core import shared_session
 from synapse_workflows.client.core.async_job_flow import Polling
 from synapse_workflows.client.core.table_state import fetch_state
@@ -104,9 +105,9 @@ def project(client, gated_service):
 @pytest.fixture
 def table(client, project):
     columns = [Column(name="n", columnType="INTEGER")]
-    schema = client.store(Schema(f"Table {next(TABLES)}", columns, parent=project))
-    client.store(Table(schema, [[1]]))
-    return schema.id
+    table = create_table(client, project, f"Table {next(TABLES)}", columns)
+    append_rows(client, table, [[1]])
+    return table
 
 
 @pytest.fixture
@@ -168,9 +169,9 @@ def test_triggers_with_the_same_query_share_a_poll(client, table, gate):
         triggers = [rows_trigger(table, n) for n in (2, 2, 3, *[9] * 47)]
         async with running(*triggers) as tasks:
             await wait_for_polls(gate, 3)
-            client.store(Table(table, [[2]]))
+            append_rows(client, table, [[2]])
             assert await asyncio.gather(*tasks[:2]) == [[{"rows": 2}]] * 2
-            client.store(Table(table, [[3]]))
+            append_rows(client, table, [[3]])
             assert await tasks[2] == [{"rows": 3}]
             assert not any(task.done() for task in tasks[3:])
             return tasks
@@ -206,7 +207,7 @@ def test_change_triggers_with_other_known_states_share_the_requests(client, tabl
             assert await tasks[1] == [state]
             polls = len(gate.polls)
             assert not tasks[0].done()
-            client.store(Table(table, [[2]]))
+            append_rows(client, table, [[2]])
             (changed,) = await tasks[0]
             return polls, state, changed
 
@@ -224,7 +225,7 @@ def test_a_poll_that_already_runs_does_not_answer_a_later_subscriber(client, tab
         gate.holds_next = True
         async with running(change_trigger(table, first)) as early:
             await wait_until_async(lambda: gate.is_holding)
-            client.store(Table(table, [[2]]))
+            append_rows(client, table, [[2]])
             second = client.run(fetch_state(table, Polling())).to_json()
             async with running(change_trigger(table, second)) as late:
                 await asyncio.sleep(0.1)
@@ -245,7 +246,7 @@ def test_triggers_do_not_block_the_event_loop(client, table, gate):
         async with running(*triggers) as tasks:
             await wait_until_async(lambda: gate.is_holding)
             gate.is_holding = False
-            client.store(Table(table, [[2]]))
+            append_rows(client, table, [[2]])
             assert await asyncio.gather(*tasks) == [[{"rows": 2}]] * 4
 
     asyncio.run(main())
@@ -370,7 +371,7 @@ def test_a_poll_goes_on_while_airflow_cannot_return_the_connection(
             await wait_for_polls(gate, 1)
             monkeypatch.delenv("AIRFLOW_CONN_SYNAPSE_DEFAULT")
             await wait_for_polls(gate, 3)
-            client.store(Table(table, [[2]]))
+            append_rows(client, table, [[2]])
             return await tasks[0]
 
     assert asyncio.run(main()) == [{"rows": 2}]
@@ -420,7 +421,7 @@ def test_a_rejected_token_is_read_again_at_once(client, table, gate):
             gate.status, gate.rejected = 401, 1
             await wait_for_polls(gate, 4)
             assert not tasks[0].done()
-            client.store(Table(table, [[2]]))
+            append_rows(client, table, [[2]])
             return await tasks[0]
 
     assert asyncio.run(main()) == [{"rows": 2}]

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import fsspec
 import pandas as pd
 import pytest
+from support.prepared_entities import append_rows
 
-from synapse_workflows import Link, Table
+from synapse_workflows import Link
 from synapse_workflows.client.errors import (
     SynapseForbiddenError,
     SynapseMalformedEntityError,
@@ -320,7 +321,7 @@ def test_tables_are_read_as_csv(fs, options, filled, alice):
     version = alice.create_snapshot_version(filled)
     frame = pd.read_csv(f"syn://{filled}.{version}", storage_options=options)
     assert len(frame) == 3
-    alice.store(Table(filled, [["d", 4]]))
+    append_rows(alice, filled, [["d", 4]])
     with fs.open(filled, version=version) as file:
         assert len(file.readlines()) == 4
     with fs.open(filled) as file:

@@ -7,8 +7,9 @@ import pytest
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
 from support.execution_api import Run
+from support.prepared_entities import append_rows, create_table
 
-from synapse_workflows import Column, Schema, SynapseHook, Table
+from synapse_workflows import Column, SynapseHook
 
 DAY = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -19,8 +20,8 @@ def typed(alice, project):
     types = {"s": "STRING", "n": "INTEGER", "x": "DOUBLE", "b": "BOOLEAN", "d": "DATE"}
     columns = [Column(name=name, columnType=kind) for name, kind in types.items()]
     columns.append(Column(name="l", columnType="STRING_LIST"))
-    table = alice.store(Schema("Typed", columns, parent=project)).id
-    alice.store(Table(table, [["a", 1, 1.5, True, DAY, ["x", "y"]], [None] * 6]))
+    table = create_table(alice, project, "Typed", columns)
+    append_rows(alice, table, [["a", 1, 1.5, True, DAY, ["x", "y"]], [None] * 6])
     return table
 
 

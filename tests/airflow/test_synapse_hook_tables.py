@@ -8,8 +8,9 @@ import pytest
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
 from support.execution_api import Run
+from support.prepared_entities import create_table, read_rows
 
-from synapse_workflows import Column, Schema, SynapseHook, SynapseTableStoreOperator
+from synapse_workflows import Column, SynapseHook, SynapseTableStoreOperator
 
 _names = count(1)
 A, B, C, D = ([{"a name": name, "n": n}] for n, name in enumerate("abcd", 1))
@@ -43,17 +44,15 @@ def other_table(alice, project):
         Column(name="a name", columnType="STRING"),
         Column(name="n", columnType="INTEGER"),
     ]
-    return alice.store(Schema("Others", columns, parent=project)).id
+    return create_table(alice, project, "Others", columns)
 
 
 @pytest.fixture
-def rows_of(alice, tmp_path):
+def rows_of(alice):
     """Function that returns the rows of a table as text, for example `a1 b2`."""
 
     def get_rows(table):
-        sql = f"select * from {table} order by ROW_ID"
-        result = alice.tableQuery(sql, downloadLocation=str(tmp_path / "query"))
-        return " ".join(f"{row[2]}{row[3]}" for row in result)
+        return " ".join(f"{name}{n}" for name, n in read_rows(alice, table))
 
     return get_rows
 

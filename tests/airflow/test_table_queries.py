@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from airflow.sdk import DAG, task
 from support.execution_api import Run
+from support.prepared_entities import append_rows, create_table
 
 from synapse_workflows import (
     Column,
-    Schema,
     SynapseStoreOperator,
     SynapseTableQueryOperator,
     Table,
@@ -41,9 +41,9 @@ def table(alice, project):
         Column(name="a name", columnType="STRING"),
         Column(name="n", columnType="INTEGER"),
     ]
-    schema = alice.store(Schema("Measurements", columns, parent=project))
-    alice.store(Table(schema, ROWS))
-    return schema.id
+    table = create_table(alice, project, "Measurements", columns)
+    append_rows(alice, table, ROWS)
+    return table
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_result_without_rows_is_a_file_with_header(query, table):
 
 def test_stored_result_uses_the_queried_snapshot(api, table, project, alice, sources_of):
     alice.create_snapshot_version(table)
-    alice.store(Table(table, [["late", 9]]))
+    append_rows(alice, table, [["late", 9]])
     with DAG("query_and_store", schedule=None) as dag:
         query_task = SynapseTableQueryOperator(task_id="frozen", sql=f"select * from {table}.1")
         SynapseStoreOperator(task_id="store", path=query_task.output, parent_id=project)

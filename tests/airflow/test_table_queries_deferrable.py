@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from airflow.sdk import DAG, AssetAlias
 from support.execution_api import Run, fire_trigger
+from support.prepared_entities import append_rows
 from support.table_types import TABLE_TYPES
 
-from synapse_workflows import SynapseStoreOperator, SynapseTableQueryOperator, Table
+from synapse_workflows import SynapseStoreOperator, SynapseTableQueryOperator
 
 RUNS = count(1)
 
@@ -55,7 +56,7 @@ def test_retry_continues_with_the_same_job(run_of, filled, alice):
     run = run_of(sql=f"select * from {filled}")
     first = defer(run)
     event = fire_trigger(first)
-    alice.store(Table(filled, [["d", 4]]))
+    append_rows(alice, filled, [["d", 4]])
     again = defer(run)  # the worker or the triggerer was killed
     assert fire_trigger(again) == event
     assert run.task("query", event=event).state == "success"
@@ -66,7 +67,7 @@ def test_snapshot_that_was_created_while_the_task_waited_is_the_version(run_of, 
     run = run_of(sql=f"select * from {filled}")
     event = fire_trigger(defer(run))
     assert alice.create_snapshot_version(filled) == 1
-    alice.store(Table(filled, [["d", 4]]))
+    append_rows(alice, filled, [["d", 4]])
     assert run.task("query", max_tries=5, event=event).state == "success"
     assert (run.value("query")["rows"], run.value("query")["version"]) == (3, 1)
     (used,) = run.record("query")["used"]
@@ -121,7 +122,7 @@ def test_cleared_task_starts_another_job(run_of, filled, alice):
     run = run_of(sql=f"select * from {filled}")
     event = fire_trigger(defer(run))
     assert run.task("query", event=event).state == "success"
-    alice.store(Table(filled, [["d", 4]]))
+    append_rows(alice, filled, [["d", 4]])
     result = run.task("query", max_tries=6)
     assert result.state == "deferred"
     other = fire_trigger(result)
@@ -178,7 +179,7 @@ def test_snapshot_first_queries_one_snapshot(
         SynapseStoreOperator(task_id="store", path=rows.output, parent_id=project)
     run = Run(api, dag)
     event = fire_trigger(defer(run))
-    alice.store(Table(filled, [["d", 4]]))
+    append_rows(alice, filled, [["d", 4]])
     result = run.task("query", event=event)
     assert result.state == "success", result.error
     reference = run.value("query")

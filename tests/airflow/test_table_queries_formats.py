@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 from airflow.sdk import DAG, task
 from support.execution_api import Run
+from support.prepared_entities import append_rows, create_table
 
 from synapse_workflows import (
     Column,
-    Schema,
     SynapseStoreOperator,
     SynapseTableQueryOperator,
     SynapseTableStoreOperator,
-    Table,
     local_path,
 )
 
@@ -34,9 +33,9 @@ def table(alice, project):
         Column(name="a name", columnType="STRING"),
         Column(name="n", columnType="INTEGER"),
     ]
-    schema = alice.store(Schema("Measurements", columns, parent=project))
-    alice.store(Table(schema, ROWS))
-    return schema.id
+    table = create_table(alice, project, "Measurements", columns)
+    append_rows(alice, table, ROWS)
+    return table
 
 
 @pytest.fixture
@@ -167,7 +166,7 @@ def test_other_worker_gets_the_same_file(api, table, tmp_path, worker, alice, pr
     "target", ["rows.tsv", "rows.jsonl", "rows.csv.gz", "rows.tsv.gz", "rows.jsonl.gz"]
 )
 def test_result_is_stored_in_another_table(api, table, alice, project, rows_of, tmp_path, target):
-    copy = alice.store(Schema("Copy", list(alice.getTableColumns(table)), parent=project)).id
+    copy = create_table(alice, project, "Copy", list(alice.getTableColumns(table)))
     with DAG("copy_rows", schedule=None) as dag:
         rows = SynapseTableQueryOperator(
             task_id="query", sql=f"select * from {table}", output_path=str(tmp_path / target)

@@ -9,6 +9,7 @@ import pytest
 from airflow.sdk import DAG, task
 from support.execution_api import Run
 from support.fault_injection import FaultInjector
+from support.prepared_entities import append_rows
 from support.table_types import TABLE_TYPES
 
 from synapse_workflows import (
@@ -268,7 +269,7 @@ def test_plain_path_of_a_result_has_the_same_name_in_each_run(
         run = Run(api, dag, f"names_{number}").all()
         ids.add((run.value("store")["id"], run.value("client")))
         assert run.value("store")["name"] == f"rows.{output_format}"
-        alice.store(Table(filled, [["d", number]]))
+        append_rows(alice, filled, [["d", number]])
     assert len(ids) == 1
     ((by_operator, by_client),) = ids
     assert alice.get(by_client).name == f"rows.{output_format}"

@@ -12,12 +12,12 @@ import pytest
 from airflow.sdk import DAG, task
 from pyarrow import parquet as pq
 from support.execution_api import Run
+from support.prepared_entities import append_rows, create_table
 
 from synapse_workflows import (
     Column,
     EntityViewSchema,
     EntityViewType,
-    Schema,
     SynapseHook,
     SynapseStoreOperator,
     SynapseTableQueryOperator,
@@ -49,9 +49,9 @@ EXPECTED = [dict(zip((name for name, _, _ in CELLS), row, strict=True)) for row 
 @pytest.fixture
 def table(alice, project):
     columns = [Column(name=name, columnType=kind) for name, kind, _ in CELLS]
-    schema = alice.store(Schema("Of all types", columns, parent=project))
-    alice.store(Table(schema, [list(row.values()) for row in EXPECTED]))
-    return schema.id
+    table = create_table(alice, project, "Of all types", columns)
+    append_rows(alice, table, [list(row.values()) for row in EXPECTED])
+    return table
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def on_two_workers(api, worker):
 
 def test_another_worker_writes_an_identical_file(on_two_workers, table, alice, worker):
     alice.create_snapshot_version(table)
-    alice.store(Table(table, [list(EXPECTED[0].values())]))
+    append_rows(alice, table, [list(EXPECTED[0].values())])
     run, result, content = on_two_workers(f"select * from {table}.1")
     assert result.state == "success", result.error
     path = Path(run.value("read"))

@@ -11,8 +11,9 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowTaskTimeout
 from support.execution_api import ExecutionApi, Run
 from support.fault_injection import FaultInjector
+from support.prepared_entities import append_rows, create_project, create_table
 
-from synapse_workflows import Column, Project, Schema, SynapseTableQueryOperator, Table
+from synapse_workflows import Column, SynapseTableQueryOperator
 from synapse_workflows.testing import over_socket
 
 NAMES = count(1)
@@ -41,16 +42,16 @@ def injector(service):
 def run(service, tmp_path):
     """Function that creates the run of a query of three rows."""
     with service[0].client(cache_root_dir=str(tmp_path / "alice")) as syn:
-        project = syn.store(Project(f"Terminated {next(NAMES)}"))
+        project = create_project(syn, f"Terminated {next(NAMES)}")
         columns = [Column(name="n", columnType="INTEGER")]
-        table = syn.store(Schema("Numbers", columns, parent=project))
-        syn.store(Table(table, [[1], [2], [3]]))
+        table = create_table(syn, project, "Numbers", columns)
+        append_rows(syn, table, [[1], [2], [3]])
 
     def make(**arguments):
         with DAG("terminated", schedule=None) as dag:
             SynapseTableQueryOperator(
                 task_id="query",
-                sql=f"select * from {table.id}",
+                sql=f"select * from {table}",
                 output_path=str(tmp_path / "out" / "rows.csv"),
                 retries=3,
                 **arguments,

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from support.parallel_tasks import run_in_parallel
+from support.prepared_entities import create_table
 
-from synapse_workflows import Column, Folder, Project, Schema, SynapseHook
+from synapse_workflows import Column, Folder, Project, SynapseHook
 
 
 @pytest.fixture
@@ -393,6 +394,6 @@ def test_hook_creates_a_table(api, connection, monkeypatch, project, rows_of):
 
 def test_default_of_an_existing_column_is_kept(alice, project, store_rows, rows_of):
     columns = [Column(name="k", columnType="STRING", defaultValue="-")]
-    table = alice.store(Schema("Defaults", columns, parent=project)).id
+    table = create_table(alice, project, "Defaults", columns)
     store_rows(table_id=table, rows=[{"k": None, "n": 1}], new_columns="add")
     assert rows_of(table) == [["-", 1]]

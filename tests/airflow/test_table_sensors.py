@@ -6,15 +6,14 @@ from itertools import count
 import pytest
 from airflow.sdk import DAG
 from support.execution_api import Run, fire_trigger
+from support.prepared_entities import append_rows, create_table
 from support.table_types import TABLE_TYPES, VIEW_TYPES
 
 from synapse_workflows import (
     Column,
-    Schema,
     SynapseTableChangeSensor,
     SynapseTableQueryOperator,
     SynapseTableRowsSensor,
-    Table,
 )
 
 RUNS = count(1)
@@ -22,11 +21,10 @@ RUNS = count(1)
 
 @pytest.fixture
 def table(alice, project):
-    schema = alice.store(
-        Schema("Watched", [Column(name="n", columnType="INTEGER")], parent=project)
-    )
-    alice.store(Table(schema, [[1]]))
-    return schema.id
+    columns = [Column(name="n", columnType="INTEGER")]
+    table = create_table(alice, project, "Watched", columns)
+    append_rows(alice, table, [[1]])
+    return table
 
 
 @pytest.fixture
@@ -49,9 +47,9 @@ def rows(table, more=""):
 def test_rows_sensor_waits_for_rows(wait, table, alice):
     run = wait(SynapseTableRowsSensor, sql=rows(table, "where n > {{ 0 + 1 }}"), min_rows=2)
     assert run.task("wait").state == "up_for_reschedule"
-    alice.store(Table(table, [[2]]))
+    append_rows(alice, table, [[2]])
     assert run.task("wait").state == "up_for_reschedule"
-    alice.store(Table(table, [[3]]))
+    append_rows(alice, table, [[3]])
     assert run.task("wait").state == "success"
     assert run.value("wait") == {"id": table, "rows": 2}
 
@@ -66,7 +64,7 @@ def test_rows_sensor_waits_in_the_triggerer(wait, table, alice, triggerer):
     run = wait(SynapseTableRowsSensor, sql=rows(table), min_rows=2, deferrable=True)
     deferred = run.task("wait")
     assert deferred.state == "deferred"
-    alice.store(Table(table, [[2]]))
+    append_rows(alice, table, [[2]])
     event = fire_trigger(deferred)
     assert event == {"rows": 2}
     assert run.task("wait", event=event).state == "success"
@@ -151,7 +149,7 @@ def test_version_of_a_reference_is_ignored(wait, table):
 
 
 def add_row(alice, table):
-    alice.store(Table(table, [[2]]))
+    append_rows(alice, table, [[2]])
 
 
 def create_snapshot(alice, table):

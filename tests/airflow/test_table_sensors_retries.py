@@ -10,14 +10,12 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSensorTimeout
 from support.execution_api import ExecutionApi, Run, fire_trigger
+from support.prepared_entities import append_rows, create_project, create_table
 
 from synapse_workflows import (
     Column,
-    Project,
-    Schema,
     SynapseTableChangeSensor,
     SynapseTableRowsSensor,
-    Table,
 )
 from synapse_workflows.testing import over_socket
 from synapse_workflows.triggers.tables import SynapseTableChangeTrigger, SynapseTableRowsTrigger
@@ -88,11 +86,11 @@ def client(outage_service, tmp_path):
 @pytest.fixture
 def table(client):
     """Table with one row."""
-    project = client.store(Project(f"Outage {next(PROJECTS)}")).id
+    project = create_project(client, f"Outage {next(PROJECTS)}")
     columns = [Column(name="n", columnType="INTEGER")]
-    schema = client.store(Schema("Watched", columns, parent=project))
-    client.store(Table(schema, [[1]]))
-    return schema.id
+    table = create_table(client, project, "Watched", columns)
+    append_rows(client, table, [[1]])
+    return table
 
 
 @pytest.fixture
@@ -196,7 +194,7 @@ def test_soft_fail_does_not_skip_invalid_sql(wait, sql):
 def test_trigger_polls_again_after_an_outage(wait, table, outage, client, status):
     run = wait(sql=no_rows(table), deferrable=True)
     deferred = run.task("wait")
-    client.store(Table(table, [[6]]))
+    append_rows(client, table, [[6]])
     outage.begin(3, status)
     event = fire_trigger(deferred)
     assert outage.queries == 4
@@ -212,7 +210,7 @@ def test_first_state_is_read_after_an_outage(wait, table, outage, client):
     assert deferred.state == "deferred", deferred.error
     second = run.task("wait", event=fire_trigger(deferred))
     assert second.state == "deferred", second.error
-    client.store(Table(table, [[2]]))
+    append_rows(client, table, [[2]])
     assert run.task("wait", event=fire_trigger(second)).state == "success"
     assert run.value("wait")["version"] == 1
 
@@ -225,7 +223,7 @@ def test_worker_polls_after_an_error_of_the_trigger(wait, table, client, monkeyp
     second = run.task("wait", event={"error": "SynapseUnauthorizedError: 401"})
     assert second.state == "deferred"
     assert second.msg.trigger_timeout < timeout
-    client.store(Table(table, [[6]]))
+    append_rows(client, table, [[6]])
     assert run.task("wait", event=fire_trigger(second)).state == "success"
 
 

@@ -7,10 +7,10 @@ import pytest
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowNotFoundException
 from support.execution_api import Run, fire_trigger
+from support.prepared_entities import append_rows, create_table
 
 from synapse_workflows import (
     Column,
-    Schema,
     SynapseGetOperator,
     SynapseHook,
     SynapseTableSnapshotOperator,
@@ -38,9 +38,9 @@ def fail_once(context, result=None):
 def table(alice, project):
     """Table with two rows."""
     columns = [Column(name="name", columnType="STRING"), Column(name="n", columnType="INTEGER")]
-    schema = alice.store(Schema("Measurements", columns, parent=project))
-    alice.store(Table(schema, [["a", 1], ["b", 2]]))
-    return schema.id
+    table = create_table(alice, project, "Measurements", columns)
+    append_rows(alice, table, [["a", 1], ["b", 2]])
+    return table
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def test_unchanged_table_is_skipped_without_asset_event(snapshot, table, alice, 
     states = [snapshot(table_id=table, **arguments)[0].state for _ in range(2)]
     assert states == ["success", "skipped"]
     assert len(api.events) == 1
-    alice.store(Table(table, [["c", 3]]))
+    append_rows(alice, table, [["c", 3]])
     result, run = snapshot(table_id=table, **arguments)
     assert result.state == "success", result.error
     assert run.value("freeze")["version"] == 2

@@ -5,6 +5,7 @@ import json
 import pytest
 from airflow.sdk import DAG
 from support.execution_api import ExecutionApi, Run, fire_trigger
+from support.prepared_entities import append_rows, create_table
 
 from synapse_workflows import (
     Column,
@@ -13,7 +14,6 @@ from synapse_workflows import (
     Project,
     Schema,
     SynapseTableSnapshotOperator,
-    Table,
 )
 from synapse_workflows.testing import over_socket
 
@@ -102,11 +102,10 @@ def project(client, request):
 
 @pytest.fixture
 def table(client, project):
-    schema = client.store(
-        Schema("Table", [Column(name="n", columnType="INTEGER")], parent=project)
-    )
-    client.store(Table(schema, [[1]]))
-    return schema.id
+    columns = [Column(name="n", columnType="INTEGER")]
+    table = create_table(client, project, "Table", columns)
+    append_rows(client, table, [[1]])
+    return table
 
 
 @pytest.fixture
@@ -325,7 +324,7 @@ def test_snapshot_that_another_task_creates_meanwhile_is_used(
     delay.delayed.clear()
     client.create_snapshot_version(target, label="1.0")
     if is_changed:
-        client.store(Table(table, [[2]]))
+        append_rows(client, table, [[2]])
         client.store(Schema("A row of the view", parent=project))
     result = run.task("freeze", max_tries=5)
     expected = {"reuse": "success", "skip": "skipped"}[policy]

@@ -6,6 +6,7 @@ import pytest
 from airflow.sdk import DAG, AssetAlias
 from support.execution_api import Run, fire_trigger
 from support.parallel_tasks import run_in_parallel
+from support.prepared_entities import append_rows
 from support.table_types import TABLE_TYPES
 
 from synapse_workflows import (
@@ -13,7 +14,6 @@ from synapse_workflows import (
     SynapseStoreOperator,
     SynapseTableQueryOperator,
     SynapseTableSnapshotOperator,
-    Table,
     synapse_asset,
 )
 
@@ -123,7 +123,7 @@ def test_series_counts_its_newest_snapshot(snapshot, filled, alice, policy, stat
     if policy == "reuse":
         assert (run.value("freeze")["version"], run.value("freeze")["label"]) == (2, label)
     assert labels(alice, filled) == ["release", label, "release 2"]
-    alice.store(Table(filled, [["d", 4]]))
+    append_rows(alice, filled, [["d", 4]])
     changed, run = snapshot(**arguments)
     assert changed.state == "success", changed.error
     assert labels(alice, filled) == ["release", "release 2", f"nightly {run.run_id}"]
@@ -257,7 +257,7 @@ def test_query_reuses_the_snapshot_of_its_label(query, table_factory, alice, kin
 def test_query_without_label_reuses_the_newest_snapshot(query, filled, alice):
     sql = f"select * from {filled}"
     versions = [query(sql=sql, if_unchanged="reuse")[1].value("query")["version"] for _ in "ab"]
-    alice.store(Table(filled, [["d", 4]]))
+    append_rows(alice, filled, [["d", 4]])
     versions.append(query(sql=sql, if_unchanged="reuse")[1].value("query")["version"])
     assert versions == [1, 1, 2]
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from airflow.sdk import DAG
 from support.execution_api import Run
+from support.prepared_entities import append_rows, create_table
 
 from synapse_workflows import (
     Activity,
@@ -13,7 +14,6 @@ from synapse_workflows import (
     SynapseGetOperator,
     SynapseTableQueryOperator,
     SynapseTableStoreOperator,
-    Table,
     synapse_asset,
 )
 from synapse_workflows.client.errors import SynapseBadRequestError
@@ -75,7 +75,7 @@ def test_parquet_values_keep_their_types(store_rows, alice, project, rows_of, tm
         "words": "STRING_LIST",
     }
     columns = [Column(name=name, columnType=kind) for name, kind in kinds.items()]
-    table = alice.store(Schema("Typed", columns, parent=project)).id
+    table = create_table(alice, project, "Typed", columns)
     moment = datetime(2026, 11, 22, 4, 5, 6, 789000, tzinfo=UTC)
     given = [
         {"word": "", "n": 2**60, "x": 0.1, "on": True, "at": moment, "words": ["a", 'b"']},
@@ -102,7 +102,7 @@ def test_invalid_parquet_value_is_reported(store_rows, filled, rows_of, tmp_path
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
 def test_query_result_is_stored_and_used(api, filled, alice, project, rows_of, file_format):
     pytest.importorskip("pyarrow")
-    copy = alice.store(Schema("Copy", list(alice.getColumns(filled)), parent=project)).id
+    copy = create_table(alice, project, "Copy", list(alice.getColumns(filled)))
     sql = f"select * from {filled} where n > 1"
     with DAG("copy", schedule=None) as dag:
         found = SynapseTableQueryOperator(task_id="query", sql=sql, output_format=file_format)
@@ -293,9 +293,9 @@ def test_replace_keeps_file_handles(store_rows, alice, project, put, rows_of, tm
     """A new row can have a file handle that a replaced row had."""
     kinds = {"word": "STRING", "file": "FILEHANDLEID"}
     columns = [Column(name=name, columnType=kind) for name, kind in kinds.items()]
-    table = alice.store(Schema("Files", columns, parent=project)).id
+    table = create_table(alice, project, "Files", columns)
     handle = alice.get(put().partition(".")[0], downloadFile=False).dataFileHandleId
-    alice.store(Table(table, [["a", handle]]))
+    append_rows(alice, table, [["a", handle]])
     result, _ = store_rows(
         table_id=table, rows=[{"word": "b", "file": int(handle)}], mode="replace"
     )

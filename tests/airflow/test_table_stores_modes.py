@@ -5,8 +5,9 @@ from collections import Counter
 
 import pytest
 from support.fault_injection import FaultInjector
+from support.prepared_entities import append_rows, create_table
 
-from synapse_workflows import Column, Project, Row, RowSet, Schema, Table
+from synapse_workflows import Column, Project, Row, RowSet, Schema
 from synapse_workflows.client.errors import SynapseBadRequestError
 from synapse_workflows.testing import over_socket
 
@@ -31,8 +32,8 @@ def test_a_second_upsert_changes_nothing(store_rows, filled, rows_of, write_csv)
 def test_upsert_keeps_the_cells_of_missing_columns(store_rows, alice, project, rows_of):
     names = ("key", "one", "two")
     columns = [Column(name=name, columnType="STRING", defaultValue="-") for name in names]
-    table = alice.store(Schema("Wide", columns, parent=project)).id
-    alice.store(Table(table, [["k", "1", "2"]]))
+    table = create_table(alice, project, "Wide", columns)
+    append_rows(alice, table, [["k", "1", "2"]])
     given = [{"key": "k", "two": "zwei"}, {"key": "l", "two": None}]
     for _ in range(2):
         store_rows(table_id=table, rows=given, mode="upsert", key="key")
@@ -88,7 +89,7 @@ def test_equal_values_are_no_change(store_rows, alice, project, rows_of, tmp_pat
     """Equal values with different text are equal, in key cells and in other cells."""
     one, same, other = REPRESENTATIONS[kind]
     columns = [Column(name=name, columnType=kind) for name in ("key", "cell")]
-    table = alice.store(Schema("Typed", columns, parent=project)).id
+    table = create_table(alice, project, "Typed", columns)
 
     def upsert(*row):
         file = tmp_path / "rows.csv"
@@ -110,7 +111,7 @@ def test_equal_values_are_no_change(store_rows, alice, project, rows_of, tmp_pat
 def test_duplicate_key_fails(store_rows, filled, alice, write_csv, rows_of, where):
     given = [["a", 9], ["a", 10]] if where == "source" else [["a", 9]]
     if where == "table":
-        alice.store(Table(filled, [["a", 2]]))
+        append_rows(alice, filled, [["a", 2]])
     before = rows_of(filled)
     result, _ = store_rows(table_id=filled, rows=write_csv(*given), mode="upsert", key="a name")
     assert result.state == "failed"
@@ -121,7 +122,7 @@ def test_duplicate_key_fails(store_rows, filled, alice, write_csv, rows_of, wher
 def test_duplicate_key_in_the_table_fails_only_for_rows_with_it(
     store_rows, filled, alice, write_csv, rows_of
 ):
-    alice.store(Table(filled, [["a", 2]]))
+    append_rows(alice, filled, [["a", 2]])
     file = write_csv(["b", 20], ["d", 4])
     result, _ = store_rows(table_id=filled, rows=file, mode="upsert", key="a name")
     assert result.state == "success", result.error
@@ -140,7 +141,7 @@ def test_row_without_a_key_fails(store_rows, filled, write_csv, rows_of, key, ro
 
 
 def test_stored_rows_without_a_key_are_unchanged(store_rows, filled, alice, write_csv, rows_of):
-    alice.store(Table(filled, [[None, 8], [None, 9]]))
+    append_rows(alice, filled, [[None, 8], [None, 9]])
     file = write_csv(["a", 10])
     result, _ = store_rows(table_id=filled, rows=file, mode="upsert", key="a name")
     assert result.state == "success", result.error

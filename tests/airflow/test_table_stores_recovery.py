@@ -8,9 +8,10 @@ from airflow.sdk import DAG
 from support.execution_api import Run, fire_trigger
 from support.fault_injection import FaultInjector
 from support.killable_worker import Worker
+from support.prepared_entities import append_rows
 from support.waiting import wait_until
 
-from synapse_workflows import File, Row, RowSet, SynapseTableStoreOperator, Table
+from synapse_workflows import File, Row, RowSet, SynapseTableStoreOperator
 from synapse_workflows.local.settings import utc_now
 from synapse_workflows.testing import over_socket
 
@@ -333,7 +334,7 @@ class TestUnsavedJobs(WithSlowService):
 
 
 def add(alice, table, *rows):
-    alice.store(Table(table, [list(row) for row in rows]))
+    append_rows(alice, table, [list(row) for row in rows])
 
 
 #: When to terminate the worker: pattern of a request, and whether after the request.

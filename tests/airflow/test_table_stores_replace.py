@@ -5,8 +5,8 @@ import threading
 import pytest
 from support.fault_injection import FaultInjector
 from support.killable_worker import Worker
+from support.prepared_entities import append_rows
 
-from synapse_workflows import Table
 from synapse_workflows.testing import over_socket
 
 ROWS = [["x", 8], ["y", 9]]
@@ -47,7 +47,7 @@ class TestConcurrentReplacement:
 
             def add_rows():
                 service_and_injector[1].clear()  # not at requests of the other writer
-                alice.store(Table(table, [list(row) for row in rows]))
+                append_rows(alice, table, [list(row) for row in rows])
 
             service_and_injector[1].at(at, add_rows)
 
@@ -82,7 +82,7 @@ class TestConcurrentReplacement:
 
         def add():
             service_and_injector[1].clear()
-            alice.store(Table(table, [["p", 1]]))
+            append_rows(alice, table, [["p", 1]])
             service_and_injector[1].at(QUERY, worker.kill, respond=False)
 
         service_and_injector[1].at(START, add)

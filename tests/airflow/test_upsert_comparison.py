@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from support.prepared_entities import append_rows, create_table
 
-from synapse_workflows import Column, Schema, Table
+from synapse_workflows import Column
 
 
 @pytest.fixture
@@ -17,9 +18,9 @@ def centres(alice, project):
         Column(name="id", columnType="STRING"),
         Column(name="n", columnType="INTEGER"),
     ]
-    table = alice.store(Schema("Centres", columns, parent=project)).id
+    table = create_table(alice, project, "Centres", columns)
     given = [["X", "a", 1], ["X", "b", 2], ["Y", "a", 3], ["Y", "b", 4], [None, "a", 5]]
-    alice.store(Table(table, given))
+    append_rows(alice, table, given)
     return table
 
 
@@ -50,14 +51,14 @@ def test_mirror_deletes_rows_whose_key_is_not_in_the_source(filled, mirror, rows
 def test_mirror_deletes_rows_without_a_key_and_all_rows_with_a_duplicate_key(
     alice, filled, mirror, rows_of
 ):
-    alice.store(Table(filled, [["b", 3], [None, 4], [None, 5]]))
+    append_rows(alice, filled, [["b", 3], [None, 4], [None, 5]])
     _, counts = mirror(filled, ["a", 1], ["c", 3], names=("a name", "n"), key="a name")
     assert counts == (0, 0, 4)
     assert rows_of(filled) == [["a", 1], ["c", 3]]
 
 
 def test_mirror_with_a_key_twice_in_the_table_fails(alice, filled, mirror, rows_of):
-    alice.store(Table(filled, [["a", 3]]))
+    append_rows(alice, filled, [["a", 3]])
     result, _ = mirror(filled, ["a", 1], names=("a name", "n"), key="a name")
     assert "in the table more than once: in the rows 1 and 4" in str(result.error)
     assert len(rows_of(filled)) == 4
@@ -102,7 +103,7 @@ def test_plain_upsert_with_a_scope_keeps_the_other_rows(centres, mirror, rows_of
 
 
 def test_row_with_the_key_of_a_row_outside_the_scope_is_added_beside_it(alice, centres, mirror):
-    alice.store(Table(centres, [["Y", "moved", 9]]))
+    append_rows(alice, centres, [["Y", "moved", 9]])
     for expected in ((1, 0, 0), (0, 0, 0)):
         _, counts = mirror(centres, ["X", "moved", 1], where={"centre": "X"}, delete_missing=False)
         assert counts == expected
@@ -173,7 +174,7 @@ def test_numpy_value_in_the_scope(centres, mirror):
 
 
 def test_values_of_a_dictionary_are_quoted(alice, centres, mirror, rows_of):
-    alice.store(Table(centres, [["O'Brien", "a", 6], ["x' or '1'='1", "a", 7]]))
+    append_rows(alice, centres, [["O'Brien", "a", 6], ["x' or '1'='1", "a", 7]])
     for centre in ("O'Brien", "x' or '1'='1"):
         _, counts = mirror(centres, [centre, "b", 1], where={"centre": centre})
         assert counts == (1, 0, 1)
@@ -201,7 +202,7 @@ def test_scope_is_evaluated_as_synapse_does(
 ):
     """A row that the task accepts is found in the scope by a second run."""
     columns = [Column(name="key", columnType="STRING"), Column(name="c", columnType=kind)]
-    table = alice.store(Schema("Typed", columns, parent=project)).id
+    table = create_table(alice, project, "Typed", columns)
 
     def mirror(*rows):
         return store_rows(

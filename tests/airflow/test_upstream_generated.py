@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, Phase, given, note, settings, strategies as 
 from support.execution_api import ExecutionApi, Run
 from support.lineage_dags import RAW, RAW_VERSIONS, RealDag, dags, list_steps
 from support.lineage_model import LineageModel
+from support.prepared_entities import create_table
 
-from synapse_workflows import Column, File, Project, Schema
+from synapse_workflows import Column, File, Project
 
 _numbers = count(1)
 
@@ -29,7 +30,7 @@ def raw(socket_service, tmp_path_factory):
 
 def store_table(alice, project):
     columns = [Column(name="a", columnType="STRING")]
-    return alice.store(Schema("table", columns, parent=project)).id
+    return create_table(alice, project, "table", columns)
 
 
 def read_sources(alice, names, entity_id, version):

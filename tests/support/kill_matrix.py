@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from support.killable_worker import KillPoint, Worker
+from support.prepared_entities import append_rows, create_project, create_table
 from support.project_contents import ProjectContents
 from support.submission_queue import SubmissionQueue
-from synapse_workflows import Column, File, Folder, Project, Schema, Table
+from synapse_workflows import Column, File, Folder
 from synapse_workflows.testing import SynapseService
 
 #: At which points to kill the worker; see `select_kill_points`.
@@ -54,7 +55,7 @@ class World:
     def __init__(self, service: SynapseService, syn: Any, folder: Path, number: int) -> None:
         self.service, self.syn, self.folder = service, syn, folder
         self.salt = f"salt{number:05}"
-        self.project = str(syn.store(Project(f"Kill matrix {self.salt}")).id)
+        self.project = create_project(syn, f"Kill matrix {self.salt}")
         self.targets = folder / "targets"
         self.queue = SubmissionQueue(syn, folder / "files", self.project)
         self._other_projects: list[str] = []
@@ -116,14 +117,14 @@ class World:
         """Store a table with the columns `name` and `n`; return its ID."""
         columns = [Column(name="name", columnType="STRING", maximumSize=50)]
         columns.append(Column(name="n", columnType="INTEGER"))
-        schema = self.syn.store(Schema("Table", columns, parent=self.project))
+        table = create_table(self.syn, self.project, "Table", columns)
         if rows:
-            self.append(schema.id, rows)
-        return str(schema.id)
+            self.append(table, rows)
+        return table
 
     def append(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         """Append rows to a table of `table` outside Airflow."""
-        self.syn.store(Table(table, [list(row.values()) for row in self.rows(rows)]))
+        append_rows(self.syn, table, [list(row.values()) for row in self.rows(rows)])
 
     def submit(self) -> str:
         """Submit a file; return the ID of the submission, which is the name of its folder."""

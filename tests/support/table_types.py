@@ -5,6 +5,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from support.prepared_entities import append_rows, create_table
 from synapse_workflows import (
     Column,
     Dataset,
@@ -13,9 +14,7 @@ from synapse_workflows import (
     EntityViewType,
     File,
     MaterializedView,
-    Schema,
     SubmissionViewSchema,
-    Table,
 )
 
 TABLE_TYPES = [
@@ -48,13 +47,13 @@ class TableFactory:
         entity = self.syn.restGET(f"/entity/{table_id}")
         kind = entity["concreteType"].rpartition(".")[2]
         if kind == "TableEntity":
-            self.syn.store(Table(table_id, [[2]]))
+            append_rows(self.syn, table_id, [[2]])
         elif kind == "EntityView":
             self.create_file(2)
         elif kind == "SubmissionView":
             self.create_submission(entity["scopeIds"][0], 2)
         elif kind == "MaterializedView":
-            self.syn.store(Table(entity["definingSQL"].split()[-1], [[2]]))
+            append_rows(self.syn, entity["definingSQL"].split()[-1], [[2]])
         else:
             view = self.syn.get(table_id)
             view.add_item(self.create_file(2) if kind == "Dataset" else self.create_dataset(2))
@@ -93,11 +92,6 @@ class TableFactory:
         self.syn.restPUT(path, json.dumps(status))
         return str(submission_id)
 
-    def _table(self) -> str:
-        schema = self.syn.store(Schema("Table", _columns(), parent=self.project))
-        self.syn.store(Table(schema, [[1]]))
-        return str(schema.id)
-
     def _entityview(self) -> str:
         self.create_file(1)
         schema = EntityViewSchema(
@@ -132,11 +126,14 @@ class TableFactory:
         return str(self.syn.store(view).id)
 
     def _materializedview(self) -> str:
-        schema = Schema("Source", _columns(), parent=self.project)
-        source = self.syn.store(Table(self.syn.store(schema), [[1]])).schema.id
-        sql = f"select * from {source}"
+        sql = f"select * from {self._table()}"
         view = MaterializedView("Materialized", parent=self.project, definingSQL=sql)
         return str(self.syn.store(view).id)
+
+    def _table(self) -> str:
+        table = create_table(self.syn, self.project, f"Table {next(_numbers)}", _columns())
+        append_rows(self.syn, table, [[1]])
+        return table
 
 
 def _columns() -> list[Column]:
