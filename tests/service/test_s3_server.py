@@ -163,6 +163,38 @@ def test_a_server_that_does_not_start_is_reported_with_its_output(tmp_path, monk
         server.wait_until_ready()
 
 
+#: A server that answers one request to the port of the master with a text, and ends.
+OTHER_SERVER = """
+import re, socket, sys
+
+port = next(found[1] for each in sys.argv if (found := re.fullmatch(r"-master.port=(\\d+)", each)))
+with socket.create_server(("127.0.0.1", int(port))) as listener:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(10_000)
+        connection.sendall({answer!r})
+sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"no response of HTTP\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+def test_the_answer_of_another_server_is_no_start(tmp_path, monkeypatch, answer):
+    weed = tmp_path / "weed"
+    weed.write_text(f"#!{sys.executable}\n{OTHER_SERVER.format(answer=answer)}")
+    weed.chmod(0o755)
+    monkeypatch.setattr(s3_server, "find_weed", lambda: str(weed))
+    server = S3Server(tmp_path, bytes(range(32)))
+    with pytest.raises(S3ServerError, match="ended with status 3, 5 times"):
+        server.wait_until_ready()
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_ends_with_the_service(tmp_path, number):
     require_weed()

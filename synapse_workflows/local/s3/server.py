@@ -26,6 +26,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import ProxyHandler, build_opener
@@ -302,7 +303,7 @@ class S3Server:
         endpoint = self.endpoint
         store = ObjectStore(lambda: endpoint, timeout=_ANSWER_SECONDS, attempts=1)
         while process.poll() is None and not self._stopping.is_set():
-            with suppress(ServiceError, OSError, ValueError):
+            with suppress(ServiceError, HTTPException, LookupError, OSError, ValueError):
                 if self._has_volume_server():
                     store.has_bucket("none")
                     return True
