@@ -26,6 +26,7 @@ from synapse_workflows.demo.airflow_server import (
     run_components,
     wait_until_healthy,
 )
+from synapse_workflows.demo.dag_selection import select_dags
 from synapse_workflows.demo.paths import examples_dir
 from synapse_workflows.demo.processes import ProcessError, run_service
 from synapse_workflows.demo.runner import (
@@ -58,13 +59,14 @@ def run_challenge(folder: Path) -> None:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     echo("A challenge: twenty submissions wait in an evaluation queue. No account, no network.\n")
-    with run_service(folder / "synapse", seeds=["demo", "challenge"]) as service:
+    with run_service(folder / "synapse", seeds=["demo", "challenge"], s3="off") as service:
         echo(f"  the local Synapse runs at {service['repoEndpoint']}")
         _check_ids(settings, service["seed"], folder)
         syn = create_client(service, folder)
         _show_queue(syn, settings, "  in the queue")
         port = find_free_port()
         environment = create_environment(folder, service, port, examples_dir())
+        environment |= select_dags([settings.dag_id])
         environment |= {
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             # the files do not change during the round

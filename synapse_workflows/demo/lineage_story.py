@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Final
 
+from synapse_workflows.demo.dag_selection import select_dags
 from synapse_workflows.demo.processes import ProcessError, run_service
 from synapse_workflows.demo.runner import (
     airflow_environment,
@@ -38,7 +39,7 @@ def run_lineage(folder: Path) -> None:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     echo("Two DAGs: raw data -> cleaned data -> model -> report. No account, no network.\n")
-    with run_service(folder / "synapse", seeds=["demo"]) as service:
+    with run_service(folder / "synapse", seeds=["demo"], s3="off") as service:
         echo(f"  the local Synapse runs at {service['repoEndpoint']}")
         environment = airflow_environment(folder, service)
         migrate_database(environment, folder)
@@ -48,6 +49,7 @@ def run_lineage(folder: Path) -> None:
             "synapse_07_clean": {"entity_id": seed["data"], **parent},
             "synapse_08_model": parent,
         }
+        environment |= select_dags(runs)
         arguments = [word for dag, conf in runs.items() for word in (dag, json.dumps(conf))]
         with step(f"running {' and '.join(runs)} under Airflow"):
             run_airflow_command(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from synapse_workflows.client.synapse import Synapse
+from synapse_workflows.demo.dag_selection import select_dags
 from synapse_workflows.demo.paths import examples_dir
 from synapse_workflows.demo.processes import ProcessError, run_process, run_service
 from synapse_workflows.provenance.tree import render_tree
@@ -209,9 +210,11 @@ def run_demo(folder: Path, names: Iterable[str] = DEFAULT_EXAMPLES) -> None:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     echo("A demo of synapse-workflows: no account, no network.\n")
-    with run_service(folder / "synapse", seeds=seeds) as service:
+    s3 = "auto" if "sts" in seeds else "off"
+    with run_service(folder / "synapse", seeds=seeds, s3=s3) as service:
         echo(f"  the local Synapse runs at {service['repoEndpoint']}")
         environment = airflow_environment(folder, service)
+        environment |= select_dags(one.dag_id for one in examples)
         migrate_database(environment, folder)
         with step(f"running {', '.join(one.dag_id for one in examples)} under Airflow"):
             run_airflow_command(
