@@ -34,7 +34,13 @@ from support.activity_sources import list_sources
 from support.airflow_scheduler import Scheduler, run_scheduler
 from support.challenge import Challenge
 from support.execution_api import ExecutionApi, Run
-from support.prepared_entities import append_rows, create_project, create_table, read_rows
+from support.prepared_entities import (
+    append_rows,
+    create_file,
+    create_project,
+    create_table,
+    read_rows,
+)
 from support.rejecting_app import RejectingApp
 from support.status_server import serve_statuses
 from support.sts_folders import StsSetup
@@ -47,6 +53,7 @@ from synapse_workflows import (
     SynapseScoreSubmissionOperator,
     SynapseTableStoreOperator,
 )
+from synapse_workflows.client.errors import SynapseConflictError
 from synapse_workflows.lineage.lineage_client import LineageClient
 from synapse_workflows.lineage.lineage_mode import LineageMode
 from synapse_workflows.testing import over_socket
@@ -146,16 +153,28 @@ def web():
         yield port
 
 
+@pytest.fixture(scope="session")
+def file_handles():
+    """Ids of the file handles of alice, by folder of the service and name and text of the file."""
+    return {}
+
+
 @pytest.fixture
-def put(alice, project, tmp_path):
+def put(alice, socket_service, project, tmp_path, file_handles):
     """Function that stores a small file outside Airflow and returns its versioned id."""
 
-    def store(name="raw.csv", text="a,b\n1,2\n", parent=None):
+    def store(name="raw.csv", text="a,b\n1,2\n", parent=project):
         path = tmp_path / "uploads" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-        stored = alice.store(File(str(path), parent=parent or project))
-        return f"{stored.id}.{stored.versionNumber}"
+        key = socket_service.folder, name, text
+        if key not in file_handles:
+            file_handles[key] = alice.uploadFileHandle(path, parent)["id"]
+        try:
+            return f"{create_file(alice, parent, name, file_handles[key])}.1"
+        except SynapseConflictError:
+            stored = alice.store(File(str(path), parent=parent))
+            return f"{stored.id}.{stored.versionNumber}"
 
     return store
 

@@ -9,12 +9,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from synapse_workflows import Column, RowSet
-from synapse_workflows.constants import PROJECT, TABLE
+from synapse_workflows.constants import FILE, PROJECT, TABLE
 
 
 def create_project(syn: Any, name: str) -> str:
     """Create a project; return its ID."""
     return _create(syn, PROJECT, name)
+
+
+def create_file(syn: Any, parent: str, name: str, file_handle: str) -> str:
+    """Create a file with the content of a file handle; return its ID."""
+    return _create(syn, FILE, name, parentId=parent, dataFileHandleId=file_handle)
 
 
 def create_table(syn: Any, parent: str, name: str, columns: Iterable[Column]) -> str:
