@@ -30,6 +30,7 @@ HEADER, ROWS = ROWS[0], ROWS[1:]
 #: Variables of the package that are not settings of users.
 INTERNAL = {
     "SYNAPSE_WORKFLOWS_FAMILY",  # marks the processes of `demo`
+    "SYNAPSE_WORKFLOWS_DEMO_NUMBERS",  # the examples that `demo` runs
     "SYNAPSE_STS_S3_LOCATION",  # of tasks with STS credentials: see the guide on storage
 }
 #: Variables of other packages.
