@@ -27,9 +27,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# Airflow's log configuration turns it on; the service itself logs its requests.
-logging.getLogger("uvicorn.access").disabled = True
-
 TRANSPORTS = ("in-process", "socket")
 #: Modules about the transport itself; their tests run in-process and over a socket.
 OF_TRANSPORTS = ("test_login", "test_table_file_download", "test_transfers")
@@ -48,7 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection() -> Generator[None, object, object]:
     """Collect no garbage among the modules and tests, which all stay: a third of the time.
 
-    Afterwards, collect it seldom: the heap is large, and tests leave little garbage.
+    Afterwards, collect it seldom: the heap is large, and tests leave little garbage. Disable the
+    log of uvicorn, which Airflow's log configuration enables: the service logs its requests.
     """
     gc.disable()
     try:
@@ -57,6 +55,7 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
         gc.enable()
+        logging.getLogger("uvicorn.access").disabled = True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
