@@ -2,6 +2,7 @@
 # ruff: noqa: E402
 
 import csv
+import gc
 import json
 import os
 import sys
@@ -189,6 +190,17 @@ def table_factory(alice, project, tmp_path):
 def triggerer(connection, monkeypatch):
     """Set the connection in the environment, where the triggerer reads it."""
     monkeypatch.setenv("AIRFLOW_CONN_SYNAPSE_DEFAULT", connection)
+
+
+@pytest.fixture
+def docker_sockets(request):
+    """Collect the sockets that the client of Docker leaves open, so that no other test does."""
+    mark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    request.node.add_marker(mark)
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

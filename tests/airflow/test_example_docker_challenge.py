@@ -11,7 +11,7 @@ from support.image_challenge import CONNECTION, REGISTRY, ImageChallenge, run_mo
 
 from synapse_workflows.demo.paths import examples_dir
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.usefixtures("docker_sockets")
 
 
 def load(**replacements):

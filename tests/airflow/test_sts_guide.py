@@ -40,7 +40,7 @@ def test_count_lines(sts, issued_secrets, tmp_path, monkeypatch):
     assert find_secrets({"requests": str(sts.api.requests)}, issued_secrets) == []
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("docker_sockets")
 def test_align_in_containers(sts, issued_secrets, tmp_path):
     """Servers take the place of the Docker daemon and of the cluster."""
     folder, daemon, cluster = sts.folder(), DockerDaemon(), KubernetesApi(0)

@@ -78,7 +78,7 @@ STATES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("docker_sockets")
 def test_credentials_leave_no_trace(
     sts, sts_backend, issued_secrets, tmp_path, monkeypatch, capfd
 ):
