@@ -193,10 +193,8 @@ def triggerer(connection, monkeypatch):
 
 
 @pytest.fixture
-def docker_sockets(request):
+def docker_sockets():
     """Collect the sockets that the client of Docker leaves open, so that no other test does."""
-    mark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-    request.node.add_marker(mark)
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)

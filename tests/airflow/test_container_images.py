@@ -15,7 +15,10 @@ from synapse_workflows.lineage.container_images import identify_container
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 OTHER = "sha256:" + "f" * 64
 HUB = "https://registry-1.docker.io/v2/library/alpine/manifests"
-pytestmark = pytest.mark.usefixtures("docker_sockets")
+pytestmark = [
+    pytest.mark.usefixtures("docker_sockets"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture

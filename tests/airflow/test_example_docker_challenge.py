@@ -11,7 +11,10 @@ from support.image_challenge import CONNECTION, REGISTRY, ImageChallenge, run_mo
 
 from synapse_workflows.demo.paths import examples_dir
 
-pytestmark = pytest.mark.usefixtures("docker_sockets")
+pytestmark = [
+    pytest.mark.usefixtures("docker_sockets"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 def load(**replacements):

@@ -30,7 +30,10 @@ class StsPodOperator(SynapseStsKubernetesMixin, KubernetesPodOperator): ...
 with DAG("containers", schedule=None) as dag:
     {operator}(task_id="work", permission="read_write", image="an-image", **{arguments!r})
 """
-pytestmark = pytest.mark.usefixtures("docker_sockets")
+pytestmark = [
+    pytest.mark.usefixtures("docker_sockets"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ def test_count_lines(sts, issued_secrets, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("docker_sockets")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_align_in_containers(sts, issued_secrets, tmp_path):
     """Servers take the place of the Docker daemon and of the cluster."""
     folder, daemon, cluster = sts.folder(), DockerDaemon(), KubernetesApi(0)

@@ -79,6 +79,7 @@ STATES = {
 
 
 @pytest.mark.usefixtures("docker_sockets")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_credentials_leave_no_trace(
     sts, sts_backend, issued_secrets, tmp_path, monkeypatch, capfd
 ):
