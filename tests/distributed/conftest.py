@@ -1,12 +1,14 @@
 """A cluster for the tests that `make test-distributed` runs, and runs that several tests check."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from distributed.backfill import Backfill, start_backfill
 from distributed.cluster import Cluster, run_cluster
 from distributed.environment import Options
+from distributed.events import cause_events
 from distributed.example_runs import Examples, run_examples
 from distributed.exchange_stories import Exchange, run_stories
 from distributed.servers import find_missing
@@ -41,10 +43,21 @@ def client(cluster: Cluster) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def examples(cluster: Cluster, client: Any) -> Iterator[Examples]:
-    """The runs of the examples."""
-    with run_examples(cluster, client, cluster.create_folder("examples")) as started:
+def examples(cluster: Cluster) -> Iterator[Examples]:
+    """The runs of the examples, with a client of their own: `events` uses it in a thread."""
+    folder = cluster.create_folder("examples")
+    with (
+        cluster.synapse.client(cache_root_dir=str(folder / "cache")) as client,
+        run_examples(cluster, client, folder) as started,
+    ):
         yield started
+
+
+@pytest.fixture(scope="session")
+def events(examples: Examples) -> Iterator[Future[list[str]]]:
+    """Events that start runs of examples, caused in a thread; the IDs of the submitted images."""
+    with ThreadPoolExecutor(1) as executor:
+        yield executor.submit(cause_events, examples)
 
 
 @pytest.fixture(scope="session")

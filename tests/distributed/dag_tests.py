@@ -26,12 +26,14 @@ class DagTest:
 
     Args:
         dag_id: ID of the DAG.
+        file: path of its file, relative to the directory of the DAG files.
         conf: parameters of the run.
         announce: URL that is requested before the run; none if empty.
         logical_date: logical date of the run, in ISO 8601; now by default.
     """
 
     dag_id: str
+    file: str
     conf: Mapping[str, Any] = field(default_factory=dict)
     announce: str = ""
     logical_date: str | None = None
@@ -55,12 +57,14 @@ class DagTests(Metadata):
         self.folder = folder
         create_database(folder)
         service = {"airflow_connection": connection}
+        self._dags = dags
         self._environment = airflow_environment(folder, service, dags) | dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, runs: Iterable[DagTest]) -> None:
         file = self.folder / "runs.json"
-        file.write_text(json.dumps([asdict(run) for run in runs]))
+        paths = [asdict(run) | {"file": str(self._dags / run.file)} for run in runs]
+        file.write_text(json.dumps(paths))
         with (self.folder / "dag_tests.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "distributed.dag_tests", str(file)],
@@ -101,7 +105,8 @@ def main(file: str) -> None:
         if run["announce"]:
             requests.get(run["announce"], timeout=60).raise_for_status()
         date = [run["logical_date"]] if run["logical_date"] else []
-        arguments = ["dags", "test", run["dag_id"], *date, "--conf", json.dumps(run["conf"])]
+        options = ["--conf", json.dumps(run["conf"]), "--dagfile-path", run["file"]]
+        arguments = ["dags", "test", run["dag_id"], *date, *options]
         command = get_parser().parse_args(arguments)
         try:
             command.func(command)

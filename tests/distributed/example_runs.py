@@ -153,6 +153,13 @@ COMPARED: dict[str, Prepare] = {
 }
 
 
+def _find_file(dag_id: str) -> str:
+    """Return the name of the file of an example."""
+    number = dag_id.split("_")[1]
+    (path,) = examples_dir().glob(f"{number}_*.py")
+    return path.name
+
+
 def create_challenge(world: World) -> tuple[dict[str, str], str]:
     """Create a queue and its gold standard; return replacements of IDs in example 4.
 
@@ -283,7 +290,7 @@ class Examples:
             },
         )
         self.tests.start(
-            DagTest(dag_id, conf, logical_date=f"{day}T00:00:00Z")
+            DagTest(dag_id, _find_file(dag_id), conf, logical_date=f"{day}T00:00:00Z")
             for dag_id, day, conf in runs
             if day == DAYS[0] and dag_id not in NO_DAG_TEST
         )

@@ -17,6 +17,7 @@ from support.kill_matrix import World
 from synapse_workflows import Column, Schema
 
 DAGS = Path(__file__).with_name("dags")
+DAG_FILE = "exchange.py"
 _numbers = count(9000)
 MiB = 2**20
 LARGE = 200 * MiB
@@ -97,7 +98,7 @@ class Exchange:
         """Start all runs; return the process of the runs with `dag.test`."""
         for number in range(32):
             self.cluster.add_file(f"exchange_data/{number:02}.txt", f"content {number}\n")
-        self.cluster.add_file("exchange.py", (DAGS / "exchange.py").read_text())
+        self.cluster.add_file(DAG_FILE, (DAGS / DAG_FILE).read_text())
         connection = self.cluster.synapse.airflow_connection
         dags = self.cluster.folder / "dags"
         self.tests = DagTests(self.folder, dags, connection, self.cluster.process_environment)
@@ -109,7 +110,8 @@ class Exchange:
                 {"parent_id": world.project, **story.prepare(world)} for world in story.worlds
             ]
             dag_tests += [
-                DagTest(story.dag_id, tested | {"number": number}) for number in story.numbers
+                DagTest(story.dag_id, DAG_FILE, tested | {"number": number})
+                for number in story.numbers
             ]
         self.cluster.wait_for_dags(*(story.dag_id for story in STORIES))
         for story in STORIES:

@@ -91,12 +91,14 @@ class Case:
         world: its world; the machines have copies of its files.
         proxy: the proxy of its requests.
         dag_id: ID of the DAG.
+        file: name of the file of the DAG.
     """
 
     scenario: Scenario
     world: World
     proxy: HoldingProxy
     dag_id: str
+    file: str
 
     @property
     def name(self) -> str:
@@ -136,7 +138,7 @@ class Cases:
         name = f"cases{next(_files)}"
         try:
             for scenario, point in points:
-                case = self._create(scenario, point)
+                case = self._create(scenario, point, f"{name}.py")
                 cases.append(case)
                 arguments = scenario.prepare(case.world)
                 self._copy_files(case)
@@ -173,7 +175,8 @@ class Cases:
                 DagTests(self.folder, dags, connection, self.cluster.process_environment) as tests,
             ):
                 tests.start(
-                    DagTest(case.dag_id, announce=proxy.announce(case.dag_id)) for case in cases
+                    DagTest(case.dag_id, case.file, announce=proxy.announce(case.dag_id))
+                    for case in cases
                 )
                 yield partial(self._collect, cases, tests, proxy)
         finally:
@@ -227,7 +230,8 @@ class Cases:
         yield "late"
         for pid in frozen:
             cluster.processes.send_signal(pid, signal.SIGCONT)
-        time.sleep(8)  # for the supervisors to end the tasks, at the next heartbeat
+        # the supervisors end the tasks at the next heartbeat
+        cluster.wait_until(lambda: not cluster.processes.has_grandchildren("worker-c"), TIMEOUT)
         yield "thawed"
         for name in MACHINES:
             cluster.kill_worker(name)
@@ -280,7 +284,7 @@ class Cases:
         runs = [(case.dag_id, RUN_ID) for case in cases]
         self.cluster.wait_for_runs(runs, TIMEOUT, state=None)
 
-    def _create(self, scenario: Scenario, point: KillPoint) -> Case:
+    def _create(self, scenario: Scenario, point: KillPoint, file: str) -> Case:
         number = next(_numbers)
         folder = self.cluster.folder / "tmp" / f"world-{number}"
         folder.mkdir()
@@ -288,7 +292,7 @@ class Cases:
         proxy = HoldingProxy(self.upstream, point)
         proxy.start()
         world = World(service, self.client, folder, number)
-        return Case(scenario, world, proxy, f"case-{number:05}")
+        return Case(scenario, world, proxy, f"case-{number:05}", file)
 
     def _copy_files(self, case: Case) -> None:
         """Copy the files of a world to both machines."""

@@ -10,6 +10,7 @@ Commands and responses are lines of JSON on standard input and output:
     {"start": NAME, "program": "airflow" | "synapse" | "exec", "arguments": [...], "log": PATH,
      "environment": {...}, "disk": PATH | null, "user": NAME | null} -> process ID
     {"signal": NUMBER, "pid": PID, "tree": true | false} -> IDs of the processes that received it
+    {"parents": ID} -> parent's ID of each descendant of a process, by its ID
     {"statuses": null} -> exit statuses of the started processes that have ended, by process ID
 """
 
@@ -167,6 +168,16 @@ def send_signal(number: int, pid: int, *, tree: bool) -> list[int]:
     return reached
 
 
+def find_parents(pid: int) -> dict[int, int]:
+    """Return the parent's ID of each running descendant of a process, by its ID."""
+    found = {}
+    for one in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if one.status() != psutil.STATUS_ZOMBIE:
+                found[one.pid] = one.ppid()
+    return found
+
+
 def _stop_tree(root: psutil.Process) -> list[psutil.Process]:
     """Stop a process and its descendants, until none of them starts a new one."""
     stopped: list[psutil.Process] = []
@@ -212,6 +223,8 @@ def main() -> None:
                 response: Any = start(command)
             elif "signal" in command:
                 response = send_signal(command["signal"], command["pid"], tree=command["tree"])
+            elif "parents" in command:
+                response = find_parents(command["parents"])
             else:
                 response = statuses
             os.write(responses, json.dumps(response).encode() + b"\n")

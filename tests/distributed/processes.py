@@ -86,6 +86,11 @@ class Processes:
         reached: list[int] = self._call({"signal": number, "pid": pid, "tree": tree})
         return reached
 
+    def has_grandchildren(self, name: str) -> bool:
+        """Return whether children of a process have children, such as the tasks of a worker."""
+        parents: dict[str, int] = self._call({"parents": self.pids[name]})
+        return any(parent != self.pids[name] for parent in parents.values())
+
     def wait(self, name: str, timeout: float) -> None:
         """Wait until a process ends without an error."""
         deadline = time.monotonic() + timeout

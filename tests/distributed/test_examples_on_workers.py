@@ -4,7 +4,6 @@ import pytest
 from distributed.comparison import find_differences
 from distributed.example_runs import COMPARED, DAYS, NO_DAG_TEST, OTHERS, QUEUES, ROUNDS
 
-from synapse_workflows import File, Project
 from synapse_workflows.demo.paths import examples_dir
 
 TIMEOUT = 600
@@ -17,46 +16,20 @@ def test_each_example_is_run():
     assert numbers == {*compared, *OTHERS}
 
 
-def has_state(cluster, folder):
-    """Return whether the asset watcher of a folder has listed it, and announces new files."""
-    sql = (
-        "select 1 from asset_state_store join asset on asset.id = asset_id where asset.uri like %s"
-    )
-    return bool(cluster.query(sql, f"%%files/{folder}%%"))
-
-
-def put_events(examples, daemon, bob, file, number):
-    """Put a file into the inbox, submit a file and an image, and wait until all are done."""
-    inbox, queue, images = examples.inbox, examples.challenge.queue, examples.images
-    inbox.put(f"new{number}.csv", "a,b\n1,2", parent=examples.folders["inbox"])
-    bob.submit(queue.id, file)
-    image = images.submit()
-
-    def are_done():
-        moved = list(inbox.syn.getChildren(examples.folders["quarantine"]))
-        scored = list(queue.syn.getSubmissions(queue.id, status="SCORED"))
-        return len(moved) == len(scored) == number and images.is_scored(image)
-
-    examples.cluster.wait_until(are_done, TIMEOUT)
-    images.check(image, daemon)
-
-
-def test_events_start_runs(examples, daemon):
+def test_events_start_runs(examples, events, daemon):
     """The asset watchers of the triggerer start runs for new files, submissions and images."""
-    world, cluster, folders = examples.inbox, examples.cluster, examples.folders
-    cluster.wait_until(lambda: has_state(cluster, folders["inbox"]), TIMEOUT)
-    with world.service.client("bob", cache_root_dir=str(world.folder / "bob")) as bob:
-        project = bob.store(Project(f"Submissions of {world.salt}"))
-        file = bob.store(File(examples.predictions, parent=project))
-        for number in range(1, ROUNDS + 1):  # Airflow may lose an event that follows at once
-            put_events(examples, daemon, bob, file, number)
-    moved = list(world.syn.getChildren(folders["quarantine"]))
+    world, images = examples.inbox, events.result()
+    for image in images:
+        examples.images.check(image, daemon)
+    moved = list(world.syn.getChildren(examples.folders["quarantine"]))
     assert {one["name"] for one in moved} == {f"new{one}.csv" for one in range(1, ROUNDS + 1)}
     for child in moved:
         annotations = world.syn.get_annotations(child["id"])
         assert (annotations["quality"], annotations["problems"]) == (["failed"], ["line 3"])
     for task_id, worker in QUEUES.items():
-        logs = cluster.disk(worker).glob(f"airflow/logs/dag_id=synapse_05*/*/task_id=*{task_id}")
+        logs = examples.cluster.disk(worker).glob(
+            f"airflow/logs/dag_id=synapse_05*/*/task_id=*{task_id}"
+        )
         assert len(list(logs)) >= ROUNDS
 
 

@@ -81,7 +81,7 @@ def test_retry_of_a_killed_worker_has_the_outcome_of_an_undisturbed_run(
 
 
 def test_late_request_of_a_frozen_worker_changes_nothing(cases, undisturbed, subtests, request):
-    start_early(request, "sensors")
+    start_early(request, "sensors", "events")
     points = [
         (scenario, select_points(scenario, undisturbed[scenario.name][1])[1])
         for scenario in SCENARIOS
