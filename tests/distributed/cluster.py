@@ -12,7 +12,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -227,15 +228,20 @@ class Cluster(Metadata):
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Query the metadata database of Airflow."""
-        import psycopg2
-
-        port = self.ports["postgres"]
-        connection = psycopg2.connect(
-            host=LOOPBACK, port=port, user=DATABASE_USER, dbname="airflow"
-        )
-        with closing(connection), connection.cursor() as cursor:
+        with self._database.cursor() as cursor:
             cursor.execute(sql, values)
             return cursor.fetchall()
+
+    @cached_property
+    def _database(self) -> Any:
+        """A connection that threads share: `wait_until` sends a query five times a second."""
+        import psycopg2
+
+        connection = psycopg2.connect(
+            host=LOOPBACK, port=self.ports["postgres"], user=DATABASE_USER, dbname="airflow"
+        )
+        connection.autocommit = True
+        return connection
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request to the API of Airflow; return the body of its response."""

@@ -54,10 +54,16 @@ def examples(cluster: Cluster) -> Iterator[Examples]:
 
 
 @pytest.fixture(scope="session")
-def events(examples: Examples) -> Iterator[Future[list[str]]]:
-    """Events that start runs of examples, caused in a thread; the IDs of the submitted images."""
+def background() -> Iterator[ThreadPoolExecutor]:
+    """A thread in which stories of waiting run one after the other, while other tests run."""
     with ThreadPoolExecutor(1) as executor:
-        yield executor.submit(cause_events, examples)
+        yield executor
+
+
+@pytest.fixture(scope="session")
+def events(examples: Examples, background: ThreadPoolExecutor) -> Future[list[str]]:
+    """The IDs of submitted images; these and other events start runs of examples."""
+    return background.submit(cause_events, examples)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +80,14 @@ def backfill(cluster: Cluster, client: Any) -> Backfill:
 
 
 @pytest.fixture(scope="session")
-def sensors(cluster: Cluster, client: Any) -> WaitingSensors:
-    """Started runs with sensors, and a second triggerer."""
-    cluster.start_triggerer(1)
-    return WaitingSensors(cluster, client, cluster.create_folder("sensors"))
+def sensors(cluster: Cluster, background: ThreadPoolExecutor) -> Iterator[Future[WaitingSensors]]:
+    """Sensors that waited while the triggerers were killed, with a client of their own."""
+    folder = cluster.create_folder("sensors")
+    with cluster.synapse.client(cache_root_dir=str(folder / "cache")) as client:
+        cluster.start_triggerer(1)
+        yield background.submit(_run_sensors, WaitingSensors(cluster, client, folder))
+
+
+def _run_sensors(waiting: WaitingSensors) -> WaitingSensors:
+    waiting.kill_triggerers()
+    return waiting

@@ -87,7 +87,7 @@ def create_environment(folder: Path, ports: Mapping[str, int], options: Options)
         "scheduler": {
             "max_tis_per_query": 64,
             "scheduler_heartbeat_sec": 1,
-            "scheduler_idle_sleep_time": 0.2,
+            "scheduler_idle_sleep_time": 0.5,
             "task_instance_heartbeat_sec": 3,
             "task_instance_heartbeat_timeout": options.heartbeat_timeout,
             "task_instance_heartbeat_timeout_detection_interval": 1,

@@ -65,11 +65,10 @@ def select_scenarios(scenarios: Iterable[Scenario]) -> list[Scenario]:
     return list(first.values())
 
 
-def select_points(scenario: Scenario, events: Sequence[str]) -> list[KillPoint]:
-    """Return the most dangerous points.
+def select_points(scenario: Scenario, events: Sequence[str]) -> tuple[KillPoint, KillPoint]:
+    """Return the most dangerous points: before and after the last request that changes something.
 
-    These are before the first request that changes something, and before and after the last one;
-    without such a request, before the last request and after its response.
+    Without such a request, these are before the last request and after its response.
     """
     points = select_kill_points(scenario, events, "requests")
     sent = [one for one in points if changes_something(one.event)]
@@ -79,7 +78,7 @@ def select_points(scenario: Scenario, events: Sequence[str]) -> list[KillPoint]:
         for one in points[points.index(last) :]
         if one.event.startswith(f"{last.event} ") and one.number == last.number
     )
-    return [sent[0] if sent else last, last, after]
+    return last, after
 
 
 @dataclass

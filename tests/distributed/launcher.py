@@ -16,6 +16,7 @@ Commands and responses are lines of JSON on standard input and output:
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -54,13 +55,18 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def preload() -> None:
-    """Import what the components and tasks need."""
+    """Import what the components and tasks need.
+
+    No collection visits what all of them share: each would copy the memory.
+    """
+    gc.set_threshold(50_000, 20, 100)
     import synapse_workflows
 
     for name in PRELOADED:
         importlib.import_module(name)
     for name in synapse_workflows.__all__:
         getattr(synapse_workflows, name)
+    gc.freeze()
 
 
 def isolate_machine(folder: Path, disk: Path) -> None:
