@@ -246,11 +246,11 @@ class Cluster(Metadata):
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request to the API of Airflow; return the body of its response."""
         if not self._token:
-            response = requests.get(f"{self.url}/auth/token", timeout=60)
+            response = requests.get(f"{self.url}/auth/token", timeout=300)
             self._token = response.json()["access_token"]
         headers = {"Authorization": f"Bearer {self._token}"}
         url = f"{self.url}/api/v2{path}"
-        response = requests.request(method, url, json=body, headers=headers, timeout=60)
+        response = requests.request(method, url, json=body, headers=headers, timeout=300)
         assert response.ok, f"{method} {path}: {response.text}"
         return response.json() if response.content else None
 

@@ -97,10 +97,10 @@ class Scheduler:
 
     def request(self, method: str, path: str, body: Any) -> Any:
         """Send a request to the API of Airflow; return the body of its response."""
-        token = requests.get(f"{self.url}/auth/token", timeout=60).json()["access_token"]
+        token = requests.get(f"{self.url}/auth/token", timeout=300).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         url = f"{self.url}/api/v2{path}"
-        response = requests.request(method, url, json=body, headers=headers, timeout=60)
+        response = requests.request(method, url, json=body, headers=headers, timeout=300)
         assert response.ok, response.text
         return response.json()
 
