@@ -55,7 +55,7 @@ def examples(cluster: Cluster) -> Iterator[Examples]:
 
 @pytest.fixture(scope="session")
 def background() -> Iterator[ThreadPoolExecutor]:
-    """A thread in which stories of waiting run one after the other, while other tests run."""
+    """A thread that waits for events and sensors, one after the other, while other tests run."""
     with ThreadPoolExecutor(1) as executor:
         yield executor
 
