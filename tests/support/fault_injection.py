@@ -55,8 +55,8 @@ class FaultInjector:
             pattern: pattern of the request, for example `POST /repo/v1/entity/.*/start`.
             action: the function to call.
             nth: number of the matching request; None for all matching requests.
-            after: True to call `action` after the service has handled the request; False to
-                call it before.
+            after: True to call `action` after the service has handled the request and before
+                the client receives the response; False to call it before the request is handled.
             respond: whether the client receives the response. If both `respond` and `after` are
                 False, the service does not receive the request.
         """
@@ -70,11 +70,15 @@ class FaultInjector:
             return
         if not point.after:
             await asyncio.to_thread(point.action)
-        if point.after or point.respond:
-            await self.app(scope, receive, send if point.respond else _discard)
-        if point.after:
-            await asyncio.to_thread(point.action)
+            if point.respond:
+                await self.app(scope, receive, send)
+            return
+        response: list[Any] = []
 
+        async def keep(message: Any) -> None:
+            response.append(message)
 
-async def _discard(_message: Any) -> None:
-    """Discard a response."""
+        await self.app(scope, receive, keep)
+        await asyncio.to_thread(point.action)
+        for message in response if point.respond else ():
+            await send(message)
