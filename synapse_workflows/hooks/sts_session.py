@@ -8,6 +8,7 @@ from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 from botocore.session import Session as BotocoreSession
 
+from synapse_workflows.aws_service_data import share_service_data
 from synapse_workflows.hooks.sts_connections import record_access
 from synapse_workflows.hooks.sts_credentials import StsCredentialSource
 from synapse_workflows.hooks.sts_environment import DEFAULT_REGION
@@ -130,6 +131,7 @@ def create_async_session(
 def _configure(
     session: Any, source: StsCredentialSource, region_name: str | None, recorder: Any
 ) -> Any:
+    share_service_data(session)
     session.set_config_variable("region", region_name or DEFAULT_REGION)
     session.set_config_variable("ignore_configured_endpoint_urls", True)
     if source.location.endpoint_url is not None:

@@ -1,6 +1,8 @@
 """Processes that are forked from a process which has imported Airflow and this package."""
 
+import gc
 import multiprocessing
+import sys
 from typing import Final
 
 #: Context for processes. The process from which they are forked runs no threads, and has imported
@@ -37,3 +39,13 @@ PROCESSES.set_forkserver_preload(
         "synapse_workflows.plugin",
     ]
 )
+
+
+def prepare_forked_process(path: list[str]) -> None:
+    """Set the import path of a process, and never collect garbage among what it has inherited.
+
+    A collection would copy that memory.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    sys.path[:] = path

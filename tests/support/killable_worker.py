@@ -16,7 +16,7 @@ import requests
 from airflow.sdk import DAG
 
 from support.execution_api import ExecutionApi, Instance, Run, fire_trigger
-from support.forked_processes import PROCESSES
+from support.forked_processes import PROCESSES, prepare_forked_process
 from synapse_workflows import SynapseTableStoreOperator
 
 #: Ids in paths and in keys of the task state.
@@ -180,7 +180,7 @@ def run_attempt(
     arguments: dict[str, Any],
 ) -> None:
     """Run one attempt in the worker's process and write its result."""
-    sys.path[:] = path
+    prepare_forked_process(path)
     trace = Trace(kill_point)
     trace.follow_requests()
     os.environ["AIRFLOW_CONN_SYNAPSE_DEFAULT"] = connection

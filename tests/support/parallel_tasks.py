@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import DAG
 
 from support.execution_api import ExecutionApi, Run
-from support.forked_processes import PROCESSES
+from support.forked_processes import PROCESSES, prepare_forked_process
 from synapse_workflows import (
     SynapseStoreOperator,
     SynapseTableSnapshotOperator,
@@ -57,7 +57,7 @@ def _run_task(
     wait: Callable[[], int],
     path: list[str],
 ) -> None:
-    sys.path[:] = path
+    prepare_forked_process(path)
     with DAG("parallel", schedule=None) as dag:
         _OPERATORS[kind](task_id="store", **arguments)
     run = Run(ExecutionApi({"synapse_default": connection}), dag, f"run_{number}")

@@ -14,7 +14,7 @@ from airflow.sdk.execution_time import supervisor
 
 from support.execution_api import ExecutionApi, Run
 from support.execution_api_server import serve_execution_api
-from support.forked_processes import PROCESSES
+from support.forked_processes import PROCESSES, prepare_forked_process
 
 #: Maximum time of a task, in seconds.
 TIMEOUT = 100
@@ -72,7 +72,7 @@ def _supervise(
     folder: Path,
 ) -> None:
     """Run a task below a supervisor in this process."""
-    sys.path[:] = path
+    prepare_forked_process(path)
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None  # the environment has another one

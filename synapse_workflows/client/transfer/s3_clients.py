@@ -37,7 +37,9 @@ def get_profile_client(syn: Session, endpoint_url: str, bucket: str) -> Any:
 
     def create() -> Any:
         try:
-            session = require_boto3().Session(profile_name=profile)
+            session = require_boto3().Session(
+                profile_name=profile, botocore_session=_create_botocore_session()
+            )
         except _profile_not_found():
             raise SynapseConfigError(
                 f"The AWS profile {profile!r} for {endpoint_url} does not exist. Add it to "
@@ -96,7 +98,6 @@ def create_sts_session(
     """
     boto3 = require_boto3()
     from botocore.credentials import RefreshableCredentials
-    from botocore.session import Session as BotocoreSession
 
     owner = syn.credentials
 
@@ -108,7 +109,7 @@ def create_sts_session(
             )
         return _to_metadata(sts_tokens.get_sts_token(syn, entity_id, permission, _REFRESH_LIFE))
 
-    botocore_session = BotocoreSession()
+    botocore_session = _create_botocore_session()
     botocore_session._credentials = RefreshableCredentials.create_from_metadata(  # noqa: SLF001 - there is no public way
         _to_metadata(token),
         refresh_using=refresh,
@@ -116,6 +117,14 @@ def create_sts_session(
         **_refresh_timeouts(token),
     )
     return boto3.Session(botocore_session=botocore_session)
+
+
+def _create_botocore_session() -> Any:
+    from botocore.session import Session as BotocoreSession
+
+    from synapse_workflows.aws_service_data import share_service_data
+
+    return share_service_data(BotocoreSession())
 
 
 def discard_s3_clients(syn: Session) -> None:

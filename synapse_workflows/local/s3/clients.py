@@ -81,12 +81,14 @@ def _create_client(endpoint: S3Endpoint, api: ApiName, options: dict[str, Any]) 
     from botocore.config import Config
     from botocore.session import Session
 
+    from synapse_workflows.aws_service_data import share_service_data
+
     session = boto3.Session(
         aws_access_key_id=endpoint.access_key_id,
         aws_secret_access_key=endpoint.secret_access_key,
         aws_session_token=endpoint.session_token,
         region_name=endpoint.region,
-        botocore_session=Session(_NO_SETTINGS),
+        botocore_session=share_service_data(Session(_NO_SETTINGS)),
     )
     return session.client(
         api,
