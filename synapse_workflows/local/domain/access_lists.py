@@ -1,6 +1,6 @@
 """Access control lists of entities, evaluations and teams."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -39,12 +39,17 @@ def find_acl(session: Session, owner: Owner) -> Acl | None:
 
 
 def list_groups(session: Session, user_id: int) -> frozenset[int]:
+    """Return the IDs of all principals whose ACL entries apply to an authenticated user."""
+    groups = (group for (group,) in fetch_rows(session, _select_groups(), user_id=user_id))
+    return include_implicit_groups(user_id, groups)
+
+
+def include_implicit_groups(user_id: int, groups: Iterable[int]) -> frozenset[int]:
     """Return the IDs of all principals whose ACL entries apply to an authenticated user.
 
-    They are the user, the teams and built-in groups of the user, all authenticated users, and the
-    public.
+    They are the user, all authenticated users, the public, and `groups`, the teams and built-in
+    groups of the user.
     """
-    groups = (group for (group,) in fetch_rows(session, _select_groups(), user_id=user_id))
     return frozenset((*groups, user_id, PUBLIC, AUTHENTICATED_USERS))
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import JSON, ColumnElement, bindparam, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from synapse_workflows.constants import (
     ADMINISTRATORS,
@@ -17,9 +17,9 @@ from synapse_workflows.local.domain import access_lists, api_keys
 from synapse_workflows.local.domain.api_keys import SignedRequest
 from synapse_workflows.local.domain.principal import Caller, create_anonymous
 from synapse_workflows.local.errors import InsufficientScope, Unauthorized
-from synapse_workflows.local.storage.credential_models import LoginSession
+from synapse_workflows.local.storage.credential_models import LoginSession, TermsAgreement
 from synapse_workflows.local.storage.database import fetch_rows
-from synapse_workflows.local.storage.models import AccessToken
+from synapse_workflows.local.storage.models import AccessToken, Membership
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,32 @@ ALL_SCOPES = (*TOKEN_SCOPES, "authorize")
 _PORTAL_SCOPES = ("view", "download")
 
 HOUR_MS = 60 * 60 * 1000
-_TOKEN = select(
-    AccessToken.id, AccessToken.user_id, AccessToken.scopes, AccessToken.last_used
-).where(AccessToken.digest == bindparam("digest"))
 #: A token expires if it is not used for this time, in milliseconds.
 IDLE_LIMIT_MS = 180 * 24 * HOUR_MS
+
+
+def _build_user_columns(
+    user_id: ColumnElement[int] | InstrumentedAttribute[int],
+) -> tuple[ColumnElement[list[int]], ColumnElement[bool]]:
+    """Build the columns `groups` and `must_agree` of a query for a user."""
+    groups = select(func.json_group_array(Membership.group_id, type_=JSON))
+    must_agree = exists().where(
+        TermsAgreement.user_id == user_id, TermsAgreement.agreed_on.is_(None)
+    )
+    return (
+        groups.where(Membership.member_id == user_id).scalar_subquery().label("groups"),
+        must_agree.label("must_agree"),
+    )
+
+
+_USER = select(*_build_user_columns(bindparam("user_id")))
+_TOKEN = select(
+    AccessToken.id,
+    AccessToken.user_id,
+    AccessToken.scopes,
+    AccessToken.last_used,
+    *_build_user_columns(AccessToken.user_id),
+).where(AccessToken.digest == bindparam("digest"))
 
 
 def hash_token(token: str) -> str:
@@ -94,11 +115,24 @@ def is_expired(last_used: int, now: int) -> bool:
     return now - last_used > IDLE_LIMIT_MS
 
 
+def _get_caller(session: Session, user_id: int, scopes: Iterable[str], now: int) -> Caller:
+    [user] = fetch_rows(session, _USER, user_id=user_id)
+    has_agreed = not user.must_agree
+    return _build_caller(user_id, scopes, user.groups, now=now, has_agreed=has_agreed)
+
+
 def _build_caller(
-    session: Session, user_id: int, scopes: Iterable[str], now: int, **token: Any
+    user_id: int, scopes: Iterable[str], explicit_groups: Iterable[int], **fields: Any
 ) -> Caller:
-    """Return the caller with a user ID and scopes; `token` are fields of `Caller`."""
-    groups = access_lists.list_groups(session, user_id)
+    """Return an authenticated caller.
+
+    Args:
+        user_id: Principal ID.
+        scopes: OAuth scopes.
+        explicit_groups: IDs of the teams and built-in groups of the user.
+        fields: Other fields of `Caller`.
+    """
+    groups = access_lists.include_implicit_groups(user_id, explicit_groups)
     return Caller(
         id=user_id,
         scopes=frozenset(scopes),
@@ -106,8 +140,7 @@ def _build_caller(
         is_admin=ADMINISTRATORS in groups,
         is_certified=CERTIFIED_USERS in groups or ADMINISTRATORS in groups,
         is_anonymous=False,
-        now=now,
-        **token,
+        **fields,
     )
 
 
@@ -132,10 +165,10 @@ def authenticate(session: Session, credentials: RequestCredentials, now: int) ->
     if credentials is None:
         return create_anonymous(now)
     if isinstance(credentials, PortalUser):
-        return _build_caller(session, credentials.id, _PORTAL_SCOPES, now)
+        return _get_caller(session, credentials.id, _PORTAL_SCOPES, now)
     if isinstance(credentials, SignedRequest):
         user_id = api_keys.authenticate(session, credentials, now)
-        return _build_caller(session, user_id, ALL_SCOPES, now)
+        return _get_caller(session, user_id, ALL_SCOPES, now)
     digest = hash_token(credentials)
     records = fetch_rows(session, _TOKEN, digest=digest)
     if not records:
@@ -144,10 +177,11 @@ def authenticate(session: Session, credentials: RequestCredentials, now: int) ->
     if is_expired(record.last_used, now):
         raise Unauthorized
     return _build_caller(
-        session,
         record.user_id,
         record.scopes,
-        now,
+        record.groups,
+        has_agreed=not record.must_agree,
+        now=now,
         token_id=record.id,
         is_last_use_outdated=now - record.last_used > HOUR_MS,
     )
@@ -157,7 +191,7 @@ def _authenticate_session(session: Session, digest: str, now: int) -> Caller:
     record = session.get(LoginSession, digest)
     if record is None or record.expires_on <= now:
         raise Unauthorized
-    return _build_caller(session, record.user_id, ALL_SCOPES, now)
+    return _get_caller(session, record.user_id, ALL_SCOPES, now)
 
 
 def check_scopes(caller: Caller, scopes: Iterable[str]) -> None:

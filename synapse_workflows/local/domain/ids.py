@@ -2,11 +2,16 @@
 
 import re
 import uuid
+from functools import cache
 
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION, ROOT_ENTITY, TRASH_ENTITY
 from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.storage.database import fetch_rows
 from synapse_workflows.local.storage.models import Counter, Principal
 
 _ENTITY = re.compile(r"\s*(?:syn)?([0-9]{1,18})\s*", re.IGNORECASE)
@@ -28,12 +33,16 @@ _LAST_RESERVED_IDS = {
 
 def next_id(session: Session, kind: str) -> int:
     """Return a new ID for a type of object. Needs a session with write access."""
-    counter = session.get(Counter, kind)
-    if counter is None:
-        counter = Counter(kind=kind, last=_LAST_RESERVED_IDS.get(kind, 0))
-        session.add(counter)
-    counter.last += 1
-    return counter.last
+    first = _LAST_RESERVED_IDS.get(kind, 0) + 1
+    [(number,)] = fetch_rows(session, _increment(), kind=kind, last=first)
+    return number
+
+
+@cache
+def _increment() -> ReturningInsert[int]:
+    """Build the statement that increments a counter, or creates it with the first ID."""
+    statement = insert(Counter).values(kind=bindparam("kind"), last=bindparam("last"))
+    return statement.on_conflict_do_update(set_={"last": Counter.last + 1}).returning(Counter.last)
 
 
 def next_principal_id(session: Session) -> int:
@@ -46,8 +55,8 @@ def next_principal_id(session: Session) -> int:
 
 def get_last_id(session: Session, kind: str) -> int:
     """Return the last ID that was generated for a type of object."""
-    counter = session.get(Counter, kind)
-    return _LAST_RESERVED_IDS.get(kind, 0) if counter is None else counter.last
+    last = session.scalar(select(Counter.last).where(Counter.kind == kind))
+    return _LAST_RESERVED_IDS.get(kind, 0) if last is None else last
 
 
 def generate_etag() -> str:

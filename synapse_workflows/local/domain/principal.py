@@ -16,6 +16,7 @@ class Caller:
         is_admin: Whether the caller is an administrator.
         is_certified: Whether the caller passed the certification quiz.
         is_anonymous: Whether the request has no credentials.
+        has_agreed: Whether the caller has agreed to the terms of use, or need not agree.
         now: Start of the request, in milliseconds since the epoch.
         token_id: ID of the access token.
         is_last_use_outdated: Whether the stored date of the token's last use is over an hour old.
@@ -27,6 +28,7 @@ class Caller:
     is_admin: bool
     is_certified: bool
     is_anonymous: bool
+    has_agreed: bool
     now: int
     token_id: int | None = None
     is_last_use_outdated: bool = False
@@ -41,6 +43,7 @@ def create_anonymous(now: int) -> Caller:
         is_admin=False,
         is_certified=False,
         is_anonymous=True,
+        has_agreed=True,
         now=now,
     )
 
@@ -54,5 +57,6 @@ def create_service_caller(now: int) -> Caller:
         is_admin=True,
         is_certified=True,
         is_anonymous=False,
+        has_agreed=True,
         now=now,
     )

@@ -33,13 +33,13 @@ def has_agreed(session: Session, user_id: int) -> bool:
     return all(date is not None for (date,) in fetch_rows(session, _AGREED_ON, user_id=user_id))
 
 
-def check(session: Session, caller: Caller) -> None:
+def check(caller: Caller) -> None:
     """Check that the caller has agreed to the terms of use, or is anonymous.
 
     Raises:
         TermsNotAccepted: The caller has not agreed.
     """
-    if not caller.is_anonymous and not has_agreed(session, caller.id):
+    if not caller.has_agreed:
         raise TermsNotAccepted
 
 
@@ -61,7 +61,7 @@ def get_status(session: Session, caller: Caller) -> dict[str, Any]:
     return {
         "userId": str(caller.id),
         "userCurrentTermsOfServiceState": (
-            "UP_TO_DATE" if has_agreed(session, caller.id) else "MUST_AGREE_NOW"
+            "UP_TO_DATE" if caller.has_agreed else "MUST_AGREE_NOW"
         ),
         "lastAgreementDate": None if agreed_on is None else to_iso(agreed_on),
         "lastAgreementVersion": record.version if record is not None else None,

@@ -140,7 +140,7 @@ class ApiRequest:
         stack_status.check_available(session)
         caller = auth.authenticate(session, self.credentials, self.service.now())
         if self.requires_terms:
-            terms_of_use.check(session, caller)
+            terms_of_use.check(caller)
         return Transaction(self.service, session, caller)
 
     @contextmanager

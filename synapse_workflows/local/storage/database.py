@@ -3,11 +3,24 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVarTuple
 
-from sqlalchemy import Connection, Row, Select, create_engine, event
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    Select,
+    bindparam,
+    create_engine,
+    event,
+    inspect,
+    select,
+)
+from sqlalchemy.exc import NoResultFound
+from sqlalchemy.orm import DeclarativeBase, Mapper, Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 Columns = TypeVarTuple("Columns")
 
@@ -17,18 +30,57 @@ class Base(DeclarativeBase):
 
 
 def fetch_rows(
-    session: Session, query: Select[*Columns], **parameters: Any
+    session: Session, statement: Select[*Columns] | ReturningInsert[*Columns], **parameters: Any
 ) -> Sequence[Row[*Columns]]:
-    """Return the rows of a query for columns, several times faster than `Session.execute`.
+    """Return the rows of a statement for columns, several times faster than `Session.execute`.
 
     Args:
         session: Database session.
-        query: Query that was built once, since that takes longer than its execution.
+        statement: Statement that was built once, since that takes longer than its execution.
         parameters: Values of its `bindparam`.
     """
     if session.autoflush:
         session.flush()
-    return session.connection().execute(query, parameters).all()
+    return session.connection().execute(statement, parameters).all()
+
+
+class _Session(Session):
+    """Session that reads each row once by its primary key, with a query that is built once."""
+
+    def __init__(self, bind: Engine, **options: Any) -> None:
+        super().__init__(bind, **options)
+        #: Rows that `get` returned. A session alone only has weak references to its rows.
+        self._rows: list[Any] = []
+
+    def get(self, entity: Any, ident: Any, **options: Any) -> Any:
+        """Return a row by its primary key, a tuple for a composite key; None if it is missing."""
+        values = ident if isinstance(ident, tuple) else (ident,)
+        mapper = inspect(entity)
+        if options or mapper.identity_key_from_primary_key(values) in self.identity_map:
+            return super().get(entity, ident, **options)
+        parameters = {f"key_{index}": value for index, value in enumerate(values)}
+        row = self.scalar(_select_by_key(mapper), parameters)
+        self._rows.append(row)
+        return row
+
+    def get_one(self, entity: Any, ident: Any, **options: Any) -> Any:
+        """Return a row by its primary key.
+
+        Raises:
+            NoResultFound: No such row.
+        """
+        row = self.get(entity, ident, **options)
+        if row is None:
+            raise NoResultFound(f"No row of {entity.__name__} has the key {ident}.")
+        return row
+
+
+@cache
+def _select_by_key(mapper: Mapper[Any]) -> Select[Any]:
+    columns = enumerate(mapper.primary_key)
+    return select(mapper).where(
+        *(column == bindparam(f"key_{index}") for index, column in columns)
+    )
 
 
 def _configure_connection(connection: Any, synchronous: str) -> None:
@@ -96,7 +148,7 @@ class Database:
         """
         with (
             self._lock,
-            Session(self._writer, expire_on_commit=False) as session,
+            _Session(self._writer, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
@@ -104,7 +156,7 @@ class Database:
     @contextmanager
     def read_transaction(self) -> Iterator[Session]:
         """Open a session that reads one consistent state. Changes in the session are discarded."""
-        with Session(self._engine, autoflush=False) as session:
+        with _Session(self._engine, autoflush=False) as session:
             yield session
 
     def close(self) -> None:
