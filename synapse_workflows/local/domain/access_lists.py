@@ -2,10 +2,9 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete as sql_delete, select
+from sqlalchemy import Select, and_, bindparam, delete as sql_delete, insert, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ANONYMOUS, AUTHENTICATED_USERS, PUBLIC, AccessType
@@ -14,10 +13,25 @@ from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import generate_etag
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.database import fetch_rows
+from synapse_workflows.local.storage.database import execute, fetch_rows
 from synapse_workflows.local.storage.models import Acl, AclEntry, Membership, Principal
 
 Grants = Mapping[int, Collection[AccessType]]
+
+_GROUPS = select(Membership.group_id).where(Membership.member_id == bindparam("user_id"))
+_IS_OF_OWNER = and_(
+    AclEntry.owner_type == bindparam("kind"), AclEntry.owner_id == bindparam("owner_id")
+)
+_ENTRIES = (
+    select(AclEntry.principal_id, AclEntry.access_type)
+    .where(_IS_OF_OWNER)
+    .order_by(AclEntry.principal_id)
+)
+_GRANTED = select(AclEntry.principal_id).where(
+    _IS_OF_OWNER, AclEntry.access_type == bindparam("right")
+)
+_DELETE_ENTRIES = sql_delete(AclEntry).where(_IS_OF_OWNER)
+_INSERT_ENTRY = insert(AclEntry)
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ def find_acl(session: Session, owner: Owner) -> Acl | None:
 
 def list_groups(session: Session, user_id: int) -> frozenset[int]:
     """Return the IDs of all principals whose ACL entries apply to an authenticated user."""
-    groups = (group for (group,) in fetch_rows(session, _select_groups(), user_id=user_id))
+    groups = (group for (group,) in fetch_rows(session, _GROUPS, user_id=user_id))
     return include_implicit_groups(user_id, groups)
 
 
@@ -51,11 +65,6 @@ def include_implicit_groups(user_id: int, groups: Iterable[int]) -> frozenset[in
     groups of the user.
     """
     return frozenset((*groups, user_id, PUBLIC, AUTHENTICATED_USERS))
-
-
-@cache
-def _select_groups() -> Select[int]:
-    return select(Membership.group_id).where(Membership.member_id == bindparam("user_id"))
 
 
 def select_owners_granting(caller: Caller, kind: str, right: AccessType) -> Select[int]:
@@ -81,37 +90,22 @@ def is_granted_to(
 ) -> bool:
     """Return whether the ACL of an owner grants an access type to one of the principals."""
     principals = fetch_rows(
-        session, _select_granted(), kind=owner.kind, owner_id=owner.id, right=right.value
+        session, _GRANTED, kind=owner.kind, owner_id=owner.id, right=right.value
     )
     return any(principal in groups for (principal,) in principals)
 
 
-@cache
-def _select_granted() -> Select[int]:
-    return select(AclEntry.principal_id).where(
-        AclEntry.owner_type == bindparam("kind"),
-        AclEntry.owner_id == bindparam("owner_id"),
-        AclEntry.access_type == bindparam("right"),
-    )
-
-
 def list_granted(session: Session, caller: Caller, owner: Owner) -> frozenset[str]:
     """Return the access types that the ACL of an owner grants to the caller."""
-    query = select(AclEntry.access_type).where(
-        AclEntry.owner_type == owner.kind,
-        AclEntry.owner_id == owner.id,
-        AclEntry.principal_id.in_(caller.groups),
-    )
-    return frozenset(session.scalars(query))
+    entries = fetch_rows(session, _ENTRIES, kind=owner.kind, owner_id=owner.id)
+    return frozenset(right for principal, right in entries if principal in caller.groups)
 
 
 def list_grants(session: Session, acl: Acl) -> dict[int, set[AccessType]]:
     """Return the access types that an ACL grants, by principal ID in ascending order."""
     grants: dict[int, set[AccessType]] = {}
-    entries = select(AclEntry.principal_id, AclEntry.access_type).where(
-        AclEntry.owner_type == acl.owner_type, AclEntry.owner_id == acl.owner_id
-    )
-    for principal, right in session.execute(entries.order_by(AclEntry.principal_id)):
+    entries = fetch_rows(session, _ENTRIES, kind=acl.owner_type, owner_id=acl.owner_id)
+    for principal, right in entries:
         grants.setdefault(principal, set()).add(AccessType(right))
     return grants
 
@@ -235,22 +229,18 @@ def delete_principal(session: Session, principal_id: int) -> None:
 
 
 def _delete_entries(session: Session, acl: Acl) -> None:
-    session.execute(
-        sql_delete(AclEntry).where(
-            AclEntry.owner_type == acl.owner_type, AclEntry.owner_id == acl.owner_id
-        )
-    )
+    execute(session, _DELETE_ENTRIES, {"kind": acl.owner_type, "owner_id": acl.owner_id})
 
 
 def _add_entries(session: Session, acl: Acl, grants: Grants) -> None:
-    session.add_all(
-        AclEntry(
-            owner_type=acl.owner_type,
-            owner_id=acl.owner_id,
-            principal_id=principal,
-            access_type=right.value,
-        )
+    entries = [
+        {
+            "owner_type": acl.owner_type,
+            "owner_id": acl.owner_id,
+            "principal_id": principal,
+            "access_type": right.value,
+        }
         for principal, rights in grants.items()
         for right in rights
-    )
-    session.flush()
+    ]
+    execute(session, _INSERT_ENTRY, entries)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,7 @@ from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import BadRequest, Forbidden, InsufficientStorage, ServiceError
+from synapse_workflows.local.storage.database import execute
 from synapse_workflows.local.storage.disk_space import is_disk_full
 from synapse_workflows.local.storage.job_models import Job
 
@@ -33,6 +34,9 @@ COMPLETE: Final = "COMPLETE"
 FAILED: Final = "FAILED"
 
 _RETENTION_MS: Final = 24 * 3600 * 1000
+_DELETE_EXPIRED = delete(Job).where(Job.state != PROCESSING, Job.changed_on < bindparam("limit"))
+_INSERT = insert(Job)
+_FINISH = update(Job).where(Job.id == bindparam("job_id"), Job.state == PROCESSING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,21 +102,20 @@ def create_job(
     concrete_type = body.get("concreteType") or job_type.concrete_type
     if concrete_type != job_type.concrete_type:
         raise BadRequest(f"concreteType must be {job_type.concrete_type}, not {concrete_type}.")
-    expired = Job.state != PROCESSING, Job.changed_on < caller.now - _RETENTION_MS
-    session.execute(delete(Job).where(*expired))
-    job = Job(
-        id=next_id(session, "job"),
-        kind=job_type.concrete_type,
-        entity=entity,
-        started_by=caller.id,
-        started_on=caller.now,
-        changed_on=caller.now,
-        state=PROCESSING,
-        request={**body, "concreteType": job_type.concrete_type},
-    )
-    session.add(job)
-    session.flush()
-    return job.id
+    execute(session, _DELETE_EXPIRED, {"limit": caller.now - _RETENTION_MS})
+    job_id = next_id(session, "job")
+    job = {
+        "id": job_id,
+        "kind": job_type.concrete_type,
+        "entity": entity,
+        "started_by": caller.id,
+        "started_on": caller.now,
+        "changed_on": caller.now,
+        "state": PROCESSING,
+        "request": {**body, "concreteType": job_type.concrete_type},
+    }
+    execute(session, _INSERT, job)
+    return job_id
 
 
 def submit_job(
@@ -173,9 +176,8 @@ def run_immediately(
 
 def mark_complete(session: Session, job_id: int, response: dict[str, Any], now: int) -> None:
     """Record the result of a job unless the job has already finished."""
-    job = session.get_one(Job, job_id)
-    if job.state == PROCESSING:
-        job.state, job.response, job.changed_on = COMPLETE, response, now
+    result = {"state": COMPLETE, "response": response, "changed_on": now}
+    execute(session, _FINISH, {"job_id": job_id, **result})
 
 
 def mark_failed(session: Session, job_id: int, error: ServiceError, now: int) -> None:

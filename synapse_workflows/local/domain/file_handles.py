@@ -1,10 +1,11 @@
 """File handles: immutable metadata of stored and external files."""
 
 import re
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import delete as sql_delete, exists, select
+from sqlalchemy import bindparam, delete as sql_delete, exists, insert, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import S3_FILE_HANDLE
@@ -18,12 +19,20 @@ from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.storage import storage_locations
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden
 from synapse_workflows.local.storage.blobs import StoredFile
+from synapse_workflows.local.storage.database import execute, fetch_rows
 from synapse_workflows.local.storage.file_models import Blob, FileHandle, Part, Segment, UnusedFile
 from synapse_workflows.local.storage.storage_models import StorageLocation
 
 #: Default name and default content type of external files.
 NOT_SET: Final = "NOT_SET"
 MAX_NAME_LENGTH: Final = 256
+_SEGMENTS = (
+    select(Segment.name, Segment.size)
+    .where(Segment.blob_id == bindparam("blob_id"))
+    .order_by(Segment.position)
+)
+_INSERT_BLOB = insert(Blob)
+_INSERT_SEGMENT = insert(Segment)
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -83,29 +92,38 @@ def serialize(handle: FileHandle) -> dict[str, Any]:
 
 def list_stored_files(session: Session, handle: FileHandle) -> list[StoredFile]:
     """List the blob files of a file handle, in the order of their bytes."""
-    query = select(Segment).where(Segment.blob_id == handle.blob_id).order_by(Segment.position)
-    return [StoredFile(each.name, each.size) for each in session.scalars(query)]
+    rows = fetch_rows(session, _SEGMENTS, blob_id=handle.blob_id)
+    return [StoredFile(name, size) for name, size in rows]
 
 
 def create_stored(
     session: Session,
     caller: Caller,
-    blob: Blob,
+    files: Sequence[StoredFile],
+    md5: str,
     *,
     file_name: str,
     content_type: str,
     storage_location: StorageLocation | None = None,
 ) -> FileHandle:
-    """Create an S3FileHandle for a stored blob.
+    """Create an S3FileHandle and the blob of its content.
 
     Args:
         session: Database session with write access.
         caller: Owner of the file handle.
-        blob: The content.
+        files: Files with the content, in the order of their bytes.
+        md5: MD5 of the content.
         file_name: Name of the file.
         content_type: Media type.
         storage_location: Storage location with a bucket; None for the default location.
     """
+    blob = {"id": str(uuid.uuid4()), "size": sum(each.size for each in files), "md5": md5}
+    execute(session, _INSERT_BLOB, blob)
+    segments = [
+        {"blob_id": blob["id"], "position": position, "name": each.name, "size": each.size}
+        for position, each in enumerate(files, 1)
+    ]
+    execute(session, _INSERT_SEGMENT, segments)
     location = storage_location or storage_locations.parse_location(session, None)
     return add(
         session,
@@ -113,14 +131,14 @@ def create_stored(
         concrete_type=S3_FILE_HANDLE,
         file_name=file_name,
         content_type=content_type,
-        content_md5=blob.md5,
-        content_size=blob.size,
+        content_md5=blob["md5"],
+        content_size=blob["size"],
         storage_location_id=location.id,
         location={
             "bucketName": storage_locations.get_bucket(location),
             "key": storage_locations.generate_key(location, caller, file_name),
         },
-        blob_id=blob.id,
+        blob_id=blob["id"],
     )
 
 

@@ -1,6 +1,5 @@
 """Files that the service creates: query results, archives and the markdown of wiki pages."""
 
-import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -11,7 +10,7 @@ from synapse_workflows.local.domain import file_handles
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.storage.blobs import FileWriter, StoredFile
-from synapse_workflows.local.storage.file_models import Blob, FileHandle, Segment
+from synapse_workflows.local.storage.file_models import FileHandle
 
 
 def store(
@@ -88,10 +87,6 @@ def _add_handle(
     file_name: str,
     content_type: str,
 ) -> FileHandle:
-    blob = Blob(id=str(uuid.uuid4()), size=stored.size, md5=md5)
-    session.add(blob)
-    session.flush()
-    session.add(Segment(blob_id=blob.id, position=1, name=stored.name, size=stored.size))
     return file_handles.create_stored(
-        session, caller, blob, file_name=file_name, content_type=content_type
+        session, caller, [stored], md5, file_name=file_name, content_type=content_type
     )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import exists, func, literal, select, update
+from sqlalchemy import bindparam, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import AccessType
@@ -12,10 +12,14 @@ from synapse_workflows.local.domain.ids import ROOT, TRASH, format_entity_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.storage import sts_rules
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden
+from synapse_workflows.local.storage.database import fetch_rows
 from synapse_workflows.local.storage.models import Acl, Entity
 
 MAX_DEPTH: Final = 50
 MAX_CHILDREN: Final = 10_000
+_IS_CHILD = Entity.parent_id == bindparam("parent_id")
+_CHILD_COUNT = select(func.count()).select_from(Entity).where(_IS_CHILD)
+_CHILD_OF_NAME = select(Entity.id).where(_IS_CHILD, Entity.name == bindparam("name"))
 
 
 def require_parent(
@@ -69,8 +73,8 @@ def _check_parent_type(entity_type: EntityType, parent: Entity) -> None:
 
 
 def _count_children(session: Session, parent_id: int) -> int:
-    count = select(func.count()).select_from(Entity).where(Entity.parent_id == parent_id)
-    return session.scalar(count) or 0
+    [(count,)] = fetch_rows(session, _CHILD_COUNT, parent_id=parent_id)
+    return count
 
 
 def check_name_available(session: Session, parent_id: int, name: str) -> None:
@@ -79,8 +83,7 @@ def check_name_available(session: Session, parent_id: int, name: str) -> None:
     Raises:
         Conflict: The name is in use.
     """
-    taken = exists().where(Entity.parent_id == parent_id, Entity.name == name)
-    if session.scalar(select(taken)):
+    if fetch_rows(session, _CHILD_OF_NAME, parent_id=parent_id, name=name):
         raise Conflict(
             f"An entity with the name: {name} already exists "
             f"with a parentId: {format_entity_id(parent_id)}"

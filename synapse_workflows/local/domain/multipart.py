@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, union_all
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MULTIPART_UPLOAD_REQUEST
@@ -30,10 +30,15 @@ from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import BadRequest, Forbidden
+from synapse_workflows.local.storage.database import fetch_rows
 from synapse_workflows.local.storage.file_models import BucketPart, Part, Upload
 
 UPLOADING: Final = "UPLOADING"
 COMPLETED: Final = "COMPLETED"
+_ADDED_PARTS = union_all(
+    select(Part.number).where(Part.upload_id == bindparam("upload_id"), Part.added),
+    select(BucketPart.number).where(BucketPart.upload_id == bindparam("upload_id")),
+)
 
 
 @dataclass(frozen=True)
@@ -112,10 +117,9 @@ def _list_unused(upload: BucketUpload | None, files: Sequence[str] = ()) -> Unus
 def serialize_status(session: Session, upload: Upload) -> dict[str, Any]:
     """Return the MultipartUploadStatus of an upload."""
     states = ["1" if upload.state == COMPLETED else "0"] * upload.part_count
-    own = select(Part.number).where(Part.upload_id == upload.id, Part.added)
-    in_bucket = select(BucketPart.number).where(BucketPart.upload_id == upload.id)
-    for number in session.scalars(own.union_all(in_bucket)):
-        states[number - 1] = "1"
+    if upload.state == UPLOADING:
+        for (number,) in fetch_rows(session, _ADDED_PARTS, upload_id=upload.id):
+            states[number - 1] = "1"
     return {
         "uploadId": str(upload.id),
         "startedBy": str(upload.started_by),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import (
@@ -31,6 +31,9 @@ MIN_PART: Final = 5 * MiB
 MAX_PART: Final = 5 * 1024 * MiB
 MAX_PARTS: Final = 10_000
 MAX_FILE: Final = 5 * 1024 * 1024 * MiB
+_EQUAL_UPLOAD: Final = select(Upload).where(
+    Upload.started_by == bindparam("user_id"), Upload.request_hash == bindparam("request_hash")
+)
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,7 @@ class UploadRequest:
 def find_equal(session: Session, caller: Caller, request: UploadRequest) -> Upload | None:
     """Return the upload of the same user with an equal request."""
     return session.scalar(
-        select(Upload).where(
-            Upload.started_by == caller.id, Upload.request_hash == request.fingerprint()
-        )
+        _EQUAL_UPLOAD, {"user_id": caller.id, "request_hash": request.fingerprint()}
     )
 
 

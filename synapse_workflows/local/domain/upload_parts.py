@@ -10,12 +10,11 @@ files after the transaction is committed.
 """
 
 import logging
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import delete as sql_delete, select
+from sqlalchemy import bindparam, delete as sql_delete, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import S3_FILE_HANDLE
@@ -28,19 +27,19 @@ from synapse_workflows.local.domain.storage import buckets, storage_locations
 from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.s3.object_store import ObjectStore, UploadedPart
 from synapse_workflows.local.storage.blobs import BlobStore, FileWriter, StoredFile
-from synapse_workflows.local.storage.file_models import (
-    Blob,
-    BucketPart,
-    FileHandle,
-    Part,
-    Segment,
-    Upload,
-)
+from synapse_workflows.local.storage.database import execute, fetch_rows
+from synapse_workflows.local.storage.file_models import BucketPart, FileHandle, Part, Upload
 
 log = logging.getLogger("synapse_workflows.local")
 
 #: Key in `Upload.request` for the MD5s of the parts of a completed upload, in order.
 _PART_MD5S: Final = "part_md5s"
+_ADDED_PARTS = (
+    select(Part.name, Part.size, Part.md5)
+    .where(Part.upload_id == bindparam("upload_id"), Part.added)
+    .order_by(Part.number)
+)
+_DELETE_PARTS = sql_delete(Part).where(Part.upload_id == bindparam("upload_id"))
 
 
 def get_part_size(session: Session, upload_id: int) -> int:
@@ -202,9 +201,10 @@ def _find_md5(session: Session, upload: Upload, number: int) -> str | None:
 
 @dataclass(frozen=True)
 class Assembly:
-    """The blob files of all parts in order, and the MD5 and size from the upload request."""
+    """The blob files and the MD5s of all parts in order; MD5 and size of the upload request."""
 
     files: tuple[StoredFile, ...]
+    part_md5s: tuple[str, ...]
     md5: str
     claimed_size: int
 
@@ -230,14 +230,18 @@ def assemble(session: Session, caller: Caller, upload_id: int) -> Assembly | Buc
         return None
     if (target := bucket_uploads.find(upload)) is not None:
         return bucket_uploads.assemble(session, upload, target)
-    query = select(Part).where(Part.upload_id == upload_id, Part.added).order_by(Part.number)
-    files = tuple(StoredFile(part.name, part.size) for part in session.scalars(query))
-    if missing := upload.part_count - len(files):
+    parts = fetch_rows(session, _ADDED_PARTS, upload_id=upload_id)
+    if missing := upload.part_count - len(parts):
         raise BadRequest(
             f"Missing {missing} part(s). All parts must be successfully added before a file "
             "upload can be completed."
         )
-    return Assembly(files, upload.request["md5"], upload.request["file_size"])
+    return Assembly(
+        files=tuple(StoredFile(part.name, part.size) for part in parts),
+        part_md5s=tuple(part.md5 for part in parts),
+        md5=upload.request["md5"],
+        claimed_size=upload.request["file_size"],
+    )
 
 
 def check(service: Service, upload_id: int, assembly: Assembly | BucketAssembly) -> None:
@@ -330,18 +334,13 @@ def _create_blob(
     session: Session, caller: Caller, upload: Upload, assembly: Assembly
 ) -> FileHandle:
     """Create the file handle of a file that the service stores."""
-    md5s = select(Part.md5).where(Part.upload_id == upload.id).order_by(Part.number)
-    upload.request = {**upload.request, _PART_MD5S: list(session.scalars(md5s))}
-    session.execute(sql_delete(Part).where(Part.upload_id == upload.id))
-    blob = Blob(id=str(uuid.uuid4()), size=assembly.size, md5=assembly.md5)
-    session.add(blob)
-    session.flush()
-    for position, file in enumerate(assembly.files, 1):
-        session.add(Segment(blob_id=blob.id, position=position, name=file.name, size=file.size))
+    upload.request = {**upload.request, _PART_MD5S: list(assembly.part_md5s)}
+    execute(session, _DELETE_PARTS, {"upload_id": upload.id})
     return file_handles.create_stored(
         session,
         caller,
-        blob,
+        assembly.files,
+        assembly.md5,
         file_name=upload.request["file_name"],
         content_type=upload.request["content_type"],
         storage_location=storage_locations.get_location(

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import AccessType
@@ -15,10 +15,18 @@ from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.storage import sts_rules
 from synapse_workflows.local.domain.tables import schemas
 from synapse_workflows.local.errors import BadRequest, Conflict, PreconditionFailed
+from synapse_workflows.local.storage.database import fetch_rows
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import Entity, EntityVersion, Principal
 
 MAX_VERSIONS: Final = 15_000
+_IS_OF_ENTITY = EntityVersion.entity_id == bindparam("entity_id")
+_VERSION_COUNT = select(func.count()).select_from(EntityVersion).where(_IS_OF_ENTITY)
+_OTHER_VERSION = select(EntityVersion.number).where(
+    _IS_OF_ENTITY,
+    EntityVersion.label == bindparam("label"),
+    EntityVersion.number != bindparam("number"),
+)
 
 
 def has_same_content(session: Session, old_handle: int, new_handle: int) -> bool:
@@ -76,8 +84,8 @@ def create_version(
     comment: str | None,
 ) -> EntityVersion:
     """Create a version with the annotations of the previous version and without an activity."""
-    count = select(func.count()).select_from(EntityVersion)
-    if (session.scalar(count.where(EntityVersion.entity_id == entity.id)) or 0) >= MAX_VERSIONS:
+    [(count,)] = fetch_rows(session, _VERSION_COUNT, entity_id=entity.id)
+    if count >= MAX_VERSIONS:
         raise BadRequest(
             f"Cannot create a version of {format_entity_id(entity.id)}: it has {MAX_VERSIONS} "
             "versions, which is the limit."
@@ -109,12 +117,7 @@ def check_label_available(session: Session, entity: Entity, label: str, number: 
     Raises:
         Conflict: The label is in use.
     """
-    taken = exists().where(
-        EntityVersion.entity_id == entity.id,
-        EntityVersion.label == label,
-        EntityVersion.number != number,
-    )
-    if session.scalar(select(taken)):
+    if fetch_rows(session, _OTHER_VERSION, entity_id=entity.id, label=label, number=number):
         raise Conflict(
             f"A version with the label: {label} already exists "
             f"for the entity: {format_entity_id(entity.id)}"

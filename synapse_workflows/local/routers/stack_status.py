@@ -1,5 +1,6 @@
 """Routes of the version and the status of the service (repo/v1)."""
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import APIRouter, Response
@@ -11,6 +12,7 @@ from synapse_workflows.local.routers.responses import ApiResponse, empty_respons
 router = APIRouter(prefix="/repo/v1")
 
 
+@cache
 def _get_package_version() -> str:
     try:
         return version("synapse-workflows")

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import (
@@ -32,6 +32,7 @@ RESERVED_NAMES: Final = frozenset(
 )  # fmt: skip
 CONCRETE_TYPE: Final = f"{MODEL}.table.ColumnModel"
 MAX_NAME_LENGTH: Final = 256
+_BY_DIGEST = select(ColumnModel).where(ColumnModel.digest == bindparam("digest"))
 MAX_ENUM_VALUES: Final = 100
 _SIZE_BOUNDS: Final = (1, 1000)
 _LIST_LENGTH_BOUNDS: Final = (2, 100)
@@ -196,7 +197,7 @@ def get_or_create(session: Session, bodies: Iterable[dict[str, Any]]) -> list[di
 def _get_or_create_one(session: Session, body: dict[str, Any]) -> dict[str, Any]:
     content = json.dumps(body, sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(content.encode()).hexdigest()
-    model = session.scalar(select(ColumnModel).where(ColumnModel.digest == digest))
+    model = session.scalar(_BY_DIGEST, {"digest": digest})
     if model is None:
         model = ColumnModel(
             id=next_id(session, "column"), digest=digest, name=body["name"], body=body

@@ -5,7 +5,7 @@ import json
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import delete
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MODEL, ROW_ETAG, ROW_ID, ROW_VERSION
@@ -15,11 +15,16 @@ from synapse_workflows.local.domain.tables import column_cells, csv_dialect
 from synapse_workflows.local.domain.tables.queries import QueryExecution, open_query
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.blobs import FileWriter
+from synapse_workflows.local.storage.database import execute
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.table_models import TableResult
 
 _M: Final = f"{MODEL}.table"
 _BATCH_ROWS: Final = 500
+_INSERT: Final = insert(TableResult)
+_RECORD_RESULT: Final = _INSERT.on_conflict_do_update(
+    set_={"handle_id": _INSERT.excluded.handle_id}
+)
 
 
 def export_csv(run: JobRun) -> dict[str, Any]:
@@ -71,8 +76,7 @@ def _create_result(execution: QueryExecution, key: str) -> int:
         _write(execution, draft)
 
         def record_result(session: Session, handle: FileHandle) -> None:
-            session.execute(delete(TableResult).where(TableResult.key == key))
-            session.add(TableResult(key=key, handle_id=handle.id))
+            execute(session, _RECORD_RESULT, {"key": key, "handle_id": handle.id})
 
         return generated_files.store(
             run.service, run.caller, draft, name, "text/csv", record_result

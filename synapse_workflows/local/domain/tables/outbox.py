@@ -31,10 +31,13 @@ from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_snapshot
 from synapse_workflows.local.errors import DataLost
 from synapse_workflows.local.storage.data_dir import DataDirError
+from synapse_workflows.local.storage.database import execute
 from synapse_workflows.local.storage.job_models import Job
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 from synapse_workflows.local.storage.table_models import SchemaChange, TableFile, TableFileHandle
 from synapse_workflows.local.storage.view_models import UnusedViewFile, ViewSnapshot
+
+_INSERT_TABLE_FILE = insert(TableFile).on_conflict_do_nothing()
 
 log = logging.getLogger("synapse_workflows.local")
 
@@ -174,7 +177,7 @@ def _check_table_files(service: Service, tables: set[int]) -> None:
 
 def record_table_file(session: Session, table: int) -> None:
     """Record that a table has a file."""
-    session.execute(insert(TableFile).values(entity_id=table).on_conflict_do_nothing())
+    execute(session, _INSERT_TABLE_FILE, {"entity_id": table})
 
 
 def has_table_file(session: Session, table: int) -> bool:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MAX_COLUMNS, TABLE, AccessType, MiB
@@ -20,6 +20,11 @@ from synapse_workflows.local.storage.table_models import SchemaChange
 
 MAX_ROW_WIDTH: Final = 64_000
 _PAGE_SIZE: Final = 2 * MiB
+_CHANGES = select(SchemaChange).where(SchemaChange.entity_id == bindparam("entity_id"))
+_LATEST_CHANGE = _CHANGES.order_by(SchemaChange.number.desc()).limit(1)
+_CHANGES_AFTER = _CHANGES.where(SchemaChange.number > bindparam("number")).order_by(
+    SchemaChange.number
+)
 
 Schema = tuple[Column, ...]
 
@@ -116,17 +121,12 @@ def sync_current_version(session: Session, entity: Entity) -> None:
 
 def get_latest_change(session: Session, entity_id: int) -> SchemaChange | None:
     """Return the last schema change of a table."""
-    last = select(func.max(SchemaChange.number)).where(SchemaChange.entity_id == entity_id)
-    number = session.scalar(last)
-    return None if number is None else session.get(SchemaChange, (entity_id, number))
+    return session.scalar(_LATEST_CHANGE, {"entity_id": entity_id})
 
 
 def list_changes_after(session: Session, entity_id: int, number: int) -> list[SchemaChange]:
     """List the schema changes of a table with a number above `number`, oldest first."""
-    later = select(SchemaChange).where(
-        SchemaChange.entity_id == entity_id, SchemaChange.number > number
-    )
-    return list(session.scalars(later.order_by(SchemaChange.number)))
+    return list(session.scalars(_CHANGES_AFTER, {"entity_id": entity_id, "number": number}))
 
 
 def get_version_schema(session: Session, version: EntityVersion) -> Schema:
