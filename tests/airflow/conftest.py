@@ -195,6 +195,7 @@ def triggerer(connection, monkeypatch):
 @pytest.fixture
 def docker_sockets():
     """Collect the sockets that the client of Docker leaves open, so that no other test does."""
+    gc.freeze()  # collect only what is created from here on
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)

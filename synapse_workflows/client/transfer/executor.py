@@ -179,7 +179,7 @@ class TransferExecutor:
             while True:
                 allowed = threads if limit is None else limit()
                 for part in islice(remaining, max(0, allowed - len(running))):
-                    running.add(self._get_pool(threads).submit(work_interruptibly, part))
+                    running.add(self._submit(threads, work_interruptibly, part))
                 if not running:
                     return
                 timeout = None if len(running) >= threads else LIMIT_INTERVAL
@@ -190,24 +190,34 @@ class TransferExecutor:
             cancel_token.cancel()
             for future in running:
                 future.cancel()
-            wait(running, None if isinstance(error, Exception) else CANCEL_TIMEOUT)
+            if isinstance(error, Exception):
+                wait(running)
+            else:
+                # The pool does not know a thread whose start was interrupted: Python would wait
+                # for this thread forever when it exits.
+                self._retire_pool()
+                wait(running, CANCEL_TIMEOUT)
             raise
 
     def close(self) -> None:
         """Shut down the threads without waiting for running parts."""
+        self._retire_pool(cancel_futures=True)
+
+    def _retire_pool(self, *, cancel_futures: bool = False) -> None:
+        """Let the threads end after the submitted parts; the next part starts new threads."""
         with self._lock:
             if self._pool is not None:
-                self._pool.shutdown(wait=False, cancel_futures=True)
+                self._pool.shutdown(wait=False, cancel_futures=cancel_futures)
             self._pool = None
 
-    def _get_pool(self, count: int) -> ThreadPoolExecutor:
-        """Return the pool; create a new pool after `max_threads` changed or after a fork."""
+    def _submit(self, threads: int, work: Callable[[P], object], part: P) -> Future[object]:
+        """Submit a part; create a new pool after `max_threads` changed or after a fork."""
         with self._lock:
-            settings = (count, os.getpid())
+            settings = (threads, os.getpid())
             if self._pool is None or self._settings != settings:
-                self._pool = ThreadPoolExecutor(count, thread_name_prefix="synapse-transfer")
+                self._pool = ThreadPoolExecutor(threads, thread_name_prefix="synapse-transfer")
                 self._settings = settings
-            return self._pool
+            return self._pool.submit(work, part)
 
 
 def get_executor(syn: Session) -> TransferExecutor:

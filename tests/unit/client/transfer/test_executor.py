@@ -233,6 +233,55 @@ except KeyboardInterrupt:
         assert process.returncode == 0
 
 
+def test_process_ends_after_ctrl_c_while_a_thread_is_being_started():
+    """The pool does not know the thread: Python must not wait for it."""
+    script = """
+import threading
+from synapse_workflows.client.transfer.executor import CancelToken, TransferExecutor
+start = threading.Thread.start
+def interrupt(thread):
+    start(thread)
+    raise KeyboardInterrupt
+threading.Thread.start = interrupt
+executor = TransferExecutor()
+try:
+    executor.run(range(2), lambda _: None, CancelToken(), threads=1)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+threading.Thread.start = start
+done = []
+executor.run(range(2), done.append, CancelToken(), threads=1)
+print(done)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout == "interrupted\n[0, 1]\n"
+
+
+def test_interrupted_transfer_does_not_disturb_another_one(executor):
+    begun, proceed, done = threading.Event(), threading.Event(), []
+
+    def wait_and_append(number):
+        begun.set()
+        proceed.wait(60)
+        done.append(number)
+
+    def interrupt():
+        yield 0
+        raise KeyboardInterrupt
+
+    arguments = (range(4), wait_and_append, CancelToken())
+    other = threading.Thread(target=executor.run, args=arguments, kwargs={"threads": 2})
+    other.start()
+    assert begun.wait(60)
+    with pytest.raises(KeyboardInterrupt):
+        executor.run(interrupt(), lambda _: None, CancelToken(), threads=2)
+    proceed.set()
+    other.join(60)
+    assert sorted(done) == [0, 1, 2, 3]
+
+
 def test_backoff_raises_after_the_maximum_number_of_attempts():
     backoff, error = Backoff(QUICK, CancelToken()), SynapseServerError(500, "no", "GET /x")
     backoff.wait_after(error)
