@@ -1,9 +1,8 @@
 """Access checks on entities."""
 
 from collections.abc import Iterator
-from functools import cache
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import CTE, bindparam, literal, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import PROJECT, AccessType
@@ -18,9 +17,26 @@ from synapse_workflows.local.errors import (
     Forbidden,
     ServiceError,
 )
+from synapse_workflows.local.storage.database import fetch_rows
 from synapse_workflows.local.storage.models import AccessRequirement, Entity
 
 ENTITY_ACL = "ENTITY"
+
+
+def _build_path() -> CTE:
+    """Build the query for an entity and its ancestors: `id`, `parent_id` and `distance`."""
+    columns = Entity.id, Entity.parent_id
+    start = select(*columns, literal(0).label("distance"))
+    path = start.where(Entity.id == bindparam("entity_id")).cte(recursive=True)
+    parents = select(*columns, path.c.distance + 1).where(Entity.id == path.c.parent_id)
+    return path.union_all(parents)
+
+
+#: The entity `entity_id` and its ancestors, for queries that are built once.
+PATH = _build_path()
+_IS_IN_PATH = AccessRequirement.entity_id.in_(select(PATH.c.id))
+_REQUIREMENTS = select(AccessRequirement).where(_IS_IN_PATH).order_by(AccessRequirement.id)
+_REQUIREMENT_IDS = select(AccessRequirement.id).where(_IS_IN_PATH)
 
 #: Access types of the creator of a project.
 ALL_RIGHTS = (
@@ -77,18 +93,12 @@ def iter_ancestors(session: Session, entity: Entity) -> Iterator[Entity]:
 
 def list_requirements(session: Session, entity: Entity) -> list[AccessRequirement]:
     """List the access requirements of the entity and its ancestors, oldest first."""
-    return list(session.scalars(_select_requirements(), {"entity_id": entity.id}))
+    return list(session.scalars(_REQUIREMENTS, {"entity_id": entity.id}))
 
 
-@cache
-def _select_requirements() -> Select[AccessRequirement]:
-    """Build the query of `list_requirements` once, as that takes longer than its execution."""
-    is_entity = Entity.id == bindparam("entity_id")
-    own = select(Entity.id, Entity.parent_id).where(is_entity).cte(recursive=True)
-    parents = select(Entity.id, Entity.parent_id).where(Entity.id == own.c.parent_id)
-    path = own.union_all(parents)
-    query = select(AccessRequirement).where(AccessRequirement.entity_id.in_(select(path.c.id)))
-    return query.order_by(AccessRequirement.id)
+def is_restricted(session: Session, entity: Entity) -> bool:
+    """Return whether the entity or one of its ancestors has an access requirement."""
+    return bool(fetch_rows(session, _REQUIREMENT_IDS, entity_id=entity.id))
 
 
 def get_acl_owner(entity_id: int) -> Owner:
@@ -126,7 +136,7 @@ def _get_denial_before_acl(
     Returns:
         The error of the first rule that denies access; None if no rule denies access.
     """
-    if access is AccessType.DOWNLOAD and list_requirements(session, entity):
+    if access is AccessType.DOWNLOAD and is_restricted(session, entity):
         return Forbidden(
             "There are unmet access requirements that must be met to read content in the "
             "requested container."

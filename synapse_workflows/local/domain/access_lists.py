@@ -13,7 +13,7 @@ from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import generate_etag
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
-from synapse_workflows.local.storage.database import execute, fetch_rows
+from synapse_workflows.local.storage.database import execute, fetch_rows, insert_row
 from synapse_workflows.local.storage.models import Acl, AclEntry, Membership, Principal
 
 Grants = Mapping[int, Collection[AccessType]]
@@ -200,7 +200,7 @@ def check_caller_keeps_access(caller: Caller, created_by: int, grants: Grants) -
 def create(session: Session, owner: Owner, grants: Grants, now: int) -> Acl:
     """Create an ACL."""
     acl = Acl(owner_type=owner.kind, owner_id=owner.id, etag=generate_etag(), created_on=now)
-    session.add(acl)
+    insert_row(session, acl)
     _add_entries(session, acl, grants)
     return acl
 

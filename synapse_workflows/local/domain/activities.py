@@ -24,6 +24,7 @@ from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.visibility import is_readable_by
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
+from synapse_workflows.local.storage.database import insert_row
 from synapse_workflows.local.storage.models import Activity, Entity, EntityVersion
 
 
@@ -106,7 +107,7 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         modified_by=caller.id,
         used=_parse_used(session, body),
     )
-    session.add(activity)
+    insert_row(session, activity)
     return serialize(activity)
 
 

@@ -23,7 +23,7 @@ from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import BadRequest, Forbidden, InsufficientStorage, ServiceError
-from synapse_workflows.local.storage.database import execute
+from synapse_workflows.local.storage.database import execute, fetch_rows
 from synapse_workflows.local.storage.disk_space import is_disk_full
 from synapse_workflows.local.storage.job_models import Job
 
@@ -36,6 +36,7 @@ FAILED: Final = "FAILED"
 _RETENTION_MS: Final = 24 * 3600 * 1000
 _DELETE_EXPIRED = delete(Job).where(Job.state != PROCESSING, Job.changed_on < bindparam("limit"))
 _INSERT = insert(Job)
+_REQUEST = select(Job.entity, Job.request).where(Job.id == bindparam("job_id"))
 _FINISH = update(Job).where(Job.id == bindparam("job_id"), Job.state == PROCESSING)
 
 
@@ -137,7 +138,7 @@ def run_job(
     """Run a job in this thread and record its result or its error."""
     try:
         with service.database.read_transaction() as session:
-            job = session.get_one(Job, job_id)
+            [job] = fetch_rows(session, _REQUEST, job_id=job_id)
         run = JobRun(
             service=service,
             caller=replace(caller, now=service.now()),

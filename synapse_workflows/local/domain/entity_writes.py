@@ -31,6 +31,7 @@ from synapse_workflows.local.domain.storage import sts_rules
 from synapse_workflows.local.domain.tables import schemas
 from synapse_workflows.local.domain.views import materialized_views
 from synapse_workflows.local.errors import BadRequest, Forbidden
+from synapse_workflows.local.storage.database import insert_row
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 
 
@@ -74,14 +75,11 @@ def create(
     entity, version = _build_rows(caller, request, entity_id, parent)
     entity.name = name
     version.activity_id = activity_id
-    session.add(entity)
-    session.flush()
-    session.add(version)
+    insert_row(session, entity)
+    insert_row(session, version)
     schemas.update_columns(session, caller, entity, request.properties)
     if request.type.concrete_type == PROJECT:
-        entity.benefactor_id = entity.id
         create_project_acl(session, caller, entity.id)
-    session.flush()
     return entities.serialize(entity, version)
 
 
@@ -101,10 +99,11 @@ def _complete_view(
 def _build_rows(
     caller: Caller, request: EntityRequest, entity_id: int, parent: Entity
 ) -> tuple[Entity, EntityVersion]:
+    is_project = request.type.concrete_type == PROJECT
     entity = Entity(
         id=entity_id,
         parent_id=parent.id,
-        benefactor_id=parent.benefactor_id,
+        benefactor_id=entity_id if is_project else parent.benefactor_id,
         concrete_type=request.type.concrete_type,
         etag=generate_etag(),
         created_on=caller.now,

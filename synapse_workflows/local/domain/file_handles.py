@@ -19,7 +19,7 @@ from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.storage import storage_locations
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden
 from synapse_workflows.local.storage.blobs import StoredFile
-from synapse_workflows.local.storage.database import execute, fetch_rows
+from synapse_workflows.local.storage.database import execute, fetch_rows, insert_row
 from synapse_workflows.local.storage.file_models import Blob, FileHandle, Part, Segment, UnusedFile
 from synapse_workflows.local.storage.storage_models import StorageLocation
 
@@ -191,8 +191,7 @@ def add(session: Session, caller: Caller, *, file_name: str, **columns: Any) -> 
         file_name=file_name,
         **columns,
     )
-    session.add(handle)
-    session.flush()
+    insert_row(session, handle)
     return handle
 
 

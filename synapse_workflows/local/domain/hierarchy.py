@@ -17,6 +17,7 @@ from synapse_workflows.local.storage.models import Acl, Entity
 
 MAX_DEPTH: Final = 50
 MAX_CHILDREN: Final = 10_000
+_DEPTH = select(func.count()).select_from(access.PATH)
 _IS_CHILD = Entity.parent_id == bindparam("parent_id")
 _CHILD_COUNT = select(func.count()).select_from(Entity).where(_IS_CHILD)
 _CHILD_OF_NAME = select(Entity.id).where(_IS_CHILD, Entity.name == bindparam("name"))
@@ -52,7 +53,8 @@ def require_parent(
     access.require(
         session, caller, parent.id, AccessType.CREATE, new_type=entity_type.concrete_type
     )
-    depth = sum(1 for _ in access.iter_ancestors(session, parent)) + height
+    [(parent_depth,)] = fetch_rows(session, _DEPTH, entity_id=parent.id)
+    depth = parent_depth + height
     if depth > MAX_DEPTH:
         raise BadRequest(f"The entity would be at depth {depth}; the limit is {MAX_DEPTH}.")
     if parent.id != ROOT and _count_children(session, parent.id) >= MAX_CHILDREN:

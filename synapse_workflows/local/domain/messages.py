@@ -29,6 +29,7 @@ from synapse_workflows.local.errors import (
     Unauthorized,
 )
 from synapse_workflows.local.settings import Throttle
+from synapse_workflows.local.storage.database import insert_row
 from synapse_workflows.local.storage.message_models import Message, MessageDelivery
 from synapse_workflows.local.storage.models import Principal
 
@@ -115,8 +116,7 @@ def send(
         in_reply_to_root=message_id if parent is None else parent.in_reply_to_root,
         properties=_parse_properties(body),
     )
-    session.add(message)
-    session.flush()
+    insert_row(session, message)
     session.add_all(
         MessageDelivery(message_id=message_id, recipient_id=each, status=MessageStatus.UNREAD)
         for each in users

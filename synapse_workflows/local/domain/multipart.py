@@ -30,7 +30,7 @@ from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import BadRequest, Forbidden
-from synapse_workflows.local.storage.database import fetch_rows
+from synapse_workflows.local.storage.database import fetch_rows, insert_row
 from synapse_workflows.local.storage.file_models import BucketPart, Part, Upload
 
 UPLOADING: Final = "UPLOADING"
@@ -96,8 +96,7 @@ def start(
         request_hash=request.fingerprint(),
         part_count=request.part_count,
     )
-    session.add(upload)
-    session.flush()
+    insert_row(session, upload)
     return serialize_status(session, upload), unused
 
 

@@ -45,7 +45,7 @@ def create_lock(session: Session, caller: Caller, entity_id: int) -> dict[str, A
     """
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
     access.require(session, caller, entity_id, AccessType.CREATE)
-    if access.list_requirements(session, entity):
+    if access.is_restricted(session, entity):
         raise BadRequest(f"Entity {format_entity_id(entity_id)} is already restricted.")
     sts_rules.check_not_below_sts_folder(
         session, entity, "Cannot add access requirements in a child of an STS-enabled folder"
@@ -77,7 +77,7 @@ def list_requirements(
 
 def get_information(session: Session, caller: Caller, entity: Entity) -> dict[str, Any]:
     """Return the RestrictionInformationResponse of an entity."""
-    is_restricted = bool(access.list_requirements(session, entity))
+    is_restricted = access.is_restricted(session, entity)
     return {
         "objectId": entity.id,
         "restrictionLevel": "CONTROLLED_BY_ACT" if is_restricted else "OPEN",

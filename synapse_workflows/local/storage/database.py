@@ -10,16 +10,25 @@ from typing import Any, TypeVarTuple
 from sqlalchemy import (
     Connection,
     Engine,
+    Insert,
     Row,
     Select,
     bindparam,
     create_engine,
     event,
+    insert,
     inspect,
     select,
 )
 from sqlalchemy.exc import NoResultFound
-from sqlalchemy.orm import DeclarativeBase, Mapper, Session, SessionTransaction
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapper,
+    Session,
+    SessionTransaction,
+    make_transient_to_detached,
+)
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
@@ -61,6 +70,27 @@ def execute(
     session.flush()
     if parameters:
         session.connection().execute(statement, parameters)
+
+
+def insert_row(session: Session, row: Base) -> None:
+    """Insert a row and add it to the session, several times faster than `Session.flush`.
+
+    Args:
+        session: Database session with write access.
+        row: New row with its primary key, of a table whose columns have no default.
+    """
+    names = inspect(row).unloaded
+    values = {name: value for name, value in vars(row).items() if not name.startswith("_")}
+    execute(session, _build_insert(type(row)), values)
+    for name in names:
+        set_committed_value(row, name, None)
+    make_transient_to_detached(row)
+    session.add(row)
+
+
+@cache
+def _build_insert(model: type[Base]) -> Insert:
+    return insert(model)
 
 
 class _Session(Session):

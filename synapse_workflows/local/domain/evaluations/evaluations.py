@@ -15,6 +15,7 @@ from synapse_workflows.local.domain.ids import format_entity_id, generate_etag, 
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Conflict, NotFound
+from synapse_workflows.local.storage.database import insert_row
 from synapse_workflows.local.storage.evaluation_models import Evaluation
 
 
@@ -77,7 +78,7 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         etag=generate_etag(),
         properties=properties,
     )
-    session.add(evaluation)
+    insert_row(session, evaluation)
     evaluation_acl.create(session, caller, evaluation.id)
     return serialize(evaluation)
 

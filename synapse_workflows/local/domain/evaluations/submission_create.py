@@ -27,6 +27,7 @@ from synapse_workflows.local.domain.evaluations.submission_rounds import Round
 from synapse_workflows.local.domain.ids import format_entity_id, next_id
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest
+from synapse_workflows.local.storage.database import insert_row
 from synapse_workflows.local.storage.evaluation_models import (
     Evaluation,
     Submission,
@@ -214,8 +215,7 @@ def _add_submission(
         round_id=submission_rounds.get_or_create_round_id(session, evaluation, period),
         entity_bundle=json.dumps(request_fields.drop_nulls(bundle), ensure_ascii=False),
     )
-    session.add(submission)
-    session.flush()
+    insert_row(session, submission)
     session.add_all(
         SubmissionFileHandle(submission_id=submission.id, handle_id=int(handle["id"]))
         for handle in bundle["fileHandles"]

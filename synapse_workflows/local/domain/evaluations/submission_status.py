@@ -13,6 +13,7 @@ from synapse_workflows.local.domain.evaluations import access, status_annotation
 from synapse_workflows.local.domain.ids import format_entity_id, generate_etag
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Forbidden, PreconditionFailed
+from synapse_workflows.local.storage.database import insert_row
 from synapse_workflows.local.storage.evaluation_models import (
     Evaluation,
     Submission,
@@ -25,7 +26,8 @@ MAX_BATCH_SIZE: Final = 500
 
 def create(session: Session, submission: Submission) -> None:
     """Create the status of a new submission."""
-    session.add(
+    insert_row(
+        session,
         SubmissionStatus(
             submission_id=submission.id,
             etag=generate_etag(),
@@ -35,9 +37,8 @@ def create(session: Session, submission: Submission) -> None:
             status_version=0,
             can_cancel=False,
             cancel_requested=False,
-        )
+        ),
     )
-    session.flush()
 
 
 def serialize(

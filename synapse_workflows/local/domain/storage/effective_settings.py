@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION
@@ -11,8 +11,11 @@ from synapse_workflows.local.domain.storage import storage_locations
 from synapse_workflows.local.storage.models import Entity
 from synapse_workflows.local.storage.storage_models import ProjectSetting, StorageLocation
 
-_SETTINGS = select(ProjectSetting).where(
-    ProjectSetting.container_id.in_(bindparam("path", expanding=True))
+_NEAREST_SETTING = (
+    select(ProjectSetting)
+    .join(access.PATH, access.PATH.c.id == ProjectSetting.container_id)
+    .order_by(access.PATH.c.distance)
+    .limit(1)
 )
 
 
@@ -31,9 +34,7 @@ class StsFolder:
 
 def find_setting(session: Session, entity: Entity) -> ProjectSetting | None:
     """Return the nearest setting of an entity and its ancestors; None if there is none."""
-    path = [each.id for each in access.iter_ancestors(session, entity)]
-    settings = {each.container_id: each for each in session.scalars(_SETTINGS, {"path": path})}
-    return next((settings[each] for each in path if each in settings), None)
+    return session.scalar(_NEAREST_SETTING, {"entity_id": entity.id})
 
 
 def list_locations(session: Session, entity: Entity) -> list[StorageLocation]:

@@ -23,6 +23,7 @@ from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.storage import location_types
 from synapse_workflows.local.errors import Forbidden
+from synapse_workflows.local.storage.database import insert_row
 from synapse_workflows.local.storage.storage_models import StorageLocation
 
 
@@ -79,8 +80,7 @@ def create(session: Session, caller: Caller, body: Mapping[str, Any]) -> dict[st
         properties=properties,
         content_hash=content_hash,
     )
-    session.add(location)
-    session.flush()
+    insert_row(session, location)
     return serialize(location)
 
 

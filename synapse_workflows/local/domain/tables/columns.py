@@ -22,6 +22,7 @@ from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import cell_values, column_types
 from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, Column
 from synapse_workflows.local.errors import BadRequest, Forbidden
+from synapse_workflows.local.storage.database import insert_row
 from synapse_workflows.local.storage.table_models import ColumnModel
 
 RESERVED_NAMES: Final = frozenset(
@@ -202,8 +203,7 @@ def _get_or_create_one(session: Session, body: dict[str, Any]) -> dict[str, Any]
         model = ColumnModel(
             id=next_id(session, "column"), digest=digest, name=body["name"], body=body
         )
-        session.add(model)
-        session.flush()
+        insert_row(session, model)
     return serialize(model)
 
 

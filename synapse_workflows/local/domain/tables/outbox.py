@@ -31,7 +31,7 @@ from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_snapshot
 from synapse_workflows.local.errors import DataLost
 from synapse_workflows.local.storage.data_dir import DataDirError
-from synapse_workflows.local.storage.database import execute
+from synapse_workflows.local.storage.database import execute, insert_row
 from synapse_workflows.local.storage.job_models import Job
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 from synapse_workflows.local.storage.table_models import SchemaChange, TableFile, TableFileHandle
@@ -119,7 +119,8 @@ def apply(session: Session, entry: OutboxEntry) -> None:
 
 
 def _change_schema(session: Session, entry: OutboxEntry, version: EntityVersion) -> None:
-    session.add(
+    insert_row(
+        session,
         SchemaChange(
             entity_id=entry.entity_id,
             number=entry.schema_number,
@@ -127,7 +128,7 @@ def _change_schema(session: Session, entry: OutboxEntry, version: EntityVersion)
             column_ids=list(entry.column_ids),
             made_on=entry.made_on,
             made_by=entry.made_by,
-        )
+        ),
     )
     column_ids = [str(each) for each in entry.column_ids]
     version.properties = {**version.properties, "columnIds": column_ids}

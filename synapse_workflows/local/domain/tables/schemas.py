@@ -15,6 +15,7 @@ from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import columns
 from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.errors import BadRequest, NotFound
+from synapse_workflows.local.storage.database import insert_row
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 from synapse_workflows.local.storage.table_models import SchemaChange
 
@@ -102,8 +103,7 @@ def record_change(
         made_on=caller.now,
         made_by=caller.id,
     )
-    session.add(change)
-    session.flush()
+    insert_row(session, change)
     return change
 
 

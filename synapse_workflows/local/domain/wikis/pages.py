@@ -15,6 +15,7 @@ from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.wikis import attachments, markdown, owners
 from synapse_workflows.local.domain.wikis.owners import WikiOwner
 from synapse_workflows.local.errors import BadRequest, Conflict, Forbidden, NotFound
+from synapse_workflows.local.storage.database import insert_row
 from synapse_workflows.local.storage.wiki_models import WikiOrderHint, WikiPage, WikiVersion
 
 #: Number of versions of a page that are kept.
@@ -168,8 +169,7 @@ def create(
         created_on=caller.now,
         created_by=caller.id,
     )
-    session.add(page)
-    session.flush()
+    insert_row(session, page)
     if parent is None:
         session.add(WikiOrderHint(root_id=page.id, etag=generate_etag(), id_list=None))
     return _add_version(service, session, caller, page, body, text)
@@ -330,8 +330,7 @@ def _save_version(
         modified_on=caller.now,
         modified_by=caller.id,
     )
-    session.add(version)
-    session.flush()
+    insert_row(session, version)
     attachments.add(session, page.id, page.version, handle_ids)
     session.execute(
         sql_delete(WikiVersion).where(
