@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete as sql_delete, select
+from sqlalchemy import and_, bindparam, delete as sql_delete, select, update
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import S3_FILE_HANDLE
@@ -34,6 +35,13 @@ log = logging.getLogger("synapse_workflows.local")
 
 #: Key in `Upload.request` for the MD5s of the parts of a completed upload, in order.
 _PART_MD5S: Final = "part_md5s"
+_IS_PART = and_(Part.upload_id == bindparam("upload"), Part.number == bindparam("part"))
+_PART = select(Part.name, Part.size, Part.md5).where(_IS_PART)
+_UPDATE_PART = update(Part).where(_IS_PART)
+_INSERT_PART = insert(Part)
+_STORE_PART = _INSERT_PART.on_conflict_do_update(
+    set_={key: _INSERT_PART.excluded[key] for key in ("name", "size", "md5", "added")}
+)
 _ADDED_PARTS = (
     select(Part.name, Part.size, Part.md5)
     .where(Part.upload_id == bindparam("upload_id"), Part.added)
@@ -115,17 +123,22 @@ def record_part(session: Session, upload_id: int, number: int, writer: FileWrite
     """
     if _get_upload(session, upload_id).state == multipart.COMPLETED:
         return [writer.name]
-    part = session.get(Part, (upload_id, number))
-    if part is None:
-        part = Part(upload_id=upload_id, number=number, added=False)
-        session.add(part)
-        unused = []
-    elif (part.md5, part.size) == (writer.md5, writer.size):
+    previous = fetch_rows(session, _PART, upload=upload_id, part=number)
+    if any((each.size, each.md5) == (writer.size, writer.md5) for each in previous):
         return [writer.name]
-    else:
-        unused = [part.name]
-    part.name, part.size, part.md5, part.added = writer.name, writer.size, writer.md5, False
-    return unused
+    execute(
+        session,
+        _STORE_PART,
+        {
+            "upload_id": upload_id,
+            "number": number,
+            "name": writer.name,
+            "size": writer.size,
+            "md5": writer.md5,
+            "added": False,
+        },
+    )
+    return [each.name for each in previous]
 
 
 def find_bucket_upload(session: Session, caller: Caller, upload_id: int) -> BucketUpload | None:
@@ -178,7 +191,7 @@ def add_part(
         )
     elif upload.state == multipart.UPLOADING:
         if bucket_part is None:
-            session.get_one(Part, (upload_id, number)).added = True
+            execute(session, _UPDATE_PART, {"upload": upload_id, "part": number, "added": True})
         else:
             bucket_uploads.record(session, upload, bucket_part)
         upload.updated_on = caller.now
@@ -195,8 +208,8 @@ def _find_md5(session: Session, upload: Upload, number: int) -> str | None:
     if upload.state == multipart.COMPLETED:
         md5s: list[str] = upload.request.get(_PART_MD5S, [])
         return md5s[number - 1] if md5s else None
-    part = session.get(Part, (upload.id, number))
-    return None if part is None else part.md5
+    parts = fetch_rows(session, _PART, upload=upload.id, part=number)
+    return next((each.md5 for each in parts), None)
 
 
 @dataclass(frozen=True)
@@ -334,9 +347,8 @@ def _create_blob(
     session: Session, caller: Caller, upload: Upload, assembly: Assembly
 ) -> FileHandle:
     """Create the file handle of a file that the service stores."""
-    upload.request = {**upload.request, _PART_MD5S: list(assembly.part_md5s)}
     execute(session, _DELETE_PARTS, {"upload_id": upload.id})
-    return file_handles.create_stored(
+    handle = file_handles.create_stored(
         session,
         caller,
         assembly.files,
@@ -347,3 +359,5 @@ def _create_blob(
             session, upload.request["storage_location_id"]
         ),
     )
+    upload.request = {**upload.request, _PART_MD5S: list(assembly.part_md5s)}
+    return handle
