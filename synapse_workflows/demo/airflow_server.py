@@ -12,16 +12,16 @@ log servers listen on all interfaces.
 
 import json
 import os
-import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import requests
 
+from synapse_workflows.demo import preloaded_airflow
 from synapse_workflows.demo.processes import (
     ProcessError,
     run_process,
@@ -49,16 +49,13 @@ _START_TIMEOUT: Final = 240.0
 #: Maximum number of tasks that run at once.
 _MAX_TASKS: Final = 4
 
-_PRELOADED: Final = "synapse_workflows.demo.preloaded_airflow"
-#: Component -> module and arguments.
+#: Component -> arguments of `airflow`.
 _COMPONENTS: Final[dict[str, list[str]]] = {
-    "scheduler": [_PRELOADED, "scheduler", "--skip-serve-logs"],
-    "dag-processor": [_PRELOADED, "dag-processor"],
-    "triggerer": [_PRELOADED, "triggerer", "--skip-serve-logs"],
-    "api-server": [_PRELOADED, "api-server"],
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "dag-processor": ["dag-processor"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
+    "api-server": ["api-server"],
 }
-
-Components = Mapping[str, "subprocess.Popen[bytes]"]
 
 
 def run_airflow(folder: Path, port: int | None = None, dags: Path | None = None) -> None:
@@ -85,16 +82,16 @@ def run_airflow(folder: Path, port: int | None = None, dags: Path | None = None)
             migrate_database(environment, folder)
             with step("creating the connection synapse_default"):
                 _import_connection(environment, folder, service)
-            with run_components(environment, folder) as components:
+            with run_components(environment, folder) as airflow:
                 with step("starting Airflow"):
-                    wait_until_healthy(port, components, folder)
+                    wait_until_healthy(port, airflow, folder)
                 (folder / "port").write_text(str(port))
                 echo(f"\nOpen http://{LOOPBACK}:{port} and trigger a DAG.")
                 echo(f"What the tasks store: {service['signInUrls']['alice']}")
                 echo(f"Its endpoints and tokens: {folder}/synapse/service.json")
                 echo("The connection is under Admin > Connections. Ctrl-C ends all.")
                 echo(f"Logs: {folder}/*.log")
-                _wait_for_exit(components, folder)
+                _wait_for_exit(airflow, folder)
     except KeyboardInterrupt:
         echo("\nStopped Airflow and the local Synapse.")
 
@@ -169,24 +166,29 @@ def get_hostname() -> str:
 
 
 @contextmanager
-def run_components(environment: dict[str, str], folder: Path) -> Iterator[Components]:
-    """Run Airflow's components and the log server during the block, each with a log file."""
+def run_components(
+    environment: dict[str, str], folder: Path
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run Airflow's components and the log server during the block, each with a log file.
+
+    Yields:
+        The process from which they are forked.
+    """
     log_server = ["uvicorn", "airflow.utils.serve_logs.log_server:get_app", "--factory"]
     log_server += ["--host", LOOPBACK, "--port", environment[_LOG_PORT]]
-    with ExitStack() as stack:
-        components = {}
-        for name, arguments in ({"log-server": log_server} | _COMPONENTS).items():
-            output = stack.enter_context((folder / f"{name}.log").open("wb"))
-            process = run_process(arguments, environment, output)
-            components[name] = stack.enter_context(process)
-        try:
-            yield components
-        finally:
-            for component in components.values():  # stop all at the same time
-                component.send_signal(signal.SIGINT)
+    commands = {"log-server": log_server} | _COMPONENTS
+    (folder / preloaded_airflow.ENDED_FILE).unlink(missing_ok=True)
+    for name in commands:
+        (folder / f"{name}.log").write_bytes(b"")
+    arguments = [preloaded_airflow.__name__, str(folder), json.dumps(commands)]
+    with (
+        (folder / "airflow.log").open("wb") as output,
+        run_process(arguments, environment, output) as process,
+    ):
+        yield process
 
 
-def wait_until_healthy(port: int, components: Components, folder: Path) -> None:
+def wait_until_healthy(port: int, airflow: "subprocess.Popen[bytes]", folder: Path) -> None:
     """Wait until all components of Airflow are healthy.
 
     Raises:
@@ -194,7 +196,7 @@ def wait_until_healthy(port: int, components: Components, folder: Path) -> None:
     """
     deadline = time.monotonic() + _START_TIMEOUT
     while not _is_healthy(port):
-        check_running(components, folder)
+        check_running(airflow, folder)
         if time.monotonic() > deadline:
             raise ProcessError(f"Airflow did not start; see {folder}/*.log")
         time.sleep(0.5)
@@ -210,24 +212,31 @@ def _is_healthy(port: int) -> bool:
     return all(states.get(name, {}).get("status") == "healthy" for name in names)
 
 
-def _wait_for_exit(components: Components, folder: Path) -> None:
+def _wait_for_exit(airflow: "subprocess.Popen[bytes]", folder: Path) -> None:
     while True:
-        check_running(components, folder)
+        check_running(airflow, folder)
         time.sleep(0.5)
 
 
-def check_running(components: Components, folder: Path) -> None:
+def check_running(airflow: "subprocess.Popen[bytes]", folder: Path) -> None:
     """Check that all components of Airflow run.
+
+    Args:
+        airflow: The process of `run_components`.
+        folder: Working directory.
 
     Raises:
         ProcessError: A component exited.
     """
-    for name, process in components.items():
-        code = process.poll()
-        if code is not None:
-            log = folder / f"{name}.log"
-            tail = log.read_text(errors="replace")[-2000:]
-            raise ProcessError(f"Airflow's {name} ended with status {code}:\n{tail}")
+    ended = folder / preloaded_airflow.ENDED_FILE
+    if airflow.poll() is not None:
+        name, code = "airflow", airflow.returncode
+    elif ended.exists():
+        ((name, code),) = json.loads(ended.read_text()).items()
+    else:
+        return
+    tail = (folder / f"{name}.log").read_text(errors="replace")[-2000:]
+    raise ProcessError(f"Airflow's {name} ended with status {code}:\n{tail}")
 
 
 def _import_connection(environment: dict[str, str], folder: Path, service: dict[str, Any]) -> None:

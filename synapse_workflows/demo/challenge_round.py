@@ -20,7 +20,6 @@ import requests
 from synapse_workflows.challenge.challenge_file import ChallengeSettings, read_challenge_file
 from synapse_workflows.client.synapse import Synapse
 from synapse_workflows.demo.airflow_server import (
-    Components,
     check_running,
     create_environment,
     run_components,
@@ -74,11 +73,11 @@ def run_challenge(folder: Path) -> None:
             "AIRFLOW_CONN_SYNAPSE_DEFAULT": service["airflow_connection"],
         }
         migrate_database(environment, folder)
-        with run_components(environment, folder) as components:
+        with run_components(environment, folder) as airflow:
             with step("starting Airflow"):
-                wait_until_healthy(port, components, folder)
+                wait_until_healthy(port, airflow, folder)
             with step("noticing, claiming, validating, scoring, mailing and ranking"):
-                _wait_for_end(syn, settings, port, components, folder)
+                _wait_for_end(syn, settings, port, airflow, folder)
         _show_outcome(syn, settings, folder)
     show_next_steps(folder)
 
@@ -100,7 +99,7 @@ def _wait_for_end(
     syn: Synapse,
     settings: ChallengeSettings,
     port: int,
-    components: Components,
+    airflow: "subprocess.Popen[bytes]",
     folder: Path,
 ) -> None:
     """Wait until no submission waits and no DAG run is active.
@@ -110,7 +109,7 @@ def _wait_for_end(
     """
     deadline = time.monotonic() + _TIMEOUT
     while True:
-        check_running(components, folder)
+        check_running(airflow, folder)
         is_open = any(
             any(syn.getSubmissions(settings.queue, status=status)) for status in _OPEN_STATUSES
         )

@@ -16,8 +16,6 @@ Commands and responses are lines of JSON on standard input and output:
 
 import contextlib
 import ctypes
-import gc
-import importlib
 import json
 import os
 import pwd
@@ -25,48 +23,26 @@ import select
 import signal
 import subprocess
 import sys
-import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-#: Modules that the components and the tasks import anyway.
+from synapse_workflows.demo.preloaded_airflow import fork_process, preload, run_command
+
+#: Modules that the components and the tasks of a cluster import as well.
 PRELOADED = (
-    "airflow.dag_processing.manager",
-    "airflow.jobs.scheduler_job_runner",
-    "airflow.jobs.triggerer_job_runner",
     "airflow.providers.celery.cli.celery_command",
     "airflow.providers.celery.executors.celery_executor",
-    "airflow.providers.standard.operators.python",
-    "airflow.cli.cli_parser",
-    "airflow.sdk.execution_time.supervisor",
-    "airflow.sdk.execution_time.task_runner",
-    "jinja2.ext",
     "pyarrow.parquet",
     "synapse_workflows.cli",
-    "synapse_workflows.plugin",
 )
 CLONE_NEWNS = 0x00020000
 #: Folders that machines do not share.
 PRIVATE = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - they are replaced
 REPOSITORY = Path(__file__).parents[2]
-
-
-def preload() -> None:
-    """Import what the components and tasks need.
-
-    No collection visits what all of them share: each would copy the memory.
-    """
-    gc.set_threshold(50_000, 20, 100)
-    import synapse_workflows
-
-    for name in PRELOADED:
-        importlib.import_module(name)
-    for name in synapse_workflows.__all__:
-        getattr(synapse_workflows, name)
-    gc.freeze()
 
 
 def isolate_machine(folder: Path, disk: Path) -> None:
@@ -108,27 +84,7 @@ def _mount(*arguments: str, descriptors: Sequence[int] = ()) -> None:
 
 def start(command: dict[str, Any]) -> int:
     """Fork a process; return its ID."""
-    pid = os.fork()
-    if pid:
-        return pid
-    status = 1
-    try:
-        os.setsid()
-        log = os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.closerange(3, 1024)
-        status = run(command)
-    except SystemExit as error:
-        status = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:  # noqa: BLE001 - to the log
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status)
+    return fork_process(Path(command["log"]), partial(run, command))
 
 
 def run(command: dict[str, Any]) -> int:
@@ -147,10 +103,7 @@ def run(command: dict[str, Any]) -> int:
         os.execvp(arguments[0], arguments)  # noqa: S606
     sys.argv = [command["program"], *arguments]
     if command["program"] == "airflow":
-        from airflow.cli.cli_parser import get_parser
-
-        parsed = get_parser().parse_args(arguments)
-        parsed.func(parsed)
+        run_command(arguments)
     else:
         from synapse_workflows.__main__ import main
 
@@ -211,7 +164,7 @@ def main() -> None:
     """Run commands until standard input is closed."""
     responses = os.dup(1)
     os.dup2(2, 1)  # for what the imported modules print
-    preload()
+    preload(PRELOADED)
     statuses: dict[int, int] = {}
     pending = b""
     while True:

@@ -17,8 +17,11 @@ import pytest
 import requests
 from support.airflow_database import create_database
 from support.s3_service import require_weed
+from support.waiting import wait_until
 
+from synapse_workflows.demo import airflow_server
 from synapse_workflows.demo.paths import examples_dir
+from synapse_workflows.demo.processes import ProcessError
 from synapse_workflows.free_ports import find_free_port
 
 
@@ -233,6 +236,24 @@ def test_airflow_is_ready_for_a_browser(tmp_path):
         ).json()
         assert tested["status"], tested
         assert "alice" in tested["message"]
+
+
+def test_a_component_of_airflow_that_ends_is_named(tmp_path, monkeypatch):
+    """The error has the end of its log; the other components are stopped with the block."""
+    commands = {"scheduler": ["scheduler", "--num-runs", "many"]}
+    monkeypatch.setattr(airflow_server, "_COMPONENTS", commands)
+    environment = os.environ | {
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(find_free_port()),
+    }
+    with (
+        pytest.raises(ProcessError) as caught,
+        airflow_server.run_components(environment, tmp_path) as airflow,
+    ):
+        wait_until(lambda: airflow_server.check_running(airflow, tmp_path))
+    assert str(caught.value).startswith("Airflow's scheduler ended with status 2:\n")
+    assert "invalid int value: 'many'" in str(caught.value)
+    assert processes_of(tmp_path) == []
 
 
 def test_airflow_refuses_a_port_in_use(tmp_path):

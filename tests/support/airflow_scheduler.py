@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -47,14 +46,12 @@ class Scheduler:
         self._triggerer: subprocess.Popen | None = None
 
     def start_triggerer(self) -> None:
-        with (self.folder / "triggerer.log").open("ab") as log:
-            self._triggerer = subprocess.Popen(
-                [sys.executable, "-m", PRELOADED, "triggerer", "--skip-serve-logs"],
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        commands = {"triggerer": ["triggerer", "--skip-serve-logs"]}
+        self._triggerer = subprocess.Popen(
+            [sys.executable, "-m", PRELOADED, str(self.folder), json.dumps(commands)],
+            env=self.environment,
+            start_new_session=True,
+        )
 
     def kill_triggerer(self) -> None:
         """Kill the triggerer with all its processes at once."""
@@ -150,22 +147,21 @@ def run_scheduler(folder: Path, connection: str) -> Iterator[Scheduler]:
     (folder / "dags").mkdir()
     environment = _create_environment(folder, connection, url)
     create_database(folder)
-    with ExitStack() as stack, ExitStack() as interrupts:
-
-        def start(component: str, module: str, *arguments: str) -> None:
-            log = stack.enter_context((folder / f"{component}.log").open("wb"))
-            process = stack.enter_context(run_process([module, *arguments], environment, log))
-            # before the first one is waited for, so that all end at the same time
-            interrupts.callback(process.send_signal, signal.SIGINT)
-
-        start("api-server", PRELOADED, "api-server", "--port", url.rpartition(":")[2])
-        start("dag-processor", PRELOADED, "dag-processor")
+    commands = {
+        "api-server": ["api-server", "--port", url.rpartition(":")[2]],
+        "dag-processor": ["dag-processor"],
+        "scheduler": ["scheduler", "--skip-serve-logs"],
+    }
+    arguments = [PRELOADED, str(folder), json.dumps(commands)]
+    with (
+        (folder / "airflow.log").open("wb") as log,
+        run_process(arguments, environment, log),
+        ExitStack() as stack,
+    ):
         scheduler = Scheduler(folder, environment, url)
         scheduler.start_triggerer()
         stack.callback(scheduler.kill_triggerer)
         _wait_for_server(f"{url}/api/v2/version")
-        # its tasks require the API server
-        start("scheduler", PRELOADED, "scheduler", "--skip-serve-logs")
         yield scheduler
 
 
