@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import ENTITY_TYPES, PROJECT, AccessType
-from synapse_workflows.local.domain import access, entities, request_fields
+from synapse_workflows.local.domain import access, entities, hierarchy, request_fields
 from synapse_workflows.local.domain.entity_types import parse_reference
 from synapse_workflows.local.domain.ids import ROOT, TRASH, format_entity_id, parse_entity_id
 from synapse_workflows.local.domain.paging import build_next_token, parse_token
@@ -137,9 +137,7 @@ def find_child(session: Session, caller: Caller, body: Mapping[str, Any]) -> dic
     name = request_fields.get_required_text(body, "entityName")
     parent = request_fields.get_text(body, "parentId")
     parent_id = ROOT if parent is None else parse_entity_id(parent)
-    child_id = session.scalar(
-        select(Entity.id).where(Entity.parent_id == parent_id, Entity.name == name)
-    )
+    child_id = hierarchy.find_child(session, parent_id, name)
     if child_id is None or child_id == TRASH:
         raise NotFound(
             f"Child not found for parentId: {format_entity_id(parent_id)}, name: {name}"

@@ -79,13 +79,19 @@ def _count_children(session: Session, parent_id: int) -> int:
     return count
 
 
+def find_child(session: Session, parent_id: int, name: str) -> int | None:
+    """Return the ID of the child of an entity with a name; None if there is none."""
+    children = fetch_rows(session, _CHILD_OF_NAME, parent_id=parent_id, name=name)
+    return next((child_id for (child_id,) in children), None)
+
+
 def check_name_available(session: Session, parent_id: int, name: str) -> None:
     """Check that no child of the parent has the name.
 
     Raises:
         Conflict: The name is in use.
     """
-    if fetch_rows(session, _CHILD_OF_NAME, parent_id=parent_id, name=name):
+    if find_child(session, parent_id, name) is not None:
         raise Conflict(
             f"An entity with the name: {name} already exists "
             f"with a parentId: {format_entity_id(parent_id)}"

@@ -21,15 +21,13 @@ class RouteIndex:
         self._router = router
         self._app = router.app
         keys = [_get_key(route) for route in router.routes]
-        pairs = list(zip(router.routes, keys, strict=True))
+        routes: dict[str, list[BaseRoute]] = {key: [] for key in keys if key is not None}
+        for route, key in zip(router.routes, keys, strict=True):
+            for each in routes if key is None else [key]:
+                routes[each].append(route)
         self._routers = {
-            key: Router(
-                [route for route, other in pairs if other in (key, None)],
-                redirect_slashes=False,
-                default=router.default,
-            )
-            for key in keys
-            if key is not None
+            key: Router(found, redirect_slashes=False, default=router.default)
+            for key, found in routes.items()
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -28,7 +28,7 @@ from sqlalchemy.orm import (
     SessionTransaction,
     make_transient_to_detached,
 )
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import instance_dict, set_committed_value
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
@@ -115,7 +115,13 @@ class _Session(Session):
         if options or mapper.identity_key_from_primary_key(values) in self.identity_map:
             return super().get(entity, ident, **options)
         parameters = {f"key_{index}": value for index, value in enumerate(values)}
-        row = self.scalar(_select_by_key(mapper), parameters)
+        found = fetch_rows(self, _select_by_key(mapper), **parameters)
+        if not found:
+            return None
+        row = mapper.class_manager.new_instance()  # faster than a query for mapped objects
+        instance_dict(row).update(found[0]._asdict())
+        make_transient_to_detached(row)
+        self.add(row)
         self._rows.append(row)
         return row
 
@@ -139,9 +145,9 @@ def _begin_transaction(session: _Session, _: SessionTransaction, connection: Con
 
 @cache
 def _select_by_key(mapper: Mapper[Any]) -> Select[Any]:
-    columns = enumerate(mapper.primary_key)
-    return select(mapper).where(
-        *(column == bindparam(f"key_{index}") for index, column in columns)
+    keys = enumerate(mapper.primary_key)
+    return select(*(each.expression for each in mapper.column_attrs if not each.deferred)).where(
+        *(column == bindparam(f"key_{index}") for index, column in keys)
     )
 
 

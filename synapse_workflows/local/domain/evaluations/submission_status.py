@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session, defer
 
 from synapse_workflows.constants import AccessType, SubmissionStatusEnum
@@ -22,6 +22,12 @@ from synapse_workflows.local.storage.evaluation_models import (
 
 #: Maximum number of statuses in a batch.
 MAX_BATCH_SIZE: Final = 500
+_WITH_STATUS = (
+    select(Submission, SubmissionStatus)
+    .join(SubmissionStatus, SubmissionStatus.submission_id == Submission.id)
+    .where(Submission.id == bindparam("submission_id"))
+    .options(defer(Submission.entity_bundle))
+)
 
 
 def create(session: Session, submission: Submission) -> None:
@@ -86,13 +92,7 @@ def _get_with_status(session: Session, submission_id: int) -> tuple[Submission, 
     Raises:
         NotFound: No such submission.
     """
-    query = (
-        select(Submission, SubmissionStatus)
-        .join(SubmissionStatus, SubmissionStatus.submission_id == Submission.id)
-        .where(Submission.id == submission_id)
-        .options(defer(Submission.entity_bundle))
-    )
-    row = session.execute(query).one_or_none()
+    row = session.execute(_WITH_STATUS, {"submission_id": submission_id}).one_or_none()
     if row is None:
         raise submissions.build_not_found(submission_id)
     return row[0], row[1]

@@ -21,8 +21,8 @@ from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import cell_values, column_types
 from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, Column
-from synapse_workflows.local.errors import BadRequest, Forbidden
-from synapse_workflows.local.storage.database import insert_row
+from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
+from synapse_workflows.local.storage.database import fetch_rows, insert_row
 from synapse_workflows.local.storage.table_models import ColumnModel
 
 RESERVED_NAMES: Final = frozenset(
@@ -33,6 +33,9 @@ RESERVED_NAMES: Final = frozenset(
 )  # fmt: skip
 CONCRETE_TYPE: Final = f"{MODEL}.table.ColumnModel"
 MAX_NAME_LENGTH: Final = 256
+_BODIES = select(ColumnModel.id, ColumnModel.body).where(
+    ColumnModel.id.in_(bindparam("column_ids", expanding=True))
+)
 _BY_DIGEST = select(ColumnModel).where(ColumnModel.digest == bindparam("digest"))
 MAX_ENUM_VALUES: Final = 100
 _SIZE_BOUNDS: Final = (1, 1000)
@@ -218,12 +221,12 @@ def get(session: Session, column_id: int) -> dict[str, Any]:
     Raises:
         NotFound: The column does not exist.
     """
-    return serialize(_find(session, column_id))
+    message = _describe_missing(column_id)
+    return serialize(get_or_404(session, ColumnModel, column_id, message))
 
 
-def _find(session: Session, column_id: int) -> ColumnModel:
-    message = f"A column model with id: {column_id} does not exist."
-    return get_or_404(session, ColumnModel, column_id, message)
+def _describe_missing(column_id: int) -> str:
+    return f"A column model with id: {column_id} does not exist."
 
 
 def list_columns(session: Session, prefix: str | None, window: Page) -> dict[str, Any]:
@@ -247,9 +250,11 @@ def load(session: Session, column_ids: Iterable[int]) -> tuple[Column, ...]:
     Raises:
         NotFound: A column does not exist.
     """
-    return tuple(
-        column_types.parse_column(number, _find(session, number).body) for number in column_ids
-    )
+    numbers = list(column_ids)
+    bodies: dict[int, dict[str, Any]] = dict(fetch_rows(session, _BODIES, column_ids=numbers))
+    if missing := [each for each in numbers if each not in bodies]:
+        raise NotFound(_describe_missing(missing[0]))
+    return tuple(column_types.parse_column(each, bodies[each]) for each in numbers)
 
 
 def parse_ids(body: Mapping[str, Any], key: str) -> list[int]:

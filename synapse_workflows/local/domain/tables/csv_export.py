@@ -5,6 +5,7 @@ import json
 from itertools import islice
 from typing import Any, Final
 
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
@@ -15,12 +16,13 @@ from synapse_workflows.local.domain.tables import column_cells, csv_dialect
 from synapse_workflows.local.domain.tables.queries import QueryExecution, open_query
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.storage.blobs import FileWriter
-from synapse_workflows.local.storage.database import execute
+from synapse_workflows.local.storage.database import execute, fetch_rows
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.table_models import TableResult
 
 _M: Final = f"{MODEL}.table"
 _BATCH_ROWS: Final = 500
+_RESULT: Final = select(TableResult.handle_id).where(TableResult.key == bindparam("key"))
 _INSERT: Final = insert(TableResult)
 _RECORD_RESULT: Final = _INSERT.on_conflict_do_update(
     set_={"handle_id": _INSERT.excluded.handle_id}
@@ -64,8 +66,8 @@ def _compute_key(execution: QueryExecution) -> str:
 
 def _find_result(run: JobRun, key: str) -> int | None:
     with run.service.database.read_transaction() as session:
-        result = session.get(TableResult, key)
-        return None if result is None else result.handle_id
+        results = fetch_rows(session, _RESULT, key=key)
+        return next((handle_id for (handle_id,) in results), None)
 
 
 def _create_result(execution: QueryExecution, key: str) -> int:

@@ -14,7 +14,7 @@ import logging
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
@@ -31,12 +31,13 @@ from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.tables.snapshots import Snapshot, create_snapshot
 from synapse_workflows.local.errors import DataLost
 from synapse_workflows.local.storage.data_dir import DataDirError
-from synapse_workflows.local.storage.database import execute, insert_row
+from synapse_workflows.local.storage.database import execute, fetch_rows, insert_row
 from synapse_workflows.local.storage.job_models import Job
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 from synapse_workflows.local.storage.table_models import SchemaChange, TableFile, TableFileHandle
 from synapse_workflows.local.storage.view_models import UnusedViewFile, ViewSnapshot
 
+_TABLE_FILE = select(TableFile.entity_id).where(TableFile.entity_id == bindparam("table"))
 _INSERT_TABLE_FILE = insert(TableFile).on_conflict_do_nothing()
 
 log = logging.getLogger("synapse_workflows.local")
@@ -186,7 +187,7 @@ def has_table_file(session: Session, table: int) -> bool:
 
     Call this function before opening the file, because the file is committed before the database.
     """
-    return session.get(TableFile, table) is not None
+    return bool(fetch_rows(session, _TABLE_FILE, table=table))
 
 
 def build_lost_file_error(table: int) -> DataLost:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import TABLE, AccessType
@@ -24,11 +24,16 @@ from synapse_workflows.local.errors import (
     NotFound,
     ServiceUnavailable,
 )
+from synapse_workflows.local.storage.database import fetch_rows
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import EntityVersion
 from synapse_workflows.local.storage.table_db import SlotLimitError, TableWriter
 from synapse_workflows.local.storage.table_models import SchemaChange, TableFileHandle
 from synapse_workflows.local.storage.table_store import TableLockedError
+
+_VERSION_NUMBERS = select(EntityVersion.number).where(
+    EntityVersion.entity_id == bindparam("entity_id")
+)
 
 _BATCH_HANDLES: Final = 500
 
@@ -202,8 +207,8 @@ def _require_updatable_table(session: Session, run: JobRun, entity_id: int) -> N
 
 def _create_update(run: JobRun, entity_id: int, writer: TableWriter) -> TableUpdate:
     with run.service.database.read_transaction() as session:
-        numbers = select(EntityVersion.number).where(EntityVersion.entity_id == entity_id)
-        writer.retain_snapshots(set(session.scalars(numbers)))
+        numbers = fetch_rows(session, _VERSION_NUMBERS, entity_id=entity_id)
+        writer.retain_snapshots({number for (number,) in numbers})
         pending = schemas.list_changes_after(session, entity_id, writer.schema_number)
         by_id = {
             each.id: each
