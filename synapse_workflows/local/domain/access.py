@@ -155,6 +155,7 @@ def get_denial(
     access: AccessType,
     *,
     new_type: str | None = None,
+    granted: frozenset[str] | None = None,
 ) -> ServiceError | None:
     """Check access to an existing entity.
 
@@ -164,6 +165,8 @@ def get_denial(
         entity: Entity to access; the parent if `access` is CREATE.
         access: Access type.
         new_type: Concrete type of the entity to create, if `access` is CREATE.
+        granted: Access types that the ACL of the benefactor grants to the caller; None if they
+            have not been read.
 
     Returns:
         The error of the first rule that denies access; None if access is allowed.
@@ -178,7 +181,12 @@ def get_denial(
     if denial is not None:
         return denial
     is_settings_owner = access is AccessType.CHANGE_SETTINGS and entity.created_by == caller.id
-    if is_settings_owner or _is_granted(session, caller, entity.benefactor_id, access):
+    is_granted = is_settings_owner or (
+        _is_granted(session, caller, entity.benefactor_id, access)
+        if granted is None
+        else access in granted
+    )
+    if is_granted:
         return None
     return Forbidden(f"You lack {access} access to the requested entity.")
 

@@ -6,17 +6,20 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import AccessType
-from synapse_workflows.local.domain import access
+from synapse_workflows.local.domain import access, access_lists
 from synapse_workflows.local.domain.principal import Caller, create_anonymous
 from synapse_workflows.local.storage.models import Entity
 
 
 def get_permissions(session: Session, caller: Caller, entity: Entity) -> dict[str, Any]:
     """Return the UserEntityPermissions of the caller on an entity."""
+    owner = access.get_acl_owner(entity.benefactor_id)
+    granted = access_lists.list_granted(session, caller, owner)
 
     def can(right: AccessType, user: Caller = caller) -> bool:
-        return access.get_denial(session, user, entity, right) is None
+        return access.get_denial(session, user, entity, right, granted=granted) is None
 
+    anonymous = create_anonymous(caller.now)
     certified = replace(caller, is_certified=True)
     can_edit, can_change = can(AccessType.UPDATE), can(AccessType.CHANGE_PERMISSIONS)
     return {
@@ -31,7 +34,7 @@ def get_permissions(session: Session, caller: Caller, entity: Entity) -> dict[st
         "canModerate": can(AccessType.MODERATE),
         "canEnableInheritance": access.can_delete_acl(session, caller, entity),
         "canUpload": not caller.is_anonymous,
-        "canPublicRead": can(AccessType.READ, create_anonymous(caller.now)),
+        "canPublicRead": access.get_denial(session, anonymous, entity, AccessType.READ) is None,
         "canCertifiedUserEdit": can(AccessType.UPDATE, certified),
         "canCertifiedUserAddChild": can(AccessType.CREATE, certified),
         "isCertifiedUser": caller.is_certified,
