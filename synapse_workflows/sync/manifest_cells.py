@@ -16,6 +16,8 @@ from synapse_workflows.client.model.annotations import EpochMilliseconds
 _LIST: Final = re.compile(r"\[.*\]", re.DOTALL)
 #: Commas outside of double quotes.
 _COMMA: Final = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
+#: Start of a date. Python also reads other ISO formats, such as the number 20200101.
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BOOLEANS: Final = {"true": True, "false": False}
 _FLOATS: Final = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _UNQUOTED: Final = re.compile(r'[\t\r\n"]')
@@ -73,10 +75,11 @@ def _as_keys(values: Sequence[Any]) -> list[tuple[type, Any]]:
 
 
 def _parse_value(text: str) -> Any:
-    try:
-        return _to_utc(datetime.fromisoformat(text))
-    except ValueError:
-        pass
+    if _DATE.match(text):
+        try:
+            return _to_utc(datetime.fromisoformat(text))
+        except ValueError:
+            pass
     for known in (_BOOLEANS, _FLOATS):
         if text.lower() in known:
             return known[text.lower()]

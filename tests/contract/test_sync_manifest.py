@@ -20,8 +20,13 @@ from synapse_workflows.sync.upload_plan import plan_upload
 MOMENT = datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC)
 TYPED = st.one_of(
     st.lists(st.text(max_size=20), min_size=1, max_size=4),
-    st.lists(st.sampled_from(["1", "true", "nan", "[a]", "a,b", '"', "\\", "2020-01-01", "NA"])),
+    st.lists(
+        st.sampled_from(
+            ["1", "true", "nan", "[a]", "a,b", '"', "\\", "2020-01-01", "20200101", "NA"]
+        )
+    ),
     st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=3),
+    st.lists(st.integers(1000_01_01, 2999_12_31), min_size=1, max_size=3),
     st.lists(st.floats(allow_nan=False), min_size=1, max_size=3),
     st.lists(st.booleans(), min_size=1, max_size=3),
 )
@@ -51,6 +56,11 @@ def test_cells_keep_values_and_types(values):
         ("2020-01-02T03:04:05Z", [MOMENT]),
         ("[2020-01-02T03:04:05Z,2020-01-02 05:04:05+02:00]", [MOMENT, MOMENT]),
         ("2020-01-01", [datetime(2020, 1, 1, tzinfo=UTC)]),
+        ("20200101", [20200101]),
+        ("[20200101,20201231]", [20200101, 20201231]),
+        ("2020W01", ["2020W01"]),
+        ("2020-W01-1", ["2020-W01-1"]),
+        ("2020-01-99", ["2020-01-99"]),
         ("", []),
     ],
 )
