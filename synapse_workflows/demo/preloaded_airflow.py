@@ -1,7 +1,7 @@
 """Components of Airflow in processes that are forked from one, which has imported their modules.
 
-The components start sooner, and use less memory. The processes that they fork themselves inherit
-the modules as well: those of tasks, of parsed DAG files and of triggers.
+The components start sooner. The processes that they fork themselves inherit the modules as well:
+those of tasks, of parsed DAG files and of triggers.
 
 python -m synapse_workflows.demo.preloaded_airflow FOLDER COMMANDS
 
