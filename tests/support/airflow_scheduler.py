@@ -143,12 +143,15 @@ def run_scheduler(folder: Path, connection: str) -> Iterator[Scheduler]:
         folder: working directory; its subdirectory `dags` has the DAGs.
         connection: the connection `synapse_default`, as JSON text.
     """
-    url = f"http://127.0.0.1:{find_free_port()}"
+    url, execution_port = f"http://127.0.0.1:{find_free_port()}", str(find_free_port())
     (folder / "dags").mkdir()
-    environment = _create_environment(folder, connection, url)
+    environment = _create_environment(folder, connection, url, execution_port)
     create_database(folder)
     commands = {
-        "api-server": ["api-server", "--port", url.rpartition(":")[2]],
+        "api-server": ["api-server", "--apps", "core", "--port", url.rpartition(":")[2]],
+        # In one process, a request that waits for SQLite's lock in the event loop blocks the
+        # request that has the lock, until the timeout of SQLite.
+        "execution-api": ["api-server", "--apps", "execution", "--port", execution_port],
         "dag-processor": ["dag-processor"],
         "scheduler": ["scheduler", "--skip-serve-logs"],
     }
@@ -162,16 +165,21 @@ def run_scheduler(folder: Path, connection: str) -> Iterator[Scheduler]:
         scheduler.start_triggerer()
         stack.callback(scheduler.kill_triggerer)
         _wait_for_server(f"{url}/api/v2/version")
+        _wait_for_server(f"http://127.0.0.1:{execution_port}/execution/health")
         yield scheduler
 
 
-def _create_environment(folder: Path, connection: str, url: str) -> dict[str, str]:
+def _create_environment(
+    folder: Path, connection: str, url: str, execution_port: str
+) -> dict[str, str]:
     service = {"airflow_connection": connection}
     return airflow_environment(folder, service, folder / "dags") | {
         "AIRFLOW__API__PORT": url.rpartition(":")[2],
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": (
+            f"http://127.0.0.1:{execution_port}/execution/"
+        ),
         "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
         # files are found soon, and parsed once
