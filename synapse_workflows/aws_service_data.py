@@ -25,7 +25,7 @@ _FILES = _FileLoader()
 
 
 def share_service_data(session: AnySession) -> AnySession:
-    """Let a new session of botocore or aiobotocore use the parsed files of other sessions.
+    """Make a new session of botocore or aiobotocore use the files that other sessions parsed.
 
     Returns:
         The same session.

@@ -204,7 +204,7 @@ class TransferExecutor:
         self._retire_pool(cancel_futures=True)
 
     def _retire_pool(self, *, cancel_futures: bool = False) -> None:
-        """Let the threads end after the submitted parts; the next part starts new threads."""
+        """Shut down the threads after the submitted parts; the next part starts new threads."""
         with self._lock:
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=cancel_futures)
