@@ -24,6 +24,7 @@ from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.domain.storage import buckets, storage_locations, upload_rights
 from synapse_workflows.local.errors import BadRequest, Forbidden
+from synapse_workflows.local.storage.database import fetch_rows
 from synapse_workflows.local.storage.file_models import FileHandle, Upload
 from synapse_workflows.local.storage.storage_models import StorageLocation
 
@@ -31,7 +32,7 @@ MIN_PART: Final = 5 * MiB
 MAX_PART: Final = 5 * 1024 * MiB
 MAX_PARTS: Final = 10_000
 MAX_FILE: Final = 5 * 1024 * 1024 * MiB
-_EQUAL_UPLOAD: Final = select(Upload).where(
+_EQUAL_UPLOAD: Final = select(Upload.id).where(
     Upload.started_by == bindparam("user_id"), Upload.request_hash == bindparam("request_hash")
 )
 
@@ -68,9 +69,10 @@ class UploadRequest:
 
 def find_equal(session: Session, caller: Caller, request: UploadRequest) -> Upload | None:
     """Return the upload of the same user with an equal request."""
-    return session.scalar(
-        _EQUAL_UPLOAD, {"user_id": caller.id, "request_hash": request.fingerprint()}
+    found = fetch_rows(
+        session, _EQUAL_UPLOAD, user_id=caller.id, request_hash=request.fingerprint()
     )
+    return session.get_one(Upload, found[0].id) if found else None
 
 
 def parse(

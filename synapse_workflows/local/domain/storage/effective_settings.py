@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import DEFAULT_STORAGE_LOCATION
 from synapse_workflows.local.domain import access
 from synapse_workflows.local.domain.storage import storage_locations
+from synapse_workflows.local.storage.database import fetch_rows
 from synapse_workflows.local.storage.models import Entity
 from synapse_workflows.local.storage.storage_models import ProjectSetting, StorageLocation
 
 _NEAREST_SETTING = (
-    select(ProjectSetting)
+    select(ProjectSetting.container_id, ProjectSetting.locations)
     .join(access.PATH, access.PATH.c.id == ProjectSetting.container_id)
     .order_by(access.PATH.c.distance)
     .limit(1)
@@ -32,21 +33,22 @@ class StsFolder:
     location: StorageLocation
 
 
-def find_setting(session: Session, entity: Entity) -> ProjectSetting | None:
-    """Return the nearest setting of an entity and its ancestors; None if there is none."""
-    return session.scalar(_NEAREST_SETTING, {"entity_id": entity.id})
+def _find_setting(session: Session, entity: Entity) -> Row[int, list[int]] | None:
+    """Return container and locations of the nearest setting of an entity and its ancestors."""
+    settings = fetch_rows(session, _NEAREST_SETTING, entity_id=entity.id)
+    return settings[0] if settings else None
 
 
 def list_locations(session: Session, entity: Entity) -> list[StorageLocation]:
     """List the storage locations that apply to an entity; the first one is the default."""
-    setting = find_setting(session, entity)
+    setting = _find_setting(session, entity)
     numbers = [DEFAULT_STORAGE_LOCATION] if setting is None else setting.locations
     return [storage_locations.get_location(session, each) for each in numbers]
 
 
 def find_sts_folder(session: Session, entity: Entity) -> StsFolder | None:
     """Return the STS-enabled folder of an entity, the entity itself or one of its ancestors."""
-    setting = find_setting(session, entity)
+    setting = _find_setting(session, entity)
     if setting is None:
         return None
     location = storage_locations.get_location(session, setting.locations[0])

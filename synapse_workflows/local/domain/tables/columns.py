@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import (
@@ -22,7 +22,7 @@ from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import cell_values, column_types
 from synapse_workflows.local.domain.tables.column_types import LIST_TYPES, Column
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound
-from synapse_workflows.local.storage.database import fetch_rows, insert_row
+from synapse_workflows.local.storage.database import execute, fetch_rows
 from synapse_workflows.local.storage.table_models import ColumnModel
 
 RESERVED_NAMES: Final = frozenset(
@@ -36,7 +36,8 @@ MAX_NAME_LENGTH: Final = 256
 _BODIES = select(ColumnModel.id, ColumnModel.body).where(
     ColumnModel.id.in_(bindparam("column_ids", expanding=True))
 )
-_BY_DIGEST = select(ColumnModel).where(ColumnModel.digest == bindparam("digest"))
+_ID_BY_DIGEST = select(ColumnModel.id).where(ColumnModel.digest == bindparam("digest"))
+_INSERT = insert(ColumnModel)
 MAX_ENUM_VALUES: Final = 100
 _SIZE_BOUNDS: Final = (1, 1000)
 _LIST_LENGTH_BOUNDS: Final = (2, 100)
@@ -201,13 +202,14 @@ def get_or_create(session: Session, bodies: Iterable[dict[str, Any]]) -> list[di
 def _get_or_create_one(session: Session, body: dict[str, Any]) -> dict[str, Any]:
     content = json.dumps(body, sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(content.encode()).hexdigest()
-    model = session.scalar(_BY_DIGEST, {"digest": digest})
-    if model is None:
-        model = ColumnModel(
-            id=next_id(session, "column"), digest=digest, name=body["name"], body=body
-        )
-        insert_row(session, model)
-    return serialize(model)
+    found = fetch_rows(session, _ID_BY_DIGEST, digest=digest)
+    if found:
+        column_id = found[0].id
+    else:
+        column_id = next_id(session, "column")
+        model = {"id": column_id, "digest": digest, "name": body["name"], "body": body}
+        execute(session, _INSERT, model)
+    return {**body, "id": str(column_id)}
 
 
 def serialize(model: ColumnModel) -> dict[str, Any]:

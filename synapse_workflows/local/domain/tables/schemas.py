@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import MAX_COLUMNS, TABLE, AccessType, MiB
@@ -15,19 +15,27 @@ from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.domain.tables import columns
 from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.errors import BadRequest, NotFound
-from synapse_workflows.local.storage.database import insert_row
+from synapse_workflows.local.storage.database import fetch_rows, insert_row
 from synapse_workflows.local.storage.models import Entity, EntityVersion
 from synapse_workflows.local.storage.table_models import SchemaChange
 
 MAX_ROW_WIDTH: Final = 64_000
 _PAGE_SIZE: Final = 2 * MiB
-_CHANGES = select(SchemaChange).where(SchemaChange.entity_id == bindparam("entity_id"))
+_CHANGES = select(
+    SchemaChange.number,
+    SchemaChange.etag,
+    SchemaChange.column_ids,
+    SchemaChange.made_on,
+    SchemaChange.made_by,
+).where(SchemaChange.entity_id == bindparam("entity_id"))
 _LATEST_CHANGE = _CHANGES.order_by(SchemaChange.number.desc()).limit(1)
 _CHANGES_AFTER = _CHANGES.where(SchemaChange.number > bindparam("number")).order_by(
     SchemaChange.number
 )
 
 Schema = tuple[Column, ...]
+#: Number, etag, column IDs, date and user of a `SchemaChange`.
+StoredChange = Row[int, str, list[int], int, int]
 
 
 def validate(session: Session, column_ids: Sequence[int]) -> Schema:
@@ -87,16 +95,8 @@ def update_columns(
     if previous is not None and previous.column_ids == column_ids:
         return
     validate(session, column_ids)
-    record_change(session, caller, entity.id, column_ids)
-
-
-def record_change(
-    session: Session, caller: Caller, entity_id: int, column_ids: list[int]
-) -> SchemaChange:
-    """Record the new columns of a table."""
-    previous = get_latest_change(session, entity_id)
     change = SchemaChange(
-        entity_id=entity_id,
+        entity_id=entity.id,
         number=0 if previous is None else previous.number + 1,
         etag=generate_etag(),
         column_ids=column_ids,
@@ -104,7 +104,6 @@ def record_change(
         made_by=caller.id,
     )
     insert_row(session, change)
-    return change
 
 
 def sync_current_version(session: Session, entity: Entity) -> None:
@@ -119,14 +118,15 @@ def sync_current_version(session: Session, entity: Entity) -> None:
         version.properties = {**version.properties, "columnIds": column_ids}
 
 
-def get_latest_change(session: Session, entity_id: int) -> SchemaChange | None:
+def get_latest_change(session: Session, entity_id: int) -> StoredChange | None:
     """Return the last schema change of a table."""
-    return session.scalar(_LATEST_CHANGE, {"entity_id": entity_id})
+    changes = fetch_rows(session, _LATEST_CHANGE, entity_id=entity_id)
+    return changes[0] if changes else None
 
 
-def list_changes_after(session: Session, entity_id: int, number: int) -> list[SchemaChange]:
+def list_changes_after(session: Session, entity_id: int, number: int) -> Sequence[StoredChange]:
     """List the schema changes of a table with a number above `number`, oldest first."""
-    return list(session.scalars(_CHANGES_AFTER, {"entity_id": entity_id, "number": number}))
+    return fetch_rows(session, _CHANGES_AFTER, entity_id=entity_id, number=number)
 
 
 def get_version_schema(session: Session, version: EntityVersion) -> Schema:

@@ -12,11 +12,10 @@ from synapse_workflows.local.domain import access, entities
 from synapse_workflows.local.domain.ids import format_entity_id
 from synapse_workflows.local.domain.tables import cell_values, columns, outbox, schemas
 from synapse_workflows.local.domain.tables.queryable import Queryable, QueryTarget
-from synapse_workflows.local.domain.tables.schemas import Schema
+from synapse_workflows.local.domain.tables.schemas import Schema, StoredChange
 from synapse_workflows.local.domain.tables.sql.compiler import Relation
 from synapse_workflows.local.errors import NotFound
 from synapse_workflows.local.storage.table_db import ChangeSet, TableReader
-from synapse_workflows.local.storage.table_models import SchemaChange
 
 
 @contextmanager
@@ -63,7 +62,7 @@ class _TableState:
 
     target: QueryTarget
     snapshot: int | None
-    changes: tuple[SchemaChange, ...]
+    changes: Sequence[StoredChange]
     has_file: bool
 
     @property
@@ -89,7 +88,7 @@ def _read_state(session: Session, target: QueryTarget) -> _TableState:
     if target.number is not None:
         entities.get_version(session, entity, target.number)
         snapshot = None if target.number == entity.current_version else target.number
-    changes = tuple(schemas.list_changes_after(session, entity.id, -1))
+    changes = schemas.list_changes_after(session, entity.id, -1)
     has_file = outbox.has_table_file(session, entity.id)
     return _TableState(target, snapshot, changes, has_file)
 
@@ -140,7 +139,7 @@ def _create_queryable(
     schema: Schema,
     relation: Relation,
     connection: sqlite3.Connection,
-    last_change: SchemaChange | ChangeSet | None,
+    last_change: StoredChange | ChangeSet | None,
 ) -> Queryable:
     change = last_change or state.changes[0]  # a table that never had columns has no change set
     return Queryable(

@@ -16,6 +16,7 @@ from synapse_workflows.local.domain.tables import columns, outbox, schemas
 from synapse_workflows.local.domain.tables.column_layout import StoredColumn, apply_layout
 from synapse_workflows.local.domain.tables.column_types import Column
 from synapse_workflows.local.domain.tables.outbox import OutboxEntry
+from synapse_workflows.local.domain.tables.schemas import StoredChange
 from synapse_workflows.local.domain.tables.snapshots import Snapshot
 from synapse_workflows.local.errors import (
     BadRequest,
@@ -28,7 +29,7 @@ from synapse_workflows.local.storage.database import fetch_rows
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import EntityVersion
 from synapse_workflows.local.storage.table_db import SlotLimitError, TableWriter
-from synapse_workflows.local.storage.table_models import SchemaChange, TableFileHandle
+from synapse_workflows.local.storage.table_models import TableFileHandle
 from synapse_workflows.local.storage.table_store import TableLockedError
 
 _VERSION_NUMBERS = select(EntityVersion.number).where(
@@ -225,7 +226,7 @@ def _create_update(run: JobRun, entity_id: int, writer: TableWriter) -> TableUpd
 
 
 def _apply_schema_change(
-    writer: TableWriter, change: SchemaChange, by_id: dict[int, Column]
+    writer: TableWriter, change: StoredChange, by_id: dict[int, Column]
 ) -> None:
     """Apply a schema change that an update of the entity requested.
 
