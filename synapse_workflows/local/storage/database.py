@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVarTuple
+from typing import Any, Final, TypeVarTuple
 
 from sqlalchemy import (
     Connection,
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Insert,
     Row,
     Select,
+    Table,
     bindparam,
     create_engine,
     event,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -29,10 +31,16 @@ from sqlalchemy.orm import (
     make_transient_to_detached,
 )
 from sqlalchemy.orm.attributes import instance_dict, set_committed_value
+from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 Columns = TypeVarTuple("Columns")
+
+
+#: Idempotent statements that follow the creation of the tables, at each start. The modules with
+#: the tables add their triggers and initial rows.
+SETUP_STATEMENTS: Final[list[str]] = []
 
 
 class Base(DeclarativeBase):
@@ -173,6 +181,27 @@ def _lower(text: str | None) -> str | None:
     return None if text is None else text.lower()
 
 
+def _create_missing_tables(connection: Connection) -> None:
+    names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")
+    existing = set(names.scalars())
+    for table in Base.metadata.sorted_tables:
+        if table.name not in existing:
+            for statement in _render_table(table):
+                connection.exec_driver_sql(statement)
+    for statement in SETUP_STATEMENTS:
+        connection.exec_driver_sql(statement)
+
+
+@cache
+def _render_table(table: Table) -> tuple[str, ...]:
+    """Return the statements that create a table. They run in less time than they are rendered."""
+    elements: list[CreateTable | CreateIndex] = [
+        CreateTable(table),
+        *map(CreateIndex, table.indexes),
+    ]
+    return tuple(str(each.compile(dialect=sqlite.dialect())) for each in elements)
+
+
 class Database:
     """The service's SQLite database.
 
@@ -198,7 +227,7 @@ class Database:
         )
         self._lock = threading.Lock()
         with self.write_transaction() as session:
-            Base.metadata.create_all(session.connection())
+            _create_missing_tables(session.connection())
 
     @contextmanager
     def write_transaction(self) -> Iterator[Session]:

@@ -7,20 +7,12 @@
 Dates are milliseconds since the epoch, sizes are bytes, MD5s are 32 hexadecimal digits.
 """
 
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Connection,
-    ForeignKey,
-    String,
-    UniqueConstraint,
-    event,
-)
+from sqlalchemy import JSON, BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from synapse_workflows.local.storage.database import Base
+from synapse_workflows.local.storage.database import SETUP_STATEMENTS, Base
 
 
 class Blob(Base):
@@ -121,9 +113,9 @@ class UnusedFile(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
 
 
-#: Triggers that record unused files, so that no code path can miss a file. The last trigger
-#: removes the record of a part that becomes a segment when the upload is completed.
-_TRIGGERS: Final = tuple(
+# Triggers that record unused files, so that no code path can miss a file. The last trigger removes
+# the record of a part that becomes a segment when the upload is completed.
+SETUP_STATEMENTS.extend(
     f"CREATE TRIGGER IF NOT EXISTS unused_file_{name} AFTER {change} BEGIN {statement}; END"
     for name, change, statement in (
         *(
@@ -137,11 +129,3 @@ _TRIGGERS: Final = tuple(
         ("used", "INSERT ON segment", "DELETE FROM unused_file WHERE name = new.name"),
     )
 )
-
-
-def _create_triggers(_metadata: Any, connection: Connection, **_options: Any) -> None:
-    for trigger in _TRIGGERS:
-        connection.exec_driver_sql(trigger)
-
-
-event.listen(Base.metadata, "after_create", _create_triggers)

@@ -7,10 +7,10 @@ unused files, so that no code path can miss an update.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, Connection, ForeignKeyConstraint, event
+from sqlalchemy import JSON, BigInteger, ForeignKeyConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from synapse_workflows.local.storage.database import Base
+from synapse_workflows.local.storage.database import SETUP_STATEMENTS, Base
 from synapse_workflows.local.storage.evaluation_models import (
     Evaluation,
     Submission,
@@ -22,13 +22,13 @@ from synapse_workflows.local.storage.models import Entity, EntityVersion
 _ALL_ACTIONS: Final = ("INSERT", "UPDATE", "DELETE")
 #: Table -> SQL actions that may change the rows of a view. The insertion of a file handle changes
 #: no view: the handle appears in a view only after a change of an entity that refers to it.
-_TRACKED: Final[Mapping[type[Base], tuple[str, ...]]] = {
-    Entity: _ALL_ACTIONS,
-    EntityVersion: _ALL_ACTIONS,
-    FileHandle: ("UPDATE", "DELETE"),
-    Evaluation: _ALL_ACTIONS,
-    Submission: _ALL_ACTIONS,
-    SubmissionStatus: _ALL_ACTIONS,
+_TRACKED: Final[Mapping[str, tuple[str, ...]]] = {
+    Entity.__tablename__: _ALL_ACTIONS,
+    EntityVersion.__tablename__: _ALL_ACTIONS,
+    FileHandle.__tablename__: ("UPDATE", "DELETE"),
+    Evaluation.__tablename__: _ALL_ACTIONS,
+    Submission.__tablename__: _ALL_ACTIONS,
+    SubmissionStatus.__tablename__: _ALL_ACTIONS,
 }
 
 
@@ -67,24 +67,15 @@ class ViewRevision(Base):
     number: Mapped[int] = mapped_column(BigInteger)
 
 
-#: Records the file of a snapshot that is deleted or replaced.
-_UNUSED_FILE_TRIGGER: Final = """
-CREATE TRIGGER IF NOT EXISTS unused_view_file_{event} AFTER {action} ON view_snapshot
-BEGIN INSERT OR IGNORE INTO unused_view_file (file_name) VALUES (old.file_name); END
-"""
-
-
-def _create_triggers(_metadata: Any, connection: Connection, **_options: Any) -> None:
-    for name, action in (("deleted", "DELETE"), ("replaced", "UPDATE OF file_name")):
-        connection.exec_driver_sql(_UNUSED_FILE_TRIGGER.format(event=name, action=action))
-    connection.exec_driver_sql("INSERT OR IGNORE INTO view_revision (id, number) VALUES (1, 0)")
-    for table, actions in _TRACKED.items():
-        for action in actions:
-            name = f"view_revision_{table.__tablename__}_{action.lower()}"
-            connection.exec_driver_sql(
-                f"CREATE TRIGGER IF NOT EXISTS {name} AFTER {action} ON {table.__tablename__} "  # noqa: S608 - own names
-                "BEGIN UPDATE view_revision SET number = number + 1; END"
-            )
-
-
-event.listen(Base.metadata, "after_create", _create_triggers)
+SETUP_STATEMENTS.append("INSERT OR IGNORE INTO view_revision (id, number) VALUES (1, 0)")
+SETUP_STATEMENTS.extend(  # record the file of a snapshot that is deleted or replaced
+    f"CREATE TRIGGER IF NOT EXISTS unused_view_file_{name} AFTER {action} ON view_snapshot "  # noqa: S608 - own names
+    "BEGIN INSERT OR IGNORE INTO unused_view_file (file_name) VALUES (old.file_name); END"
+    for name, action in (("deleted", "DELETE"), ("replaced", "UPDATE OF file_name"))
+)
+SETUP_STATEMENTS.extend(
+    f"CREATE TRIGGER IF NOT EXISTS view_revision_{name}_{action.lower()} AFTER {action} ON {name} "  # noqa: S608 - own names
+    "BEGIN UPDATE view_revision SET number = number + 1; END"
+    for name, actions in _TRACKED.items()
+    for action in actions
+)
