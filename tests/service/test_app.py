@@ -42,6 +42,15 @@ def test_the_index_finds_the_route_that_a_search_of_all_routes_finds(tmp_path):
             assert find_route(index.select(scope).routes, scope) is first, path
 
 
+def test_every_route_can_be_built(tmp_path):
+    """A route analyses its function at its first request only."""
+    app = create_app(Settings(data_dir=tmp_path))
+    app.state.service.database.close()
+    routes = [route for route in app.router.routes if isinstance(route, APIRoute)]
+    assert all(route.app for route in routes)
+    assert all(route.dependant.call is route.endpoint for route in routes)
+
+
 def find_route(routes, scope):
     return next(one for one in routes if one.matches(scope)[0] is Match.FULL)
 

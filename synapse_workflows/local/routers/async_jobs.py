@@ -7,9 +7,10 @@ from synapse_workflows.local.domain.async_jobs import JobType
 from synapse_workflows.local.domain.ids import canonical_id
 from synapse_workflows.local.domain.tables import csv_preview
 from synapse_workflows.local.routers.dependencies import ApiRequest, JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.responses import ApiResponse, created_response, empty_response
 
-router = APIRouter()
+router = APIRouter(route_class=LazyRoute)
 
 
 def add_job_routes(router: APIRouter, path: str, job_type: JobType, *scopes: str) -> None:

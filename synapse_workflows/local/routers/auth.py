@@ -6,6 +6,7 @@ from synapse_workflows.local.domain import api_keys, logins, terms_of_use, token
 from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
     created_response,
@@ -13,7 +14,7 @@ from synapse_workflows.local.routers.responses import (
     no_content_response,
 )
 
-router = APIRouter(prefix="/auth/v1")
+router = APIRouter(prefix="/auth/v1", route_class=LazyRoute)
 
 
 @router.post("/personalAccessToken")

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from synapse_workflows.local.domain import bundles
 from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import (
     GeneratedBy,
     PathVersion,
@@ -13,7 +14,7 @@ from synapse_workflows.local.routers.parameters import (
 )
 from synapse_workflows.local.routers.responses import ApiResponse, created_response
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 
 @router.post("/entity/bundle2/create")

@@ -6,9 +6,10 @@ from synapse_workflows.constants import AccessType
 from synapse_workflows.local.domain import access, aliases, children, paging
 from synapse_workflows.local.domain.ids import format_entity_id, parse_entity_id
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.responses import ApiResponse
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 
 @router.post("/entity/children")

@@ -11,9 +11,10 @@ from synapse_workflows.local.domain.tables import columns, schemas
 from synapse_workflows.local.domain.views import column_suggestions, registry, type_masks
 from synapse_workflows.local.routers.async_jobs import add_job_routes
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.responses import ApiResponse, created_response, list_response
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 _MAX_LIMIT = 100
 #: Types of a list of columns: of the list, or of its elements.

@@ -8,9 +8,10 @@ from synapse_workflows.local.domain import docker_commits, paging, request_field
 from synapse_workflows.local.domain.docker_commits import SortBy
 from synapse_workflows.local.domain.ids import format_entity_id, parse_entity_id
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.responses import ApiResponse, no_content_response
 
-router = APIRouter(prefix="/repo/v1/entity")
+router = APIRouter(prefix="/repo/v1/entity", route_class=LazyRoute)
 
 
 @router.get("/dockerRepo/id")

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from synapse_workflows.local.domain import entities, entity_writes, paging, trash, versions
 from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import (
     GeneratedBy,
     PathVersion,
@@ -21,7 +22,7 @@ from synapse_workflows.local.routers.responses import (
     no_content_response,
 )
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 
 @router.post("/entity")

@@ -8,13 +8,14 @@ from synapse_workflows.local.routers.dependencies import (
     JsonRequest,
     RedirectRequest,
 )
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import (
     PathVersion,
     parse_entity_path,
 )
 from synapse_workflows.local.routers.responses import ApiResponse, redirect_to
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 
 @router.get("/entity/{entity_id}/filehandles")

@@ -12,13 +12,14 @@ from synapse_workflows.local.domain.ids import parse_entity_id, parse_unprefixed
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.errors import Gone
 from synapse_workflows.local.routers.dependencies import ApiRequest, JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
     created_response,
     no_content_response,
 )
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 
 async def parse_evaluation_id(evaluation_id: str) -> int:

@@ -21,6 +21,7 @@ from synapse_workflows.local.domain.storage import (
     external_handles,
 )
 from synapse_workflows.local.routers.dependencies import JsonRequest, RedirectRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import PathNumber
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
@@ -30,7 +31,7 @@ from synapse_workflows.local.routers.responses import (
     redirect_to,
 )
 
-router = APIRouter(prefix="/file/v1")
+router = APIRouter(prefix="/file/v1", route_class=LazyRoute)
 
 
 @router.get("/entity/{entity_id}/uploadDestination")

@@ -9,6 +9,7 @@ from synapse_workflows.local.domain import messages, paging, request_fields
 from synapse_workflows.local.domain.messages import MessageOrder, MessageStatus
 from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import PathNumber
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
@@ -16,7 +17,7 @@ from synapse_workflows.local.routers.responses import (
     empty_response,
 )
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 
 @dataclass(frozen=True)

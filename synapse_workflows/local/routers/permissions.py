@@ -15,13 +15,14 @@ from synapse_workflows.local.domain import (
 )
 from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
     created_response,
     no_content_response,
 )
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 _MAX_REQUIREMENTS = 50
 

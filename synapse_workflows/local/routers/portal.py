@@ -30,6 +30,7 @@ from synapse_workflows.local.domain.wikis import pages as wiki_pages
 from synapse_workflows.local.domain.wikis.owners import OwnerType, WikiOwner
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.routers.dependencies import Transaction, get_service
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import parse_version_number
 from synapse_workflows.local.routers.portal_responses import (
     HEADERS,
@@ -39,7 +40,7 @@ from synapse_workflows.local.routers.portal_responses import (
     respond,
 )
 
-router = APIRouter()
+router = APIRouter(route_class=LazyRoute)
 
 #: Path of an entity after `Synapse:`. Parts of the page on synapse.org, for example `/files/`,
 #: are sections of the one page here.

@@ -12,9 +12,10 @@ from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.portal import team_page, user_page
 from synapse_workflows.local.errors import NotFound
 from synapse_workflows.local.routers.dependencies import Transaction
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.portal_responses import render, respond
 
-router = APIRouter()
+router = APIRouter(route_class=LazyRoute)
 
 Offset = Annotated[int, Query(ge=0, lt=2**31)]
 #: Name of the user of the session in an address.

@@ -18,10 +18,11 @@ from synapse_workflows.local.domain.wikis import attachments, owners, pages
 from synapse_workflows.local.domain.wikis.owners import OwnerType, WikiOwner
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.routers.dependencies import Transaction
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import parse_version_number
 from synapse_workflows.local.routers.portal_responses import HEADERS, render, respond
 
-router = APIRouter()
+router = APIRouter(route_class=LazyRoute)
 
 #: Path of a wiki page after `Wiki:`.
 _PATH: Final = re.compile(

@@ -14,7 +14,6 @@ from xml.sax.saxutils import escape
 from anyio import to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
-from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from synapse_workflows.constants import MiB
@@ -29,6 +28,7 @@ from synapse_workflows.local.domain.presigned_urls import PresignedUrlError, Sig
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import InsufficientStorage, NotFound
 from synapse_workflows.local.routers.dependencies import get_service
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.storage.blobs import FileWriter, StoredFile
 from synapse_workflows.local.storage.disk_space import is_disk_full
 from synapse_workflows.local.storage.file_models import FileHandle
@@ -39,7 +39,7 @@ _RANGE: Final = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
 
-class S3Route(APIRoute):
+class S3Route(LazyRoute):
     """Route that verifies the signature and returns errors as XML, like S3."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -6,6 +6,7 @@ from synapse_workflows.local.domain import activities, paging
 from synapse_workflows.local.domain.ids import parse_entity_id, parse_unprefixed_id
 from synapse_workflows.local.errors import BadRequest
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import (
     GeneratedBy,
     PathVersion,
@@ -18,7 +19,7 @@ from synapse_workflows.local.routers.responses import (
     no_content_response,
 )
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 
 @router.post("/activity")

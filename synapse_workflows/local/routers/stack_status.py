@@ -7,9 +7,10 @@ from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain import auth, stack_status
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.responses import ApiResponse, empty_response
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 
 @cache

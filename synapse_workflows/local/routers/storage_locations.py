@@ -4,10 +4,11 @@ from fastapi import APIRouter, Response
 
 from synapse_workflows.local.domain.storage import buckets, storage_locations
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import PathNumber
 from synapse_workflows.local.routers.responses import ApiResponse, created_response, list_response
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 
 @router.post("/storageLocation")

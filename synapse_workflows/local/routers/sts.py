@@ -5,9 +5,10 @@ from fastapi import APIRouter, Response
 from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.domain.storage import sts
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.responses import ApiResponse
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 
 @router.get("/entity/{entity_id}/sts")

@@ -17,6 +17,7 @@ from synapse_workflows.local.domain.paging import Page
 from synapse_workflows.local.domain.storage import download_urls
 from synapse_workflows.local.routers.dependencies import JsonRequest, RedirectRequest
 from synapse_workflows.local.routers.evaluations import EvaluationId
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import TeamId
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
@@ -25,7 +26,7 @@ from synapse_workflows.local.routers.responses import (
     redirect_to,
 )
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 _MAX_LIMIT: Final = 100
 

@@ -15,10 +15,11 @@ from synapse_workflows.local.domain.tables import (
 from synapse_workflows.local.domain.tables.queryable import QueryTarget
 from synapse_workflows.local.routers.async_jobs import add_job_routes
 from synapse_workflows.local.routers.dependencies import JsonRequest, RedirectRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import PathNumber
 from synapse_workflows.local.routers.responses import created_response, redirect_to
 
-router = APIRouter(prefix="/repo/v1/entity")
+router = APIRouter(prefix="/repo/v1/entity", route_class=LazyRoute)
 
 _WRITES = ("view", "modify")
 _READS = ("view", "download")

@@ -9,6 +9,7 @@ from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.domain.teams import invitations, membership, membership_requests
 from synapse_workflows.local.domain.teams.membership import MemberType
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import PageParameters, TeamId, UserId
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
@@ -16,7 +17,7 @@ from synapse_workflows.local.routers.responses import (
     no_content_response,
 )
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 
 def _parse_optional_id(text: str | None, name: str) -> int | None:

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from synapse_workflows.local.domain import paging
 from synapse_workflows.local.domain.teams import team_acl, teams
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import PageParameters, TeamId, UserId
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
@@ -13,7 +14,7 @@ from synapse_workflows.local.routers.responses import (
     no_content_response,
 )
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 
 @router.post("/team")

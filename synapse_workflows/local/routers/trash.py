@@ -5,9 +5,10 @@ from fastapi import APIRouter, Response
 from synapse_workflows.local.domain import paging, trash
 from synapse_workflows.local.domain.ids import parse_entity_id
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.responses import ApiResponse, empty_response
 
-router = APIRouter(prefix="/repo/v1/trashcan")
+router = APIRouter(prefix="/repo/v1/trashcan", route_class=LazyRoute)
 
 
 @router.get("/view")

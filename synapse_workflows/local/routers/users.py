@@ -5,10 +5,11 @@ from fastapi import APIRouter, Response
 from synapse_workflows.local.domain import paging, request_fields, user_headers, users
 from synapse_workflows.local.domain.ids import parse_id
 from synapse_workflows.local.routers.dependencies import JsonRequest
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import PageParameters
 from synapse_workflows.local.routers.responses import ApiResponse, list_response
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 
 
 @router.get("/userProfile")

@@ -20,6 +20,7 @@ from synapse_workflows.local.domain.wikis import (
 )
 from synapse_workflows.local.domain.wikis.owners import WikiOwner
 from synapse_workflows.local.routers.dependencies import JsonRequest, RedirectRequest, Transaction
+from synapse_workflows.local.routers.lazy_route import LazyRoute
 from synapse_workflows.local.routers.parameters import parse_version_number
 from synapse_workflows.local.routers.responses import (
     ApiResponse,
@@ -30,7 +31,7 @@ from synapse_workflows.local.routers.responses import (
 from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.wiki_models import WikiVersion
 
-_wikis = APIRouter()
+_wikis = APIRouter(route_class=LazyRoute)
 
 
 async def parse_owner(request: Request, owner_id: str) -> WikiOwner:
@@ -322,6 +323,9 @@ def _get_url(tx: Transaction, handle: FileHandle) -> str:
     return download_urls.get_url(tx.service, tx.session, handle)
 
 
-router = APIRouter(prefix="/repo/v1")
+router = APIRouter(prefix="/repo/v1", route_class=LazyRoute)
 for _path_type in owners.PATH_TYPES:
-    router.include_router(_wikis, prefix=f"/{_path_type}/{{owner_id}}")
+    for _route in _wikis.routes:
+        if isinstance(_route, LazyRoute):
+            _path = f"/{_path_type}/{{owner_id}}{_route.path}"
+            router.add_api_route(_path, _route.endpoint, methods=_route.methods)
