@@ -3,9 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING, Any
 
 from synapse_workflows.drawing.graph import is_link
 from synapse_workflows.drawing.labels import (
@@ -15,6 +13,9 @@ from synapse_workflows.drawing.labels import (
     format_tooltip,
 )
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 #: Characters that XML does not allow, and those that change the direction of the text around them.
 _FORBIDDEN = re.compile(
     "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u202a-\u202e\u2066-\u2069]"
@@ -22,11 +23,13 @@ _FORBIDDEN = re.compile(
 
 
 @cache
-def get_environment() -> Environment:
+def get_environment() -> "Environment":
     """Return the environment. Templates escape all texts and replace forbidden characters.
 
     In templates `url is link` tests whether a URL may become a link.
     """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("synapse_workflows.drawing"),
         autoescape=True,

@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import requests
-
-from synapse_workflows.local import asgi_adapter
 from synapse_workflows.local.app import create_app
 from synapse_workflows.local.challenge_seed import CHALLENGE_USERS, seed_challenge
 from synapse_workflows.local.data_dir_lock import DataDirInUseError, lock_data_dir
@@ -25,6 +22,8 @@ from synapse_workflows.local.sts_seed import seed_sts
 from synapse_workflows.local.user_file import load_users
 
 if TYPE_CHECKING:
+    import requests
+
     from synapse_workflows.local.domain.service import Service
 
 #: Name of a data set -> function that creates it.
@@ -63,6 +62,8 @@ def seed_app(app: Any, *names: str) -> dict[str, str]:
         ValueError: A data set does not exist.
         SeedError: A request failed, or the service has too few users.
     """
+    from synapse_workflows.local import asgi_adapter
+
     _check_names(names)
     service: Service = app.state.service
     base_url = service.settings.base_url
@@ -101,11 +102,11 @@ def seed_data_dir(data_dir: Path, *names: str) -> dict[str, str]:
 
 
 def _seed_stopped_service(data_dir: Path, names: Iterable[str]) -> dict[str, str]:
+    from synapse_workflows.local.asgi_adapter import BASE_URL
+
     users = add_seed_users(load_users(data_dir, None), names)
     with open_s3(AUTO, data_dir, is_lazy=True) as s3:
-        app = create_app(
-            Settings(data_dir=data_dir, base_url=asgi_adapter.BASE_URL, users=users, s3=s3)
-        )
+        app = create_app(Settings(data_dir=data_dir, base_url=BASE_URL, users=users, s3=s3))
         try:
             return seed_app(app, *names)
         finally:
@@ -113,6 +114,8 @@ def _seed_stopped_service(data_dir: Path, names: Iterable[str]) -> dict[str, str
 
 
 def _seed_running_service(data_dir: Path, names: Iterable[str]) -> dict[str, str]:
+    import requests
+
     service_info = json.loads((data_dir / SERVICE_FILE).read_text())
     base_url = service_info["repoEndpoint"].removesuffix("/repo/v1")
     token = json.loads(service_info["airflow_connection"])["password"]
@@ -129,7 +132,7 @@ def _seed_running_service(data_dir: Path, names: Iterable[str]) -> dict[str, str
 
 
 def _create_seeder(
-    session: requests.Session, base_url: str, users: list[SeedUser], default: str
+    session: "requests.Session", base_url: str, users: list[SeedUser], default: str
 ) -> Seeder:
     """Return the client of the default user; the first user is the administrator."""
     user = next(user for user in users if user.name == default)

@@ -4,10 +4,9 @@ import csv
 import hashlib
 import time
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Self
-
-import requests
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from synapse_workflows.constants import (
     FILE,
@@ -17,6 +16,9 @@ from synapse_workflows.constants import (
     ColumnType,
     MiB,
 )
+
+if TYPE_CHECKING:
+    import requests
 
 _PART_BYTES: Final = 8 * MiB
 _TIMEOUT_SECONDS: Final = 60.0
@@ -64,7 +66,7 @@ class Seeder:
         users: All users of the service except the administrator.
     """
 
-    session: requests.Session
+    session: "requests.Session"
     base_url: str
     user: SeedUser
     users: tuple[SeedUser, ...]
@@ -151,7 +153,7 @@ class Seeder:
         body = {"concreteType": concrete_type, "entityId": table, **properties}
         token = self.request_json("POST", f"{url}/start", body)["token"]
         response = self.request("GET", f"{url}/get/{token}")
-        while response.status_code == requests.codes.accepted:
+        while response.status_code == HTTPStatus.ACCEPTED:
             time.sleep(_POLL_SECONDS)
             response = self.request("GET", f"{url}/get/{token}")
         return _parse_response(response)
@@ -160,7 +162,7 @@ class Seeder:
         """Return the ID of a child, or None."""
         body = {"entityName": name, "parentId": parent}
         response = self.request("POST", "/repo/v1/entity/child", body)
-        if response.status_code == requests.codes.not_found:
+        if response.status_code == HTTPStatus.NOT_FOUND:
             return None
         return str(_parse_response(response)["id"])
 
@@ -196,7 +198,7 @@ class Seeder:
         """
         return _parse_response(self.request(method, path, body))
 
-    def request(self, method: str, path: str, body: Any = None) -> requests.Response:
+    def request(self, method: str, path: str, body: Any = None) -> "requests.Response":
         """Send a request and return the response."""
         return self.session.request(
             method,
@@ -207,8 +209,8 @@ class Seeder:
         )
 
 
-def _parse_response(response: requests.Response) -> Any:
-    if response.status_code == requests.codes.no_content:
+def _parse_response(response: "requests.Response") -> Any:
+    if response.status_code == HTTPStatus.NO_CONTENT:
         return None
     if not response.ok:
         request = f"{response.request.method} {response.request.path_url}"

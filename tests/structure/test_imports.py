@@ -54,6 +54,13 @@ def test_a_path_loads_no_client_when_a_dag_is_parsed(statement):
     assert not {name for name in names if name.startswith("synapse_workflows.client.api")}
 
 
+def test_the_local_service_loads_no_module_that_only_some_requests_need():
+    names = loaded_by("from synapse_workflows.local import server")
+    assert "fastapi" in names
+    unneeded = {"airflow", "boto3", "jinja2", "markdown_it", "pandas", "pyarrow", "requests"}
+    assert not {name.partition(".")[0] for name in names} & unneeded
+
+
 @pytest.mark.parametrize("name", synapse_workflows.__all__)
 def test_every_public_name_can_be_imported(name):
     value = getattr(synapse_workflows, name)

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader
 
 from synapse_workflows.drawing import page as drawing_page
 from synapse_workflows.drawing.graph import is_link
@@ -17,6 +16,9 @@ from synapse_workflows.local.domain.portal import entity_page, sessions
 from synapse_workflows.local.domain.service import Service
 from synapse_workflows.local.errors import BadRequest, Forbidden, NotFound, TermsNotAccepted
 from synapse_workflows.local.routers.dependencies import ApiRequest, Transaction, get_service
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 #: Path of the static files: styles, scripts and the graph library.
 STATIC_PATH: Final = "/portal/static"
@@ -82,8 +84,10 @@ def get_cookie_name(service: Service) -> str:
 
 
 @cache
-def get_environment() -> Environment:
+def get_environment() -> "Environment":
     """Return the environment of the templates. Missing properties of objects are empty."""
+    from jinja2 import Environment, PackageLoader
+
     environment = Environment(
         loader=PackageLoader(PACKAGE, "portal_templates"),
         autoescape=True,

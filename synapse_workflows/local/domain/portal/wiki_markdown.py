@@ -8,14 +8,16 @@ page; other widgets of Synapse are shown as text.
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, quote
 
-from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.rules_inline import StateInline
-from markdown_it.token import Token
 from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.renderer import RendererHTML
+    from markdown_it.rules_inline import StateInline
+    from markdown_it.token import Token
 
 _WIDGET: Final = re.compile(r"\$\{(?P<name>[A-Za-z]+)\?(?P<query>[^{}\n]*)\}")
 _URL_KEY: Final = "attachment_url"
@@ -33,14 +35,16 @@ def render_markdown(text: str, attachment_url: str) -> Markup:
 
 
 @cache
-def _get_parser() -> MarkdownIt:
+def _get_parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt
+
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     parser.inline.ruler.push("widget", _parse_widget)
     parser.add_render_rule("widget", _render_widget)
     return parser
 
 
-def _parse_widget(state: StateInline, silent: bool) -> bool:
+def _parse_widget(state: "StateInline", silent: bool) -> bool:
     """Parse a widget of Synapse, as a rule of the parser."""
     match = _WIDGET.match(state.src, state.pos, state.posMax)
     if match is None:
@@ -54,7 +58,7 @@ def _parse_widget(state: StateInline, silent: bool) -> bool:
 
 
 def _render_widget(
-    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, env: Any
+    _renderer: "RendererHTML", tokens: Sequence["Token"], index: int, _options: Any, env: Any
 ) -> str:
     """Return the HTML of a widget, as a rule of the renderer."""
     token = tokens[index]
