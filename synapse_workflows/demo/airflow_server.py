@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _PORT: Final = "AIRFLOW__API__PORT"
 _LOG_PORT: Final = "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT"
 _TRIGGER_LOG_PORT: Final = "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT"
+_EXECUTION_URL: Final = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
 _CONNECTION: Final = "AIRFLOW_CONN_SYNAPSE_DEFAULT"
 _DEFAULT_PORT: Final = 8080
 #: Maximum time for Airflow to start, in seconds.
@@ -54,7 +55,7 @@ _COMPONENTS: Final[dict[str, list[str]]] = {
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
     "triggerer": ["triggerer", "--skip-serve-logs"],
-    "api-server": ["api-server"],
+    "api-server": ["api-server", "--apps", "core"],
 }
 
 
@@ -84,7 +85,7 @@ def run_airflow(folder: Path, port: int | None = None, dags: Path | None = None)
                 _import_connection(environment, folder, service)
             with run_components(environment, folder) as airflow:
                 with step("starting Airflow"):
-                    wait_until_healthy(port, airflow, folder)
+                    wait_until_healthy(environment, airflow, folder)
                 (folder / "port").write_text(str(port))
                 echo(f"\nOpen http://{LOOPBACK}:{port} and trigger a DAG.")
                 echo(f"What the tasks store: {service['signInUrls']['alice']}")
@@ -140,7 +141,6 @@ def create_environment(
     url, log_port = f"http://{LOOPBACK}:{port}", str(find_free_port())
     defaults = {
         "AIRFLOW__API__BASE_URL": url,
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": str(dags is not None),
         "AIRFLOW__CORE__PARALLELISM": str(min(_MAX_TASKS, os.cpu_count() or 1)),
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
@@ -156,6 +156,7 @@ def create_environment(
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": f"{__name__}.get_hostname",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        _EXECUTION_URL: f"http://{LOOPBACK}:{find_free_port()}/execution/",
         _TRIGGER_LOG_PORT: environment[_LOG_PORT],  # one server for all logs
     }
 
@@ -171,12 +172,18 @@ def run_components(
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run Airflow's components and the log server during the block, each with a log file.
 
+    The API of the tasks has a process of its own. In the process of the web interface, a request
+    that waits for SQLite's lock in the event loop would block the task's request that has the
+    lock, until one of them fails.
+
     Yields:
         The process from which they are forked.
     """
     log_server = ["uvicorn", "airflow.utils.serve_logs.log_server:get_app", "--factory"]
     log_server += ["--host", LOOPBACK, "--port", environment[_LOG_PORT]]
-    commands = {"log-server": log_server} | _COMPONENTS
+    execution_port = str(urlsplit(environment[_EXECUTION_URL]).port)
+    execution_api = ["api-server", "--apps", "execution", "--port", execution_port]
+    commands = {"log-server": log_server, "execution-api": execution_api} | _COMPONENTS
     (folder / preloaded_airflow.ENDED_FILE).unlink(missing_ok=True)
     for name in commands:
         (folder / f"{name}.log").write_bytes(b"")
@@ -188,28 +195,37 @@ def run_components(
         yield process
 
 
-def wait_until_healthy(port: int, airflow: "subprocess.Popen[bytes]", folder: Path) -> None:
+def wait_until_healthy(
+    environment: dict[str, str], airflow: "subprocess.Popen[bytes]", folder: Path
+) -> None:
     """Wait until all components of Airflow are healthy.
+
+    Args:
+        environment: Environment of the components.
+        airflow: The process of `run_components`.
+        folder: Working directory.
 
     Raises:
         ProcessError: A component exited, or Airflow did not start in time.
     """
     deadline = time.monotonic() + _START_TIMEOUT
-    while not _is_healthy(port):
+    while not _is_healthy(environment):
         check_running(airflow, folder)
         if time.monotonic() > deadline:
             raise ProcessError(f"Airflow did not start; see {folder}/*.log")
         time.sleep(0.5)
 
 
-def _is_healthy(port: int) -> bool:
-    url = f"http://{LOOPBACK}:{port}/api/v2/monitor/health"
+def _is_healthy(environment: dict[str, str]) -> bool:
+    url = f"http://{LOOPBACK}:{environment[_PORT]}/api/v2/monitor/health"
     try:
         states = requests.get(url, timeout=5).json()
+        execution_api = requests.get(f"{environment[_EXECUTION_URL]}health", timeout=5)
     except (requests.RequestException, ValueError):
         return False
     names = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-    return all(states.get(name, {}).get("status") == "healthy" for name in names)
+    healthy = (states.get(name, {}).get("status") == "healthy" for name in names)
+    return execution_api.ok and all(healthy)
 
 
 def _wait_for_exit(airflow: "subprocess.Popen[bytes]", folder: Path) -> None:

@@ -75,7 +75,7 @@ def run_challenge(folder: Path) -> None:
         migrate_database(environment, folder)
         with run_components(environment, folder) as airflow:
             with step("starting Airflow"):
-                wait_until_healthy(port, airflow, folder)
+                wait_until_healthy(environment, airflow, folder)
             with step("noticing, claiming, validating, scoring, mailing and ranking"):
                 _wait_for_end(syn, settings, port, airflow, folder)
         _show_outcome(syn, settings, folder)

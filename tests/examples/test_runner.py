@@ -244,6 +244,7 @@ def test_a_component_of_airflow_that_ends_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(airflow_server, "_COMPONENTS", commands)
     environment = os.environ | {
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{find_free_port()}/",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(find_free_port()),
     }
     with (

@@ -64,7 +64,10 @@ def test_the_environment_has_few_workers_and_no_hidden_connection(tmp_path, monk
 
 def test_own_dags_stay_paused_and_own_settings_are_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW__CORE__PARALLELISM", "7")
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "http://elsewhere/execution/")
     environment = create_environment(tmp_path, SERVICE, 8123, tmp_path)
     assert environment["AIRFLOW__CORE__DAGS_FOLDER"] == str(tmp_path)
     assert environment["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] == "True"
     assert environment["AIRFLOW__CORE__PARALLELISM"] == "7"
+    url = environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
+    assert url.startswith("http://127.0.0.1:"), "tasks must use this Airflow"
