@@ -1,11 +1,10 @@
 """A worker that is killed between claim and score and never retried: a later run takes over."""
 
-from pathlib import Path
-
 import pytest
 from airflow.sdk import DAG
 from support.execution_api import Run
 from support.killable_worker import KillPoint, Worker
+from support.scoring_functions import read_value
 
 from synapse_workflows import (
     SynapseClaimSubmissionsOperator,
@@ -15,10 +14,6 @@ from synapse_workflows import (
 
 #: Number of requests at which a worker is killed; these are spread over all that change something.
 KILLS = 7
-
-
-def read_value(predictions: Path) -> dict:
-    return {"value": int(predictions.read_text())}
 
 
 def create_score(task_id, retries, **arguments):

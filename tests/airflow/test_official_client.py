@@ -9,6 +9,7 @@ from peer.conftest import (  # noqa: F401 - fixtures
     peer_python,
 )
 from support.execution_api import Run
+from support.scoring_functions import describe_lines, require_header
 
 from synapse_workflows import (
     EntityViewSchema,
@@ -92,28 +93,19 @@ def test_official_client_reads_snapshot_of_view(
     assert file in seen["activity"]["used"]
 
 
-def count_lines(predictions):
-    lines = len(predictions.read_text().splitlines())
-    return {"lines": lines, "share": lines / 4, "method": "count"}
-
-
-def require_header(predictions):
-    return [] if predictions.read_text().startswith("id,") else ["The header is missing"]
-
-
 def test_official_client_reads_claims_and_scores_of_submissions(
     api,
     challenge,
     score,
     driven,  # noqa: F811 - a fixture
 ):
-    texts = ("id,1\na,1\n", "id,1\nb,2\n", "nothing")
+    texts = ("prediction\na,1\n", "prediction\nb,2\n", "nothing")
     scored, claimed, invalid = [challenge.submit_text(text) for text in texts]
     with DAG("claim", schedule=None) as dag:
         SynapseClaimSubmissionsOperator(task_id="claim", evaluation_id=challenge.id)
     claims = {one["submission_id"]: one for one in Run(api, dag).all().value("claim")}
     for submission in (scored, invalid):
-        done, run = score(claims[submission], scorer=count_lines, validator=require_header)
+        done, run = score(claims[submission], scorer=describe_lines, validator=require_header)
         assert done.state == "success", done.error
         if submission == scored:
             result = run.value("score")

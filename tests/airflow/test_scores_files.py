@@ -1,4 +1,7 @@
-"""Tests of what a scoring task stores: files, logs without secrets, number of annotations."""
+"""Tests of what a scoring task stores: files, logs without secrets, number of annotations.
+
+The processes of the scorers import this module: it does not import Airflow itself.
+"""
 
 import json
 import os
@@ -6,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from airflow.sdk.log import mask_secret
 
 GOOD = "id,1\n"
 
@@ -53,6 +55,8 @@ def test_files_of_a_scorer_do_not_replace_those_of_the_task(score, challenge, tm
 
 
 def test_masked_values_in_the_output_of_a_scorer_are_not_stored(score, challenge, alice):
+    from airflow.sdk.log import mask_secret
+
     secret = "a masked value of this test"
     mask_secret(secret)
     submission = challenge.submit_text(GOOD)

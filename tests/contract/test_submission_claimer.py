@@ -5,9 +5,9 @@ import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from pathlib import Path
 
 import pytest
+from support.claiming_process import claim_in_process
 from support.fault_injection import FaultInjector
 from support.submission_queue import SubmissionQueue
 from support.waiting import wait_until
@@ -27,7 +27,7 @@ from synapse_workflows.client.errors import (
     SynapseServerError,
 )
 from synapse_workflows.idempotency.task_state import MemoryStore, TaskState
-from synapse_workflows.testing import SynapseService, over_socket
+from synapse_workflows.testing import over_socket
 
 A, B = "dag/run/claim", "other/run/claim"
 STATUS_PUT = r"PUT /repo/v1/evaluation/submission/\d+/status"
@@ -423,15 +423,6 @@ def test_queue_of_several_pages_is_claimed_completely(queue, claim):
     assert claim(B) == submissions[:105]
 
 
-def _claim_in_process(facts, folder, evaluation_id, number, barrier, results):
-    with SynapseService(facts, Path(folder)).client() as syn:
-        barrier.wait()
-        claims = claim_submissions(
-            syn, evaluation_id, f"dag/run/claim[{number}]", ClaimOptions(), new_task()
-        )
-        results.put([one.submission_id for one in claims])
-
-
 def test_processes_that_claim_at_the_same_time_claim_each_submission_once(
     socket_service, socket_client, tmp_path
 ):
@@ -439,12 +430,23 @@ def test_processes_that_claim_at_the_same_time_claim_each_submission_once(
     submissions = queue.submit(60)
     context = multiprocessing.get_context("forkserver")
     barrier, results = context.Barrier(4), context.Queue()
-    facts = dict(socket_service.service_info)
+    settings = socket_service.endpoints | {
+        "cache_root_dir": str(tmp_path / "cache"),
+        "configPath": str(tmp_path / "no.synapseConfig"),
+    }
     processes = [
         context.Process(
-            target=_claim_in_process, args=(facts, str(tmp_path), queue.id, n, barrier, results)
+            target=claim_in_process,
+            args=(
+                settings,
+                socket_service.token("alice"),
+                queue.id,
+                f"dag/run/claim[{number}]",
+                barrier.wait,
+                results,
+            ),
         )
-        for n in range(4)
+        for number in range(4)
     ]
     for process in processes:
         process.start()

@@ -12,6 +12,7 @@ PROCESSES.set_forkserver_preload(
     [
         "__main__",
         "airflow.api_fastapi.execution_api.datamodels.asset",
+        "airflow.dag_processing.dagbag",
         "airflow.models.asset",
         "airflow.providers.amazon.aws.assets.redshift",
         "airflow.providers.amazon.aws.assets.s3",
@@ -29,6 +30,7 @@ PROCESSES.set_forkserver_preload(
         "encodings.utf_8_sig",
         "jinja2.ext",
         "multiprocessing.managers",
+        "multiprocessing.synchronize",
         "pyarrow.parquet",
         "slugify",
         "synapse_workflows.operators.scores",
