@@ -29,6 +29,9 @@ from typing import Final
 ENDED_FILE: Final = "ended.json"
 #: Modules that the components and the tasks import anyway.
 _MODULES: Final = (
+    "airflow.api_fastapi.auth.tokens",
+    "airflow.api_fastapi.execution_api.app",
+    "airflow.api_fastapi.execution_api.routes",
     "airflow.dag_processing.manager",
     "airflow.jobs.scheduler_job_runner",
     "airflow.jobs.triggerer_job_runner",
@@ -37,6 +40,8 @@ _MODULES: Final = (
     "airflow.sdk.execution_time.supervisor",
     "airflow.sdk.execution_time.task_runner",
     "jinja2.ext",
+    "airflow.utils.serve_logs",
+    "alembic.command",
     "synapse_workflows.plugin",
 )
 

@@ -32,7 +32,7 @@ def parse_at_once(column, texts):
         return None
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data(), st.sampled_from(sorted(CELLS)), st.booleans(), st.booleans())
 def test_cells_of_a_column_are_parsed_as_single_cells(data, kind, has_default, is_unusual):
     valid = CELLS[kind].map(lambda pair: pair[0])
@@ -70,7 +70,7 @@ ITEMS = {
 }  # fmt: skip
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data(), st.sampled_from(sorted(ITEMS)), st.sampled_from([",", ", ", " , "]))
 def test_lists_of_a_column_are_parsed_as_single_lists(data, kind, separator):
     items = st.lists(ITEMS[kind], min_size=data.draw(st.integers(0, 1)), max_size=4)

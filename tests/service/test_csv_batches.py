@@ -49,7 +49,7 @@ def read_in_batches(text, dialect, skip, size):
         return str(error)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(TEXTS, DIALECTS, st.integers(0, 2), st.integers(1, 40))
 @example('a,b\n"x,"",y",""\n', CsvDialect(), 0, 40)
 @example('a,b\n"x,"",y",\ue0f1\n', CsvDialect(), 0, 40)

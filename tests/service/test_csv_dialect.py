@@ -28,7 +28,7 @@ def tables(draw):
     return draw(st.lists(columns, min_size=2, max_size=4))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(tables(), DIALECTS)
 def test_written_records_are_read_back(columns, dialect):
     text = csv_dialect.get_record_writer(dialect)(columns)

@@ -74,7 +74,7 @@ def entity_ids(ann):
     return ann.new_file(project)["id"], ann.new_folder(project)["id"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     route=st.sampled_from(ROUTES),
     body=request_bodies(FIELDS, WORDS),

@@ -189,7 +189,7 @@ def fetch(table, sql, rows):
     return table.fetch_stored(sql)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(condition=CONDITIONS, rows=ROWS)
 def test_condition_selects_the_rows_of_the_model(table, condition, rows):
     selected = fetch(table, f"select row_id from syn1 where {condition.sql}", rows)
@@ -198,7 +198,7 @@ def test_condition_selects_the_rows_of_the_model(table, condition, rows):
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(condition=CONDITIONS, rows=ROWS)
 def test_generated_sql_returns_the_same_rows(table, condition, rows):
     sql = f"select row_id, s from syn1 where {condition.sql} order by s desc, i limit 5"
@@ -206,7 +206,7 @@ def test_generated_sql_returns_the_same_rows(table, condition, rows):
     assert fetch(table, again, rows) == fetch(table, sql, rows)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(rows=ROWS, limit=st.integers(0, 9), offset=st.integers(0, 9), descends=st.booleans())
 def test_pages_are_parts_of_the_sorted_rows(table, rows, limit, offset, descends):
     order = f"order by s{' desc' if descends else ''}, i"
@@ -223,7 +223,7 @@ def test_pages_are_parts_of_the_sorted_rows(table, rows, limit, offset, descends
     assert len(distinct) == len({None if row["s"] is None else fold(row["s"]) for row in rows})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(rows=ROWS)
 def test_groups_have_the_aggregates_of_the_model(table, rows):
     sql = "select s, count(*), count(i), sum(i), min(k), max(k) from syn1 group by s order by s"

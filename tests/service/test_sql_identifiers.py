@@ -75,7 +75,7 @@ HOSTILE = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(HOSTILE, min_size=1, max_size=3), st.sampled_from(["EQUAL", "LIKE", "IN"]))
 def test_generated_sql_keeps_the_values_of_filters(memory, values, operator):
     body = {

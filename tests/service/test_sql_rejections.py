@@ -176,7 +176,7 @@ def memory():
     memory_table.close()
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(WORDS, max_size=14), st.booleans())
 def test_random_tokens_are_compiled_or_rejected(memory, words, framed):
     sql = " ".join(words)
@@ -196,7 +196,7 @@ HOSTILE = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(HOSTILE, HOSTILE)
 def test_text_of_the_caller_becomes_a_parameter(memory, text, alias):
     quoted = text.replace("'", "''")

@@ -97,7 +97,7 @@ def valid_bodies(ann, folder):
     }  # fmt: skip
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=83, deadline=None)
 @given(
     route=st.sampled_from(ROUTES), body=request_bodies(FIELDS, WORDS), is_complete=st.booleans()
 )

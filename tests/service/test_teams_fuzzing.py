@@ -45,7 +45,7 @@ def team(alice):
     return create_team(alice)["id"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(route=st.sampled_from(ROUTES), body=request_bodies(FIELDS, WORDS), is_valid=st.booleans())
 def test_no_request_body_causes_a_server_error(alice, team, route, body, is_valid):
     method, path = route

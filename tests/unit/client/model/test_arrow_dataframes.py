@@ -15,7 +15,7 @@ pd = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
 
 SETTINGS = settings(
-    max_examples=150,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -65,7 +65,7 @@ def collect(rows):
     return found, None
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=167, deadline=None)
 @given(st.data(), st.lists(st.sampled_from([*KINDS, ""]), min_size=1, max_size=4))
 def test_rows_in_batches_are_encoded_as_single_rows(data, kinds):
     columns = [*map(create_column, kinds)]
@@ -93,7 +93,7 @@ TEXTS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data(), st.lists(st.sampled_from([*KINDS, ""]), min_size=1, max_size=3))
 def test_cells_of_blocks_are_read_as_single_cells(data, kinds):
     columns = [*map(create_column, kinds)]
