@@ -1,11 +1,18 @@
-"""Index of the routes by the start of their path."""
+"""Index of the routes by the start and the length of their paths."""
+
+from itertools import takewhile
 
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Router
 from starlette.types import Receive, Scope, Send
 
-#: Number of parts of a path in a key: `/repo/v1/entity/syn1` has the key `/repo/v1/entity`.
-_PARTS = 4
+#: Maximum number of parts of a start: `/repo/v1/entity/syn1` has the start `/repo/v1/entity`.
+_MAX_PARTS = 4
+#: Minimum number of parts: `/storage/upload/1/2` has the start `/storage/upload`.
+_MIN_PARTS = 3
+
+#: Start of a path, and its number of parts.
+_Key = tuple[str, int]
 
 
 class RouteIndex:
@@ -21,13 +28,18 @@ class RouteIndex:
         self._router = router
         self._app = router.app
         keys = [_get_key(route) for route in router.routes]
-        routes: dict[str, list[BaseRoute]] = {key: [] for key in keys if key is not None}
-        for route, key in zip(router.routes, keys, strict=True):
-            for each in routes if key is None else [key]:
-                routes[each].append(route)
         self._routers = {
-            key: Router(found, redirect_slashes=False, default=router.default)
-            for key, found in routes.items()
+            key: Router(
+                [
+                    route
+                    for route, each in zip(router.routes, keys, strict=True)
+                    if each is None or _includes(each, key)
+                ],
+                redirect_slashes=False,
+                default=router.default,
+            )
+            for key in set(keys)
+            if key is not None
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,14 +51,23 @@ class RouteIndex:
         """Return a router with all routes that can match the path of a request, in their order."""
         if scope.get("root_path"):
             return self._router
-        return self._routers.get(_get_start(scope["path"]), self._router)
+        parts = scope["path"].split("/")
+        for size in range(_MAX_PARTS, _MIN_PARTS - 1, -1):
+            router = self._routers.get(("/".join(parts[:size]), len(parts)))
+            if router is not None:
+                return router
+        return self._router
 
 
-def _get_key(route: BaseRoute) -> str | None:
-    """Return the start of all paths of a route; None if paths with several starts match."""
-    key = _get_start(route.path) if isinstance(route, APIRoute) else "{"
-    return None if "{" in key else key
+def _get_key(route: BaseRoute) -> _Key | None:
+    """Return the key of all paths of a route; None if paths with several lengths match."""
+    if not isinstance(route, APIRoute) or ":path}" in route.path:
+        return None
+    parts = route.path.split("/")
+    start = takewhile(lambda part: "{" not in part, parts[:_MAX_PARTS])
+    return "/".join(start), len(parts)
 
 
-def _get_start(path: str) -> str:
-    return "/".join(path.split("/", _PARTS)[:_PARTS])
+def _includes(key: _Key, other: _Key) -> bool:
+    """Return whether paths with the key `other` can match a route with the key `key`."""
+    return key[1] == other[1] and f"{other[0]}/".startswith(f"{key[0]}/")
