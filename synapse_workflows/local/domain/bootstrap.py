@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from synapse_workflows.constants import (
@@ -34,6 +34,7 @@ from synapse_workflows.local.domain.storage import storage_locations
 from synapse_workflows.local.domain.users import ORCID
 from synapse_workflows.local.errors import BadRequest, Conflict
 from synapse_workflows.local.settings import UserSeed
+from synapse_workflows.local.storage.database import fetch_rows, insert_row
 from synapse_workflows.local.storage.models import (
     AccessToken,
     Acl,
@@ -59,6 +60,14 @@ _BUILTIN_GROUPS = {
 
 #: IDs of built-in principals; searches by name exclude them.
 BUILTIN_PRINCIPALS = frozenset({*_BUILTIN_GROUPS, ANONYMOUS})
+
+_ALIAS_OWNER = select(Principal.id).where(Principal.alias == bindparam("alias"))
+_SEEDED_TOKEN = select(AccessToken.id).where(
+    AccessToken.user_id == bindparam("user_id"), AccessToken.seeded
+)
+_OTHER_TOKEN = select(AccessToken.id).where(
+    AccessToken.digest == bindparam("digest"), AccessToken.id != bindparam("token_id")
+)
 
 
 def _build_folder(entity_id: int, name: str, parent_id: int | None, now: int) -> list[object]:
@@ -155,14 +164,14 @@ def _choose_id(session: Session, seed: UserSeed) -> int:
 def _add_user(session: Session, seed: UserSeed, now: int) -> Principal:
     number = _choose_id(session, seed)
     user = _build_principal(number, seed.user_name, now, individual=True)
-    session.add(user)
-    session.flush()
-    session.add(_build_profile(number, seed, seed.email or f"{seed.user_name}@synapse.local"))
+    insert_row(session, user)
+    email = seed.email or f"{seed.user_name}@synapse.local"
+    insert_row(session, _build_profile(number, seed, email))
     if seed.certified:
-        session.add(Membership(group_id=CERTIFIED_USERS, member_id=number))
-        session.add(Certification(user_id=number, response_id=number, passed_on=now))
+        insert_row(session, Membership(group_id=CERTIFIED_USERS, member_id=number))
+        insert_row(session, Certification(user_id=number, response_id=number, passed_on=now))
     if seed.admin:
-        session.add(Membership(group_id=ADMINISTRATORS, member_id=number))
+        insert_row(session, Membership(group_id=ADMINISTRATORS, member_id=number))
     return user
 
 
@@ -176,20 +185,20 @@ def _find_or_add_user(session: Session, seed: UserSeed, now: int) -> Principal:
     known = session.get(ConfiguredUser, alias)
     if known is not None:
         return session.get_one(Principal, known.user_id)
-    user = session.scalar(select(Principal).where(Principal.alias == alias))
-    user = user or _add_user(session, seed, now)
+    owner = fetch_rows(session, _ALIAS_OWNER, alias=alias)
+    user = session.get_one(Principal, owner[0].id) if owner else _add_user(session, seed, now)
     if user.id in BUILTIN_PRINCIPALS or not user.is_individual:
         raise Conflict(f"Cannot create user {seed.user_name}: the name belongs to a group.")
-    session.add(ConfiguredUser(alias=alias, user_id=user.id))
+    insert_row(session, ConfiguredUser(alias=alias, user_id=user.id))
     return user
 
 
 def _set_token(session: Session, signer: Signer, user: Principal, seed: UserSeed, now: int) -> str:
     """Create the token record of a user if the record is missing, and set its token."""
-    record = session.scalar(
-        select(AccessToken).where(AccessToken.user_id == user.id, AccessToken.seeded)
-    )
-    if record is None:
+    found = fetch_rows(session, _SEEDED_TOKEN, user_id=user.id)
+    if found:
+        record = session.get_one(AccessToken, found[0].id)
+    else:
         record = AccessToken(
             id=next_id(session, "token"),
             user_id=user.id,
@@ -201,18 +210,15 @@ def _set_token(session: Session, signer: Signer, user: Principal, seed: UserSeed
             last_used=now,
             seeded=True,
         )
-        session.add(record)
     token = seed.token or tokens.sign_token(signer, record)
-    record.digest = auth.hash_token(token)
-    others = select(AccessToken.user_id).where(
-        AccessToken.digest == record.digest, AccessToken.id != record.id
-    )
-    with session.no_autoflush:
-        if session.scalar(others) is not None:
-            raise Conflict(
-                f"Cannot set the token of user {seed.user_name}: it belongs to another user."
-            )
-    record.last_used = now
+    digest = auth.hash_token(token)
+    if fetch_rows(session, _OTHER_TOKEN, digest=digest, token_id=record.id):
+        raise Conflict(
+            f"Cannot set the token of user {seed.user_name}: it belongs to another user."
+        )
+    record.digest, record.last_used = digest, now
+    if not found:
+        insert_row(session, record)
     return token
 
 
@@ -231,7 +237,6 @@ def create_users(
     users = []
     for seed in seeds:
         user = _find_or_add_user(session, seed, now)
-        session.flush()
         users.append(
             KnownUser(
                 user_name=user.name,

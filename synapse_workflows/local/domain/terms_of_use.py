@@ -12,7 +12,7 @@ from synapse_workflows.local.domain.dates import to_iso
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, TermsNotAccepted, Unauthorized
 from synapse_workflows.local.storage.credential_models import TermsAgreement
-from synapse_workflows.local.storage.database import fetch_rows
+from synapse_workflows.local.storage.database import fetch_rows, insert_row
 
 _LATEST_VERSION: Final = "1.0.0"
 #: Version of an agreement without version, and the oldest version that is accepted.
@@ -95,4 +95,5 @@ def configure(session: Session, user_id: int, now: int, *, agreed: bool) -> None
     if session.get(TermsAgreement, user_id) is None:
         version = _LATEST_VERSION if agreed else None
         agreed_on = now if agreed else None
-        session.add(TermsAgreement(user_id=user_id, agreed_on=agreed_on, version=version))
+        agreement = TermsAgreement(user_id=user_id, agreed_on=agreed_on, version=version)
+        insert_row(session, agreement)
