@@ -109,9 +109,9 @@ def apply(session: Session, entry: OutboxEntry) -> None:
         rows = [{"entity_id": entity.id, "handle_id": handle_id} for handle_id in entry.handles]
         session.execute(insert(TableFileHandle).on_conflict_do_nothing(), rows)
     if entry.snapshot is not None:
-        create_snapshot(session, entity, version, entry.snapshot)
+        next_version = create_snapshot(session, entity, version, entry.snapshot)
         version.modified_on, version.modified_by = entry.made_on, entry.made_by
-        version = entities.get_version(session, entity)
+        version = next_version
     if entry.snapshot is not None or entry.schema_number is not None:
         entity.etag = generate_etag()
         version.modified_on, version.modified_by = entry.made_on, entry.made_by

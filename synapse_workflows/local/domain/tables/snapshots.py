@@ -58,8 +58,8 @@ def parse_snapshot(run: JobRun, request: Mapping[str, Any]) -> Snapshot:
 
 def create_snapshot(
     session: Session, entity: Entity, version: EntityVersion, snapshot: Snapshot
-) -> None:
-    """Make the current version of an entity immutable, and start the next version.
+) -> EntityVersion:
+    """Make the current version of an entity immutable, and return the next version.
 
     Raises:
         Conflict: The label is in use or reserved.
@@ -71,8 +71,8 @@ def create_snapshot(
     version.label, version.comment = label, snapshot.comment
     if snapshot.activity_id is not None:
         version.activity_id = snapshot.activity_id
-    session.flush()
-    versions.create_version(session, entity, version, IN_PROGRESS, IN_PROGRESS)
+    next_version = versions.create_version(session, entity, version, IN_PROGRESS, IN_PROGRESS)
     if snapshot.column_ids is not None:
         column_ids = [str(each) for each in snapshot.column_ids]
         version.properties = {**version.properties, "columnIds": column_ids}
+    return next_version

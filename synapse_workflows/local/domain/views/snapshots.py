@@ -108,9 +108,10 @@ def _record_snapshot(
             )
         )
         session.flush()
-        create_snapshot(session, view, version, replace(snapshot, number=number))
+        snapshot = replace(snapshot, number=number)
+        next_version = create_snapshot(session, view, version, snapshot)
         version.modified_on, version.modified_by = now, run.caller.id
-        entities.mark_changed(view, _get_current_version(session, view), run.caller)
+        entities.mark_changed(view, next_version, run.caller)
         response = {
             "concreteType": _RESPONSE,
             "results": [],
