@@ -61,6 +61,11 @@ class BucketAssembly:
         """The number of bytes of all parts."""
         return sum(each.size for each in self.parts)
 
+    @property
+    def part_md5s(self) -> tuple[str, ...]:
+        """The MD5s of all parts."""
+        return tuple(each.etag for each in self.parts)
+
 
 def find(upload: Upload) -> BucketUpload | None:
     """Return the upload in the S3 server; None if the service receives the parts."""

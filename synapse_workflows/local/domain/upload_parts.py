@@ -28,7 +28,7 @@ from synapse_workflows.local.domain.storage import buckets, storage_locations
 from synapse_workflows.local.errors import BadRequest, NotFound
 from synapse_workflows.local.s3.object_store import ObjectStore, UploadedPart
 from synapse_workflows.local.storage.blobs import BlobStore, FileWriter, StoredFile
-from synapse_workflows.local.storage.database import execute, fetch_rows
+from synapse_workflows.local.storage.database import execute, fetch_rows, update_row
 from synapse_workflows.local.storage.file_models import BucketPart, FileHandle, Part, Upload
 
 log = logging.getLogger("synapse_workflows.local")
@@ -194,7 +194,7 @@ def add_part(
             execute(session, _UPDATE_PART, {"upload": upload_id, "part": number, "added": True})
         else:
             bucket_uploads.record(session, upload, bucket_part)
-        upload.updated_on = caller.now
+        update_row(session, upload, updated_on=caller.now)
     return {
         "uploadId": str(upload_id),
         "partNumber": number,
@@ -318,8 +318,14 @@ def complete(
         handle = _create_object(session, caller, upload, assembly)
     else:
         handle = _create_blob(session, caller, upload, assembly)
-    upload.state, upload.result_id, upload.updated_on = multipart.COMPLETED, handle.id, caller.now
-    session.flush()
+    update_row(
+        session,
+        upload,
+        state=multipart.COMPLETED,
+        result_id=handle.id,
+        updated_on=caller.now,
+        request={**upload.request, _PART_MD5S: list(assembly.part_md5s)},
+    )
     return multipart.serialize_status(session, upload)
 
 
@@ -327,8 +333,6 @@ def _create_object(
     session: Session, caller: Caller, upload: Upload, assembly: BucketAssembly
 ) -> FileHandle:
     """Create the file handle of an object in a bucket."""
-    md5s = [each.etag for each in assembly.parts]
-    upload.request = {**upload.request, _PART_MD5S: md5s}
     session.execute(sql_delete(BucketPart).where(BucketPart.upload_id == upload.id))
     return file_handles.add(
         session,
@@ -348,7 +352,7 @@ def _create_blob(
 ) -> FileHandle:
     """Create the file handle of a file that the service stores."""
     execute(session, _DELETE_PARTS, {"upload_id": upload.id})
-    handle = file_handles.create_stored(
+    return file_handles.create_stored(
         session,
         caller,
         assembly.files,
@@ -359,5 +363,3 @@ def _create_blob(
             session, upload.request["storage_location_id"]
         ),
     )
-    upload.request = {**upload.request, _PART_MD5S: list(assembly.part_md5s)}
-    return handle

@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any, Final, TypeVarTuple
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     Insert,
     Row,
     Select,
     Table,
+    Update,
     bindparam,
     create_engine,
     event,
     insert,
     inspect,
     select,
+    update,
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import NoResultFound
@@ -96,9 +99,29 @@ def insert_row(session: Session, row: Base) -> None:
     session.add(row)
 
 
+def update_row(session: Session, row: Base, **values: Any) -> None:
+    """Change columns of a row of the session, several times faster than `Session.flush`.
+
+    Args:
+        session: Database session with write access.
+        row: Row that is stored already.
+        values: New values of columns outside of the primary key.
+    """
+    key = inspect(row).identity or ()
+    keys = {f"key_{index}": value for index, value in enumerate(key)}
+    execute(session, _build_update(inspect(type(row))), {**keys, **values})
+    for name, value in values.items():
+        set_committed_value(row, name, value)
+
+
 @cache
 def _build_insert(model: type[Base]) -> Insert:
     return insert(model)
+
+
+@cache
+def _build_update(mapper: Mapper[Any]) -> Update:
+    return update(mapper).where(*_build_key_condition(mapper))
 
 
 class _Session(Session):
@@ -153,10 +176,13 @@ def _begin_transaction(session: _Session, _: SessionTransaction, connection: Con
 
 @cache
 def _select_by_key(mapper: Mapper[Any]) -> Select[Any]:
+    columns = (each.expression for each in mapper.column_attrs if not each.deferred)
+    return select(*columns).where(*_build_key_condition(mapper))
+
+
+def _build_key_condition(mapper: Mapper[Any]) -> list[ColumnElement[bool]]:
     keys = enumerate(mapper.primary_key)
-    return select(*(each.expression for each in mapper.column_attrs if not each.deferred)).where(
-        *(column == bindparam(f"key_{index}") for index, column in keys)
-    )
+    return [column == bindparam(f"key_{index}") for index, column in keys]
 
 
 def _configure_connection(connection: Any, synchronous: str) -> None:
