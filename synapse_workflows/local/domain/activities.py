@@ -239,8 +239,7 @@ def link(session: Session, caller: Caller, entity_id: int, activity_id: int) -> 
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
     activity = require_access(session, caller, activity_id)
     version = entities.get_version(session, entity)
-    version.activity_id = activity.id
-    entities.mark_changed(entity, version, caller)
+    entities.record_change(session, caller, entity, version, activity_id=activity.id)
     return serialize(activity)
 
 
@@ -253,5 +252,4 @@ def unlink(session: Session, caller: Caller, entity_id: int) -> None:
     """
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
     version = entities.get_version(session, entity)
-    version.activity_id = None
-    entities.mark_changed(entity, version, caller)
+    entities.record_change(session, caller, entity, version, activity_id=None)

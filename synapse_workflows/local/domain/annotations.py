@@ -162,6 +162,6 @@ def replace(
     entity = access.require(session, caller, entity_id, AccessType.UPDATE)
     entities.check_etag(format_entity_id(entity_id), entity.etag, body)
     version = entities.get_version(session, entity)
-    version.annotations = parse(body, CONCRETE_TYPES[entity.concrete_type].fields)
-    entities.mark_changed(entity, version, caller)
+    parsed = parse(body, CONCRETE_TYPES[entity.concrete_type].fields)
+    entities.record_change(session, caller, entity, version, annotations=parsed)
     return serialize(entity, version)

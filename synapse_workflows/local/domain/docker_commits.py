@@ -92,7 +92,7 @@ def create(session: Session, caller: Caller, entity_id: int, body: Mapping[str, 
             created_on=caller.now,
         )
     )
-    entities.mark_changed(entity, entities.get_version(session, entity), caller)
+    entities.record_change(session, caller, entity, entities.get_version(session, entity))
 
 
 def list_tags(

@@ -14,6 +14,7 @@ from synapse_workflows.local.domain.ids import format_entity_id, generate_etag
 from synapse_workflows.local.domain.lookup import get_or_404
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import StaleEtag
+from synapse_workflows.local.storage.database import update_row
 from synapse_workflows.local.storage.evaluation_models import SubmissionFileHandle
 from synapse_workflows.local.storage.message_models import Message
 from synapse_workflows.local.storage.models import Entity, EntityVersion, Profile
@@ -113,11 +114,12 @@ def get_current_header(session: Session, entity: Entity) -> dict[str, Any]:
     return serialize_header(entity, get_version(session, entity))
 
 
-def mark_changed(entity: Entity, version: EntityVersion, caller: Caller) -> None:
-    """Set a new etag, and the date and author of the change."""
-    entity.etag = generate_etag()
-    version.modified_on = caller.now
-    version.modified_by = caller.id
+def record_change(
+    session: Session, caller: Caller, entity: Entity, version: EntityVersion, **values: Any
+) -> None:
+    """Set a new etag, date and author of the change, and other columns of the version."""
+    update_row(session, entity, etag=generate_etag())
+    update_row(session, version, modified_on=caller.now, modified_by=caller.id, **values)
 
 
 def has_file_handle(session: Session, entity_id: int, handle_id: int) -> bool:

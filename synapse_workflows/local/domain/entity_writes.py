@@ -183,12 +183,15 @@ def update(
     _check_new_handle(session, entity, request, current)
     version = versions.prepare_update(session, entity, request, new_version=new_version)
     schemas.update_columns(session, caller, entity, request.properties)
-    version.description = request.description
-    version.properties = dict(request.properties)
-    if activity_id is not None:
-        version.activity_id = activity_id
-    entities.mark_changed(entity, version, caller)
-    session.flush()
+    entities.record_change(
+        session,
+        caller,
+        entity,
+        version,
+        description=request.description,
+        properties=dict(request.properties),
+        activity_id=version.activity_id if activity_id is None else activity_id,
+    )
     return entities.serialize(entity, version)
 
 

@@ -99,14 +99,15 @@ def insert_row(session: Session, row: Base) -> None:
     session.add(row)
 
 
-def update_row(session: Session, row: Base, **values: Any) -> None:
+def update_row(session: Session, row: Base, /, **values: Any) -> None:
     """Change columns of a row of the session, several times faster than `Session.flush`.
 
     Args:
         session: Database session with write access.
-        row: Row that is stored already.
+        row: Row of the session.
         values: New values of columns outside of the primary key.
     """
+    session.flush()
     key = inspect(row).identity or ()
     keys = {f"key_{index}": value for index, value in enumerate(key)}
     execute(session, _build_update(inspect(type(row))), {**keys, **values})

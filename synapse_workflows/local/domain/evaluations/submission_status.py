@@ -13,7 +13,7 @@ from synapse_workflows.local.domain.evaluations import access, status_annotation
 from synapse_workflows.local.domain.ids import format_entity_id, generate_etag
 from synapse_workflows.local.domain.principal import Caller
 from synapse_workflows.local.errors import BadRequest, Forbidden, PreconditionFailed
-from synapse_workflows.local.storage.database import insert_row
+from synapse_workflows.local.storage.database import insert_row, update_row
 from synapse_workflows.local.storage.evaluation_models import (
     Evaluation,
     Submission,
@@ -133,11 +133,13 @@ def update(
     """
     submission, status = _get_with_status(session, submission_id)
     access.check(session, caller, submission.evaluation_id, *access.SCORER_RIGHTS)
-    _apply(caller, status, body)
+    _apply(session, caller, status, body)
     return serialize(submission, status, with_private=True)
 
 
-def _apply(caller: Caller, status: SubmissionStatus, body: Mapping[str, Any]) -> None:
+def _apply(
+    session: Session, caller: Caller, status: SubmissionStatus, body: Mapping[str, Any]
+) -> None:
     value = request_fields.parse_enum(SubmissionStatusEnum, body.get("status"), "status")
     score = request_fields.get_number(body, "score")
     if score is not None and not 0 <= score <= 1:
@@ -150,19 +152,32 @@ def _apply(caller: Caller, status: SubmissionStatus, body: Mapping[str, Any]) ->
         body, "cancelRequested", default=status.cancel_requested
     )
     entities.check_etag(str(status.submission_id), status.etag, body)
-    status.status = value.value
-    status.score = score
-    status.report = request_fields.get_text(body, "report")
-    status.annotations, status.submission_annotations = legacy, parsed_annotations
-    status.can_cancel, status.cancel_requested = can_cancel, requested
-    mark_changed(status, caller)
+    record_change(
+        session,
+        caller,
+        status,
+        status=value.value,
+        score=score,
+        report=request_fields.get_text(body, "report"),
+        annotations=legacy,
+        submission_annotations=parsed_annotations,
+        can_cancel=can_cancel,
+        cancel_requested=requested,
+    )
 
 
-def mark_changed(status: SubmissionStatus, caller: Caller) -> None:
-    """Set a new etag, version and modification time."""
-    status.etag = generate_etag()
-    status.status_version += 1
-    status.modified_on = caller.now
+def record_change(
+    session: Session, caller: Caller, status: SubmissionStatus, /, **values: Any
+) -> None:
+    """Set a new etag, version and modification time, and other columns of a status."""
+    update_row(
+        session,
+        status,
+        etag=generate_etag(),
+        status_version=status.status_version + 1,
+        modified_on=caller.now,
+        **values,
+    )
 
 
 def request_cancellation(session: Session, caller: Caller, submission_id: int) -> None:
@@ -179,8 +194,7 @@ def request_cancellation(session: Session, caller: Caller, submission_id: int) -
         )
     if not status.can_cancel:
         raise Forbidden(f"The submission {submission_id} cannot be cancelled.")
-    status.cancel_requested = True
-    mark_changed(status, caller)
+    record_change(session, caller, status, cancel_requested=True)
 
 
 def update_batch(
@@ -216,7 +230,7 @@ def update_batch(
     for each in statuses:
         if not isinstance(each, dict):
             raise BadRequest("statuses must be an array of objects.")
-        _apply(caller, _get_status_of_evaluation(session, evaluation, each), each)
+        _apply(session, caller, _get_status_of_evaluation(session, evaluation, each), each)
     evaluation.batch_token = None if is_last else generate_etag()
     return {"nextUploadToken": evaluation.batch_token}
 

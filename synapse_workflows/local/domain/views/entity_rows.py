@@ -207,8 +207,7 @@ class EntityTargets:
         caller = self._caller
 
         def write(annotations: dict[str, Any]) -> None:
-            version.annotations = annotations
-            entities.mark_changed(entity, version, caller)
+            entities.record_change(self._session, caller, entity, version, annotations=annotations)
 
         return AnnotationTarget(
             name=format_entity_id(row_id),

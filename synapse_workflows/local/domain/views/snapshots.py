@@ -111,7 +111,7 @@ def _record_snapshot(
         snapshot = replace(snapshot, number=number)
         next_version = create_snapshot(session, view, version, snapshot)
         version.modified_on, version.modified_by = now, run.caller.id
-        entities.mark_changed(view, next_version, run.caller)
+        entities.record_change(session, run.caller, view, next_version)
         response = {
             "concreteType": _RESPONSE,
             "results": [],

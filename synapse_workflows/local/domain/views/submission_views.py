@@ -188,8 +188,9 @@ class StatusTargets:
         caller = self._caller
 
         def write(annotations: dict[str, Any]) -> None:
-            status.submission_annotations = annotations
-            submission_status.mark_changed(status, caller)
+            submission_status.record_change(
+                self._session, caller, status, submission_annotations=annotations
+            )
 
         return AnnotationTarget(
             name=str(row_id),

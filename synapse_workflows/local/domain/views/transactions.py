@@ -148,9 +148,8 @@ class _ColumnChange:
                 f"The columns of {self.run.entity} changed during the transaction. Try again."
             )
         column_ids = [str(each.id) for each in self.schema]
-        version.properties = {**version.properties, "columnIds": column_ids}
-        schemas.update_columns(session, self.run.caller, view, version.properties)
-        entities.mark_changed(view, version, self.run.caller)
-        session.flush()
+        properties = {**version.properties, "columnIds": column_ids}
+        schemas.update_columns(session, self.run.caller, view, properties)
+        entities.record_change(session, self.run.caller, view, version, properties=properties)
         models = [dict(each.body) for each in self.schema]
         return {"concreteType": schema_changes.RESULT, "schema": models}
