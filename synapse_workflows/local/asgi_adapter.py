@@ -8,6 +8,7 @@ Bodies are streamed in both directions: an upload is read when the application r
 download is produced when the caller reads it.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -26,6 +27,7 @@ from urllib3.exceptions import ProtocolError
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 Message = MutableMapping[str, Any]
 Application = Callable[
@@ -136,9 +138,14 @@ class _Exchange(RawIOBase):
         self._scope = _build_scope(request)
         self._portal = portal
         self._upload: Iterator[bytes] | None = _iter_chunks(request.body)
+        self._is_upload_in_memory = isinstance(request.body, bytes | str | None)
         self._upload_error: Exception | None = None
         self._started: Future[tuple[int, HTTPHeaderDict]] = Future()
-        self._to_body, self._body = anyio.create_memory_object_stream[bytes](0)
+        self._head = (0, HTTPHeaderDict())
+        self._streaming: asyncio.Handle | None = None
+        #: Stream of the body; None if the body is sent at once, and is in the buffer.
+        self._to_body: MemoryObjectSendStream[bytes] | None = None
+        self._body: MemoryObjectReceiveStream[bytes] | None = None
         self._complete = anyio.Event()
         self._buffer = b""
         self._task: Future[None] = Future()
@@ -170,12 +177,17 @@ class _Exchange(RawIOBase):
     async def _run(self) -> None:
         error: Exception = _NoResponseError("The application ended without a response.")
         try:
-            async with self._to_body:
-                await self._app(self._scope, self._receive, self._send)
+            await self._app(self._scope, self._receive, self._send)
         except Exception as cause:
             error.__cause__ = cause
             raise
         finally:
+            if self._streaming is not None:
+                self._start_stream()
+            if self._to_body is not None:
+                self._to_body.close()
+            if self._complete.is_set() and not self._started.done():
+                self._started.set_result(self._head)
             if not self._started.done():
                 self._started.set_exception(self._upload_error or error)
 
@@ -183,6 +195,9 @@ class _Exchange(RawIOBase):
         if self._upload is None:
             await self._complete.wait()
             return {"type": "http.disconnect"}
+        if self._is_upload_in_memory:
+            content, self._upload = next(self._upload, b""), None
+            return {"type": "http.request", "body": content, "more_body": False}
         try:
             chunk = await to_thread.run_sync(next, self._upload, None)
         except Exception as error:  # noqa: BLE001 - an error of the caller: `start` raises it
@@ -197,13 +212,34 @@ class _Exchange(RawIOBase):
             headers = HTTPHeaderDict()
             for name, value in message["headers"]:
                 headers.add(name.decode("latin-1"), value.decode("latin-1"))
-            self._started.set_result((message["status"], headers))
+            self._head = (message["status"], headers)
+            # A whole body follows before the event loop goes on, and needs no stream.
+            self._streaming = asyncio.get_running_loop().call_soon(self._start_stream)
         elif message["type"] == "http.response.body":
-            if message.get("body"):
-                await self._to_body.send(bytes(message["body"]))
-            if not message.get("more_body", False):
+            content, is_last = bytes(message.get("body", b"")), not message.get("more_body", False)
+            if is_last and self._to_body is None:
+                self._cancel_stream()
+                self._buffer = content
+                self._complete.set()  # the response starts when the application returns
+                return
+            to_body = self._to_body or self._start_stream()
+            if content:
+                await to_body.send(content)
+            if is_last:
                 self._complete.set()
-                await self._to_body.aclose()
+                to_body.close()
+
+    def _start_stream(self) -> "MemoryObjectSendStream[bytes]":
+        """Start the response and return the stream of its body."""
+        self._cancel_stream()
+        self._to_body, self._body = anyio.create_memory_object_stream[bytes](0)
+        self._started.set_result(self._head)
+        return self._to_body
+
+    def _cancel_stream(self) -> None:
+        if self._streaming is not None:
+            self._streaming.cancel()
+            self._streaming = None
 
     def readable(self) -> bool:
         """Return True."""
@@ -218,16 +254,16 @@ class _Exchange(RawIOBase):
         Raises:
             ProtocolError: The application failed during the response.
         """
-        if not self._buffer:
-            self._buffer = self._receive_chunk()
+        if not self._buffer and self._body is not None:
+            self._buffer = self._receive_chunk(self._body)
         chunk = self._buffer[: len(buffer)]
         buffer[: len(chunk)] = chunk
         self._buffer = self._buffer[len(chunk) :]
         return len(chunk)
 
-    def _receive_chunk(self) -> bytes:
+    def _receive_chunk(self, body: "MemoryObjectReceiveStream[bytes]") -> bytes:
         try:
-            return self._portal.call(self._body.receive)
+            return self._portal.call(body.receive)
         except anyio.EndOfStream:
             if self._complete.is_set():
                 return b""
@@ -239,8 +275,10 @@ class _Exchange(RawIOBase):
         """Cancel the application if the response is not complete."""
         if not self.closed:
             super().close()
-            self._task.cancel()
-            self._body.close()
+            if not self._complete.is_set():
+                self._task.cancel()
+            if self._body is not None:
+                self._body.close()
 
 
 def _iter_chunks(body: Any) -> Iterator[bytes]:
