@@ -48,6 +48,10 @@ class TableLockedError(Exception):
     """Another writer holds the lock of the table and did not release it in time."""
 
 
+class TableMissingError(Exception):
+    """The file of a table is missing or damaged."""
+
+
 class TableStore:
     """The files of all tables of a service.
 
@@ -78,15 +82,19 @@ class TableStore:
             yield TableReader(connection) if _is_initialized(connection) else None
 
     @contextmanager
-    def open_writer(self, table: int, *, wait: float = -1) -> Iterator[TableWriter]:
+    def open_writer(
+        self, table: int, *, must_exist: bool = False, wait: float = -1
+    ) -> Iterator[TableWriter]:
         """Open a table for writing. Roll back unless the writer is committed.
 
         Args:
             table: Entity ID.
+            must_exist: Do not create a missing file.
             wait: Maximum time to wait for the lock, in seconds; -1 for no maximum.
 
         Raises:
             TableLockedError: Another writer did not release the lock in time.
+            TableMissingError: The file must exist and is missing or damaged.
         """
         with self._guard:
             lock = self._locks[table]
@@ -94,8 +102,15 @@ class TableStore:
             raise TableLockedError
         try:
             path = self._get_path(table)
+            if must_exist and not _is_database(path):
+                raise TableMissingError
             with closing(_connect(path, "rwc")) as connection:
-                _initialize(connection, durable=self._durable)
+                is_new = not _is_initialized(connection)
+                if is_new and must_exist:
+                    raise TableMissingError
+                _configure_writer(connection, durable=self._durable)
+                if is_new:
+                    connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield TableWriter(connection, path if self._durable else None)
@@ -140,8 +155,8 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _initialize(connection: sqlite3.Connection, *, durable: bool) -> None:
-    """Configure a writer's connection and create missing tables.
+def _configure_writer(connection: sqlite3.Connection, *, durable: bool) -> None:
+    """Configure the connection of a writer.
 
     Automatic checkpoints are off, so that no checkpoint runs within a commit.
     """
@@ -152,8 +167,6 @@ def _initialize(connection: sqlite3.Connection, *, durable: bool) -> None:
         "journal_size_limit=67108864",
     ):
         connection.execute(f"PRAGMA {pragma}")
-    if not _is_initialized(connection):
-        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
 
 
 def _is_initialized(connection: sqlite3.Connection) -> bool:

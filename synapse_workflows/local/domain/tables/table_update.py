@@ -30,7 +30,7 @@ from synapse_workflows.local.storage.file_models import FileHandle
 from synapse_workflows.local.storage.models import EntityVersion
 from synapse_workflows.local.storage.table_db import SlotLimitError, TableWriter
 from synapse_workflows.local.storage.table_models import TableFileHandle
-from synapse_workflows.local.storage.table_store import TableLockedError
+from synapse_workflows.local.storage.table_store import TableLockedError, TableMissingError
 
 _VERSION_NUMBERS = select(EntityVersion.number).where(
     EntityVersion.entity_id == bindparam("entity_id")
@@ -183,12 +183,12 @@ def open_update(run: JobRun, *, wait: float = -1) -> Iterator[TableUpdate]:
     with run.service.database.read_transaction() as session:
         _require_updatable_table(session, run, entity_id)
         has_file = outbox.has_table_file(session, entity_id)
-    with run.service.tables.open_reader(entity_id) as reader:
-        if reader is None and has_file:
-            raise outbox.build_lost_file_error(entity_id)
+    tables = run.service.tables
     try:
-        with run.service.tables.open_writer(entity_id, wait=wait) as writer:
+        with tables.open_writer(entity_id, must_exist=has_file, wait=wait) as writer:
             yield _create_update(run, entity_id, writer)
+    except TableMissingError:
+        raise outbox.build_lost_file_error(entity_id) from None
     except SlotLimitError:
         raise BadRequest(
             f"The versions of {format_entity_id(entity_id)} have too many different columns. "
