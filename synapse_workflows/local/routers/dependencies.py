@@ -237,7 +237,7 @@ async def get_json_request(request: Request) -> ApiRequest:
 
 async def get_redirect_request(request: Request) -> ApiRequest:
     """Return the request of a route that redirects. Its Accept header is ignored."""
-    path = request.url.path
+    path = request.scope["path"]
     is_auth = path.startswith("/auth/")
     return ApiRequest(
         service=get_service(request),

@@ -56,6 +56,8 @@ class RequestLog:
 
 def escape_controls(text: str) -> str:
     """Escape all characters that are not printable, in the syntax of Python strings."""
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
