@@ -39,7 +39,10 @@ def test_the_index_finds_the_route_that_a_search_of_all_routes_finds(tmp_path):
             path = re.sub(r"\{\w+(:path)?\}", "1", route.path)
             scope = {"type": "http", "method": method, "path": path, "headers": []}
             first = find_route(app.router.routes, scope)
-            assert find_route(index.select(scope).routes, scope) is first, path
+            router = index.select(scope)
+            assert find_route(router.routes, scope) is first, path
+            if path.startswith(("/repo/", "/file/", "/auth/", "/storage/")):
+                assert len(router.routes) < 60, path
 
 
 def test_every_route_can_be_built(tmp_path):
