@@ -8,7 +8,8 @@ from starlette.types import Receive, Scope, Send
 
 #: Maximum number of parts of a start: `/repo/v1/entity/syn1` has the start `/repo/v1/entity`.
 _MAX_PARTS = 4
-#: Minimum number of parts: `/storage/upload/1/2` has the start `/storage/upload`.
+#: Minimum number of parts: `/storage/upload/1/2` has the start `/storage/upload`, in which the
+#: path of the route has no parameter.
 _MIN_PARTS = 3
 
 #: Start of a path, and its number of parts.
@@ -28,18 +29,18 @@ class RouteIndex:
         self._router = router
         self._app = router.app
         keys = [_get_key(route) for route in router.routes]
+        routes: dict[_Key, list[BaseRoute]] = {key: [] for key in keys if key is not None}
+        matched = {key: [key] for key in routes}
+        for start, length in routes:
+            shorter = start.rpartition("/")[0], length
+            if shorter in matched:
+                matched[shorter].append((start, length))
+        for route, key in zip(router.routes, keys, strict=True):
+            for each in routes if key is None else matched[key]:
+                routes[each].append(route)
         self._routers = {
-            key: Router(
-                [
-                    route
-                    for route, each in zip(router.routes, keys, strict=True)
-                    if each is None or _includes(each, key)
-                ],
-                redirect_slashes=False,
-                default=router.default,
-            )
-            for key in set(keys)
-            if key is not None
+            key: Router(found, redirect_slashes=False, default=router.default)
+            for key, found in routes.items()
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,14 +61,9 @@ class RouteIndex:
 
 
 def _get_key(route: BaseRoute) -> _Key | None:
-    """Return the key of all paths of a route; None if paths with several lengths match."""
+    """Return the key of all paths of a route; None if paths with several keys match."""
     if not isinstance(route, APIRoute) or ":path}" in route.path:
         return None
     parts = route.path.split("/")
-    start = takewhile(lambda part: "{" not in part, parts[:_MAX_PARTS])
-    return "/".join(start), len(parts)
-
-
-def _includes(key: _Key, other: _Key) -> bool:
-    """Return whether paths with the key `other` can match a route with the key `key`."""
-    return key[1] == other[1] and f"{other[0]}/".startswith(f"{key[0]}/")
+    start = list(takewhile(lambda part: "{" not in part, parts[:_MAX_PARTS]))
+    return None if len(start) < _MIN_PARTS else ("/".join(start), len(parts))
