@@ -1,5 +1,6 @@
 """Concurrent updates and queries of one table."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,10 +9,25 @@ from support.entity_api import REPO, Author
 from support.file_api import assert_error, ok, start_service
 from support.table_api import M, TableClient
 
+from synapse_workflows.local.domain.tables.table_update import TableUpdate
+
 
 @pytest.fixture
 def table(tables):
     return tables.create_table(("a", "STRING"), ("n", "INTEGER"))["id"]
+
+
+@pytest.fixture
+def commits(monkeypatch):
+    """Event for which the commits of updates wait."""
+    allowed, commit = threading.Event(), TableUpdate.commit
+
+    def wait_and_commit(update, *arguments):
+        assert allowed.wait(60)
+        return commit(update, *arguments)
+
+    monkeypatch.setattr(TableUpdate, "commit", wait_and_commit)
+    return allowed
 
 
 def create_csv(count):
@@ -60,24 +76,28 @@ def test_one_of_concurrent_updates_of_a_row_succeeds(tables, table):
     assert tables.query(f"select n from {table}") == [[str(codes.index(201))]]
 
 
-def test_readers_see_the_previous_state_during_a_write(ann, tables, table):
+def test_readers_see_the_previous_state_during_a_write(ann, tables, table, commits):
+    commits.set()
     tables.append(table, ["first", "1"])
-    path, token = start_transaction(ann, table, upload(tables, table, 60_000))
+    commits.clear()
+    path, token = start_transaction(ann, table, upload(tables, table, 1_000))
     assert tables.list_rows(table) == [(1, 1, ["first", "1"])]
     assert ann.change(table, description="changed")["description"] == "changed"
+    commits.set()
     assert wait_for_result(ann, path, token).status_code == 201
-    assert tables.query(f"select count(*) from {table}") == [["60001"]]
+    assert tables.query(f"select count(*) from {table}") == [["1001"]]
 
 
-def test_concurrent_schema_change_is_a_conflict(ann, tables, table):
+def test_concurrent_schema_change_is_a_conflict(ann, tables, table, commits):
     columns = [each["id"] for each in tables.list_columns(table)]
     change = {
         "concreteType": f"{M}.TableSchemaChangeRequest",
         "changes": [{"newColumnId": tables.create_column("new", "DATE")["id"]}],
     }
-    body = {"changes": [change, tables.csv(table, create_csv(60_000))]}
+    body = {"changes": [change, tables.csv(table, create_csv(1_000))]}
     path, token = start_transaction(ann, table, body)
     ann.change(table, columnIds=list(reversed(columns)))
+    commits.set()
     assert_error(wait_for_result(ann, path, token), 409, "were changed by another request")
     assert [each["id"] for each in tables.list_columns(table)] == list(reversed(columns))
     assert tables.list_rows(table) == []
@@ -92,22 +112,24 @@ def test_upload_completes_before_a_concurrent_schema_change(ann, tables, table):
     assert tables.append(table, ["7"]) == [(60001, 3)]
 
 
-def test_upload_to_a_table_deleted_concurrently_fails(ann, tables, table):
-    path, token = start_transaction(ann, table, upload(tables, table, 60_000))
+def test_upload_to_a_table_deleted_concurrently_fails(ann, tables, table, commits):
+    path, token = start_transaction(ann, table, upload(tables, table, 1_000))
     assert ann.delete(f"{REPO}/entity/{table}").status_code == 204
+    commits.set()
     assert_error(wait_for_result(ann, path, token), 404, "trash")
     ann.put(f"{REPO}/trashcan/restore/{table}")
     assert tables.list_rows(table) == []
 
 
-def test_upload_fails_if_permission_is_revoked(ann, ben, tables):
+def test_upload_fails_if_permission_is_revoked(ann, ben, tables, commits):
     project = ann.new_project()["id"]
     ann.share(project, {ben.id: ["READ", "DOWNLOAD", "UPDATE"]})
     bens_tables = type(tables)(ben)
     columns = [tables.create_column(*each)["id"] for each in (("a", "STRING"), ("n", "INTEGER"))]
     table = ann.make(f"{M}.TableEntity", project, columnIds=columns)["id"]
-    path, token = start_transaction(ben, table, upload(bens_tables, table, 60_000))
+    path, token = start_transaction(ben, table, upload(bens_tables, table, 1_000))
     ann.share(project, {ben.id: ["READ"]})
+    commits.set()
     assert_error(wait_for_result(ben, path, token), 403)
     assert tables.list_rows(table) == []
 
