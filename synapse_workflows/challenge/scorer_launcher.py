@@ -4,9 +4,9 @@
 
     python -I -S scorer_launcher.py MEMORY_LIMIT REPORT_FD command...
 
-The end of the standard input ends the scorer: the pipe closes when the worker stops the scorer,
-and also when the worker is killed. In the latter case, the working directory is removed too.
-Processes that the scorer leaves behind are killed.
+The worker writes a byte to the standard input to stop the scorer. If the standard input ends
+without this byte, the worker was killed: the scorer is stopped, and the working directory is
+removed. Processes that the scorer leaves behind are killed.
 """
 
 import ctypes
@@ -34,7 +34,7 @@ _KIBIBYTE: Final = 1024
 
 
 def supervise(command: Sequence[str], memory_limit: int | None) -> dict[str, Any]:
-    """Run a command until it ends, or until the standard input is closed.
+    """Run a command until it ends, or until the standard input has a byte or is closed.
 
     Args:
         command: The command and its arguments.
@@ -42,7 +42,8 @@ def supervise(command: Sequence[str], memory_limit: int | None) -> dict[str, Any
 
     Returns:
         `exit_code` (negative for a signal; None if the command was stopped or was not started),
-        `is_out_of_memory`, and `error` if the command could not be started.
+        `is_out_of_memory`, `error` if the command could not be started, and `is_abandoned` if the
+        standard input is closed.
     """
     _adopt_orphans()
     wake_up, notify = os.pipe()
@@ -72,8 +73,9 @@ def _wait(
         ready, _, _ = select.select([0, wake_up], [], [], interval)
         if wake_up in ready:
             os.read(wake_up, 1024)
-        if 0 in ready and not os.read(0, 1024):
-            return {"exit_code": None, "is_out_of_memory": False}
+        if 0 in ready:
+            is_abandoned = not os.read(0, 1)
+            return {"exit_code": None, "is_out_of_memory": False, "is_abandoned": is_abandoned}
         if memory_limit is not None and _measure_memory() > memory_limit:
             return {"exit_code": None, "is_out_of_memory": True}
     return {"exit_code": child.returncode, "is_out_of_memory": False}
@@ -157,7 +159,7 @@ def main() -> None:
     with os.fdopen(int(report), "w") as file:
         os.set_inheritable(file.fileno(), False)
         result = supervise(command, int(limit) or None)
-        if os.getppid() != worker:
+        if result.get("is_abandoned") or os.getppid() != worker:
             shutil.rmtree(Path.cwd(), ignore_errors=True)
         with suppress(BrokenPipeError):
             json.dump(result, file)

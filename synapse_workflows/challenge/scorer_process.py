@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -255,6 +256,8 @@ class _BoundedOutput:
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     """End the scorer and its launcher, unless they have ended."""
     assert process.stdin is not None  # noqa: S101
+    with suppress(BrokenPipeError):
+        os.write(process.stdin.fileno(), b"\n")
     process.stdin.close()
     try:
         process.wait(_STOP_TIMEOUT)

@@ -1,5 +1,6 @@
 """Tests of ScorerProcess with real processes: limits, output, environment, end of processes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.waiting import is_running, wait_until
 
+from synapse_workflows.challenge import scorer_launcher
 from synapse_workflows.challenge.scorer_process import (
     ScorerError,
     ScorerLimits,
@@ -161,6 +163,29 @@ def test_end_of_a_killed_worker_ends_the_processes_and_removes_the_folder(tmp_pa
     assert len(processes) == 2
     wait_until(lambda: not any(map(is_running, processes)))
     wait_until(lambda: not scratch.exists())
+
+
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_launcher_removes_the_folder_although_its_parent_has_not_ended(tmp_path, is_stopped):
+    """The pipe of a killed worker closes before the operating system has ended the worker."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    report, write_report = os.pipe()
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen(
+        [sys.executable, scorer_launcher.__file__, "0", str(write_report), *command],
+        stdin=subprocess.PIPE,
+        cwd=scratch,
+        pass_fds=(write_report,),
+    ) as launcher:
+        if is_stopped:
+            launcher.stdin.write(b"\n")
+        launcher.stdin.close()
+        assert launcher.wait(60) == 0
+    os.close(write_report)
+    with os.fdopen(report) as file:
+        assert json.load(file)["exit_code"] is None
+    assert scratch.exists() == is_stopped
 
 
 def test_missing_command(tmp_path):
