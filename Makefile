@@ -23,6 +23,8 @@ AIRFLOW_OPTIONS = $(if $(filter-out file undefined,$(origin PORT)),--port $(PORT
 
 # Without bytecode, each of the many Python processes compiles all modules again
 unexport PYTHONDONTWRITEBYTECODE
+# Tests use the memory of freed blocks again, without a return to the operating system
+MALLOC := MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=1000000000
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev install-peer demo test test-distributed test-lowest test-versions quick check format docs bench serve airflow build clean
@@ -75,7 +77,7 @@ airflow: $(VENV)/installed  ## Run Airflow with the example DAGs and a local Syn
 	@$(BIN)/synapse-workflows airflow $(AIRFLOW_OPTIONS)
 
 test: $(VENV)/installed-dev $(PEER)/installed  ## Run all tests
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	$(MALLOC) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-distributed: $(VENV)/installed-celery  ## Run tests of Celery workers on several machines; needs root and Debian packages (KILLS)
 	.ci/debian_packages postgresql redis-server
@@ -89,7 +91,7 @@ test-versions: build  ## Install the wheel and run tests with each installed Pyt
 	.ci/test_versions dist/*.whl $(VERSIONS)
 
 quick: $(VENV)/installed-dev  ## Run the quick tests: units, structure, main rules of the service
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(QUICK)
+	$(MALLOC) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(QUICK)
 
 check: $(VENV)/installed-dev  ## Run linters, type checker and import contracts
 	$(BIN)/ruff format --check .
